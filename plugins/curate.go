@@ -29,11 +29,11 @@ type Curation struct {
 
 // Candidate is a sample before it is decoded.
 type Candidate struct {
-	ID       string            // unique, stable, of [A-Za-z0-9._-] after Key
+	ID       string            // unique, stable and made with Key: it becomes a file name
 	Subject  string            // who must stay on one side; "" means the sample stands alone
 	Split    string            // the publisher's side, "" if the publisher gives none
 	Labels   []string          // names of classes
-	Files    []string          // raw files it is made of
+	Files    []string          // raw files it is made of, first the one whose bytes tell duplicates
 	Meta     map[string]string // facts worth keeping: age, sex, site
 	Index    int               // for recipes whose samples are rows of one file
 	Excluded *Exclusion
@@ -71,7 +71,7 @@ type MadeMedia struct {
 	Data         []byte
 }
 
-// SplitRule is embedded in the parameters of every curate plugin.
+// SplitRule is part of the parameters of every curate plugin, by custom under the name "split".
 type SplitRule struct {
 	Rule       string  `json:"rule" jsonschema:"publisher keeps the publisher's sides; seeded draws them by subject over sorted ids"`
 	Train      float64 `json:"train" jsonschema:"share of the subjects, seeded only"`
@@ -88,12 +88,19 @@ func DefaultSplit() SplitRule {
 
 // Curate makes a plugin of kind curate. split takes the split rule out of the parameters.
 func Curate[P any](spec catalog.Spec, defaults P, split func(P) SplitRule, recipe func(P) (Recipe, error)) Plugin {
-	spec, decode := typed(spec, catalog.Curate, defaults)
+	spec, raw := typed(spec, catalog.Curate, defaults)
+	decode := func(params json.RawMessage) (P, error) {
+		p, err := raw(params)
+		if err == nil {
+			err = split(p).Validate()
+		}
+		return p, err
+	}
 	return Plugin{
 		spec:      spec,
 		normalise: normaliser(decode),
 		run: func(ctx context.Context, c Call) error {
-			p, err := decode(json.RawMessage(c.Params))
+			p, err := decode(c.Params)
 			if err != nil {
 				return err
 			}

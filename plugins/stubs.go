@@ -8,5 +8,4 @@ import (
 
 // Placeholders until their owners replace them: delete each with its real implementation.
 func runFetch(ctx context.Context, c Call, spec catalog.Spec, src Source) error { panic("runFetch") }
-func runCurate(ctx context.Context, c Call, split SplitRule, r Recipe) error    { panic("runCurate") }
 func runEvaluate(ctx context.Context, c Call, e Evaluator) error                { panic("runEvaluate") }

@@ -1,0 +1,208 @@
+package plugins
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/manifests/canonical"
+	"github.com/cairn-bench/cairn/manifests/document"
+)
+
+// findDuplicates groups the samples whose first files hold the same bytes and, where the rule says so, leaves out
+// those on the test side of which the training side has a copy. A file that several samples are rows of
+// says nothing about them.
+func (k *curator) findDuplicates() {
+	byDigest := map[digest.Digest][]*job{}
+	users := k.users()
+	for _, j := range k.open() {
+		if len(j.Files) > 0 && users[j.Files[0]] == 1 {
+			d := k.tree.known[j.Files[0]]
+			byDigest[d] = append(byDigest[d], j)
+		}
+	}
+	for _, d := range slices.Sorted(maps.Keys(byDigest)) {
+		if same := byDigest[d]; len(same) > 1 {
+			g, sides := duplicateGroup(d, same)
+			k.groups = append(k.groups, g)
+			if k.rule.Duplicates == DuplicatesDrop && sides[train] != "" {
+				dropTest(same, sides[train])
+			}
+		}
+	}
+}
+
+// users counts the samples that a file is the first file of.
+func (k *curator) users() map[string]int {
+	out := map[string]int{}
+	for _, j := range k.jobs {
+		if len(j.Files) > 0 {
+			out[j.Files[0]]++
+		}
+	}
+	return out
+}
+
+// duplicateGroup also gives one sample of every side that is touched.
+func duplicateGroup(d digest.Digest, same []*job) (document.DuplicateGroup, map[string]string) {
+	g := document.DuplicateGroup{Digest: d}
+	sides := map[string]string{}
+	for _, j := range same {
+		g.Samples = append(g.Samples, j.side+"/"+j.ID)
+		sides[j.side] = j.ID
+	}
+	slices.Sort(g.Samples)
+	g.Crosses = len(sides) > 1
+	return g, sides
+}
+
+func dropTest(same []*job, copyOf string) {
+	for _, j := range same {
+		if j.side == test {
+			j.exclude("duplicate-of-train", fmt.Sprintf("holds the same bytes as %s/%s", train, copyOf))
+		}
+	}
+}
+
+// someDone refuses an empty dataset and names the most common reason for it.
+func (k *curator) someDone() error {
+	if len(k.jobs) == 0 {
+		return errors.New("the recipe found no sample in the raw tree")
+	}
+	counts := map[string]int{}
+	var worst document.Outcome
+	for _, j := range k.jobs {
+		if j.state == done {
+			return nil
+		}
+		if counts[j.outcome.Code]++; counts[j.outcome.Code] > counts[worst.Code] || worst.Code == "" {
+			worst = j.outcome
+		}
+	}
+	return fmt.Errorf("none of %d samples is usable; the most common reason is %s (%d times), as of %s: %s",
+		len(k.jobs), worst.Code, counts[worst.Code], worst.Sample, worst.Reason)
+}
+
+// report writes dataset.json, samples.jsonl and curation.json.
+func (k *curator) report() error {
+	samples, err := k.samples()
+	if err != nil {
+		return err
+	}
+	if err := WriteFile(k.call.Output, document.SamplesFile, samples); err != nil {
+		return err
+	}
+	if err := writeJSON(k.call.Output, document.CurationFile, k.curation()); err != nil {
+		return err
+	}
+	return writeJSON(k.call.Output, document.DatasetFile, k.dataset())
+}
+
+func (k *curator) samples() ([]byte, error) {
+	var out bytes.Buffer
+	for _, j := range k.in(done) {
+		line, err := canonical.Marshal(j.sample)
+		if err != nil {
+			return nil, fmt.Errorf("sample %s: %w", j.ID, err)
+		}
+		out.Write(append(line, '\n'))
+	}
+	return out.Bytes(), nil
+}
+
+func (k *curator) curation() document.Curation {
+	out := document.Curation{
+		Schema:     document.CurationSchema,
+		Expected:   len(k.jobs),
+		Done:       len(k.in(done)),
+		Excluded:   outcomes(k.in(excluded)),
+		Failed:     outcomes(k.in(failed)),
+		Split:      k.rule.String(),
+		Duplicates: append([]document.DuplicateGroup{}, k.groups...),
+		Warnings:   []document.Outcome{},
+	}
+	for _, j := range k.in(done) {
+		slices.SortStableFunc(j.warnings, func(a, b document.Outcome) int { return cmp.Compare(a.Code, b.Code) })
+		out.Warnings = append(out.Warnings, j.warnings...)
+	}
+	return out
+}
+
+func outcomes(jobs []*job) []document.Outcome {
+	out := []document.Outcome{}
+	for _, j := range jobs {
+		out = append(out, j.outcome)
+	}
+	return out
+}
+
+func (k *curator) dataset() document.Dataset {
+	jobs := k.in(done)
+	task := document.Task{Type: k.task.Type, Classes: k.classes(jobs)}
+	d := document.Dataset{
+		Schema: document.DatasetSchema, Stage: "curated",
+		ID: k.call.Dataset.ID, Modality: k.call.Dataset.Modality, Licence: k.call.Dataset.Licence, Access: k.call.Dataset.Access,
+		Task: &task, Features: k.names,
+		Counts: map[string]map[string]int{}, Samples: map[string]int{}, Subjects: map[string]int{},
+	}
+	for _, side := range document.Splits() {
+		count(&d, side, jobs)
+	}
+	for _, j := range jobs {
+		d.Files += len(j.sample.Media)
+		d.Bytes += j.bytes
+	}
+	return d
+}
+
+// classes are the recipe's, or else the labels that occur.
+func (k *curator) classes(jobs []*job) []string {
+	if len(k.task.Classes) > 0 {
+		return k.task.Classes
+	}
+	occur := map[string]bool{}
+	for _, j := range jobs {
+		for _, l := range j.sample.Labels {
+			occur[l] = true
+		}
+	}
+	return append([]string{}, slices.Sorted(maps.Keys(occur))...)
+}
+
+// count fills in one side; a class without a sample counts 0, so that it is seen.
+func count(d *document.Dataset, side string, jobs []*job) {
+	perClass, subjects := map[string]int{}, map[string]bool{}
+	for _, c := range d.Task.Classes {
+		perClass[c] = 0
+	}
+	n := 0
+	for _, j := range jobs {
+		if j.side != side {
+			continue
+		}
+		n++
+		subjects[j.Subject] = true
+		for _, l := range j.sample.Labels {
+			perClass[l]++
+		}
+	}
+	d.Counts[side], d.Samples[side], d.Subjects[side] = perClass, n, len(subjects)
+}
+
+// writeJSON writes a document for people to read; the order of its members is that of its type.
+func writeJSON(out Output, path string, v any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("encode %s: %w", path, err)
+	}
+	return WriteFile(out, path, b.Bytes())
+}

@@ -1,0 +1,198 @@
+package plugins
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/cairn-bench/cairn/manifests/document"
+)
+
+// The words of a SplitRule.
+const (
+	RulePublisher    = "publisher"
+	RuleSeeded       = "seeded"
+	DuplicatesReport = "report"
+	DuplicatesDrop   = "drop-test"
+)
+
+const (
+	train      = "train"
+	validation = "validation"
+	test       = "test"
+)
+
+// Validate says what is wrong with a rule, if anything is.
+func (r SplitRule) Validate() error {
+	if r.Rule != RulePublisher && r.Rule != RuleSeeded {
+		return fmt.Errorf("split rule %q: want %s or %s", r.Rule, RulePublisher, RuleSeeded)
+	}
+	if r.Duplicates != DuplicatesReport && r.Duplicates != DuplicatesDrop {
+		return fmt.Errorf("split duplicates %q: want %s or %s", r.Duplicates, DuplicatesReport, DuplicatesDrop)
+	}
+	for _, s := range r.shares() {
+		if !(s.share >= 0 && s.share <= 1) {
+			return fmt.Errorf("split share %s: %v is not between 0 and 1", s.name, s.share)
+		}
+	}
+	if sum := r.Train + r.Validation + r.Test; r.Rule == RuleSeeded && math.Abs(sum-1) > 1e-9 {
+		return fmt.Errorf("split shares add up to %v, want 1", sum)
+	}
+	return nil
+}
+
+// String is the rule in one sentence, as curation.json states it.
+func (r SplitRule) String() string {
+	how := "by subject"
+	if r.Stratify {
+		how += ", stratified by label set"
+	}
+	if r.Rule == RuleSeeded {
+		return fmt.Sprintf("seeded: train %v, validation %v, test %v, %s", r.Train, r.Validation, r.Test, how)
+	}
+	return fmt.Sprintf("publisher: the publisher's sides; a missing validation side is %v of the training subjects, drawn %s", r.Validation, how)
+}
+
+type share struct {
+	name  string
+	share float64
+}
+
+func (r SplitRule) shares() []share {
+	return []share{{train, r.Train}, {validation, r.Validation}, {test, r.Test}}
+}
+
+// assign gives every job that is still to be made its side. Sides are drawn before anything is decoded, so
+// that one broken file moves no other sample.
+func (r SplitRule) assign(jobs []*job, seed uint64) {
+	if r.Rule == RuleSeeded {
+		draw(jobs, r.shares(), seed, r.Stratify)
+		return
+	}
+	var onTrain []*job
+	published := false
+	for _, j := range jobs {
+		side, known := publisherSide(j.Split)
+		if !known {
+			j.exclude("unknown-split", fmt.Sprintf("publisher's split %q is none of train, validation, test", j.Split))
+			continue
+		}
+		j.side = side
+		published = published || side == validation
+		if side == train {
+			onTrain = append(onTrain, j)
+		}
+	}
+	if !published {
+		draw(onTrain, []share{{train, 1 - r.Validation}, {validation, r.Validation}}, seed, r.Stratify)
+	}
+}
+
+// publisherSide maps the names that publishers use to ours.
+func publisherSide(name string) (side string, known bool) {
+	switch strings.ToLower(name) {
+	case "train", "training":
+		return train, true
+	case "val", "valid", "validation", "validate", "dev":
+		return validation, true
+	case "test", "testing":
+		return test, true
+	}
+	return "", false
+}
+
+// draw puts every subject on one side. Subjects stand in the order of their seeded hashes, with those of
+// one label set together, and each in turn goes to the side that is furthest behind its share: so every
+// label set and the whole have their shares to within a subject or so. The order is by hash, not by a
+// shuffle, so that anybody can recompute it in any language.
+func draw(jobs []*job, sides []share, seed uint64, stratify bool) {
+	subjects := subjectsOf(jobs, stratify)
+	for _, s := range subjects {
+		s.rank, s.stratumRank = rank(seed, "subject", s.name), rank(seed, "stratum", s.stratum)
+	}
+	slices.SortFunc(subjects, func(a, b *subject) int {
+		return cmp.Or(cmp.Compare(a.stratumRank, b.stratumRank), cmp.Compare(a.rank, b.rank))
+	})
+	given := make([]int, len(sides))
+	for i, s := range subjects {
+		at := furthestBehind(sides, given, i+1)
+		given[at]++
+		for _, j := range s.jobs {
+			j.side = sides[at].name
+		}
+	}
+}
+
+func furthestBehind(sides []share, given []int, total int) int {
+	best, most := 0, math.Inf(-1)
+	for i, s := range sides {
+		if behind := float64(s.share*float64(total)) - float64(given[i]); s.share > 0 && behind > most {
+			best, most = i, behind
+		}
+	}
+	return best
+}
+
+type subject struct {
+	name, stratum     string
+	rank, stratumRank string
+	jobs              []*job
+}
+
+func subjectsOf(jobs []*job, stratify bool) []*subject {
+	byName := map[string]*subject{}
+	var out []*subject
+	for _, j := range jobs {
+		s := byName[j.Subject]
+		if s == nil {
+			s = &subject{name: j.Subject}
+			byName[j.Subject] = s
+			out = append(out, s)
+		}
+		s.jobs = append(s.jobs, j)
+	}
+	if stratify {
+		for _, s := range out {
+			s.stratum = labelSet(s.jobs)
+		}
+	}
+	return out
+}
+
+// labelSet names the distinct labels of one subject's samples.
+func labelSet(jobs []*job) string {
+	var labels []string
+	for _, j := range jobs {
+		labels = append(labels, j.Labels...)
+	}
+	slices.Sort(labels)
+	return strings.Join(slices.Compact(labels), "\n")
+}
+
+func rank(seed uint64, what, name string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "cairn/split/v1\n%d\n%s\n%s", seed, what, name))
+	return string(sum[:])
+}
+
+// crossings warns of subjects whom the publisher put on more than one side.
+func crossings(jobs []*job) {
+	sides := map[string]map[string]bool{}
+	for _, j := range jobs {
+		if sides[j.Subject] == nil {
+			sides[j.Subject] = map[string]bool{}
+		}
+		sides[j.Subject][j.side] = true
+	}
+	for _, j := range jobs {
+		if on := sides[j.Subject]; len(on) > 1 && j.side != train {
+			j.warn("subject-on-two-sides", fmt.Sprintf("subject %s is on %s", j.Subject, strings.Join(inOrder(on), " and ")))
+		}
+	}
+}
+
+func inOrder(on map[string]bool) []string {
+	return slices.DeleteFunc(document.Splits(), func(s string) bool { return !on[s] })
+}
