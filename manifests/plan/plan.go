@@ -1,0 +1,258 @@
+// Package plan compiles a manifest into the steps that rebuild it.
+//
+// A Plan is data, computed once and kept as a blob: a better planner never disturbs a run that is under way.
+// Its steps stand in an order in which every step comes after what it needs, and sorted by name within that,
+// so one manifest has one plan. A step becomes an action when its inputs are known (Bind).
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/manifests"
+	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/canonical"
+	"github.com/cairn-bench/cairn/manifests/catalog"
+)
+
+// Schema names the document and its version.
+const Schema = "cairn/plan/v1"
+
+// Plan is every step of a benchmark, in an order in which it can be done.
+type Plan struct {
+	Schema      string        `json:"schema"`
+	Benchmark   string        `json:"benchmark"`
+	Manifest    digest.Digest `json:"manifest"` // digest of the manifest's meaning
+	Steps       []Step        `json:"steps"`
+	Evaluations []Evaluation  `json:"evaluations"`
+}
+
+// Step is one node of the graph.
+type Step struct {
+	Name        string              `json:"name"` // kind/what
+	Plugin      action.Plugin       `json:"plugin"`
+	Determinism catalog.Determinism `json:"determinism"`
+	Params      json.RawMessage     `json:"params"`
+	Seed        string              `json:"seed,omitempty"`
+	Dataset     *action.Dataset     `json:"dataset,omitempty"`
+	Source      digest.Digest       `json:"source,omitempty"`
+	Needs       []Need              `json:"needs,omitempty"` // sorted by input
+	Hints       action.Hints        `json:"hints"`
+}
+
+// Need is one input of a step: the artifact of another step.
+type Need struct {
+	Input string `json:"input"`
+	Step  string `json:"step"`
+}
+
+// Evaluation says which step holds the numbers of one model on one dataset.
+type Evaluation struct {
+	Name    string `json:"name"`
+	Model   string `json:"model"` // expanded: "single/ecg"
+	Group   string `json:"group"` // as in the manifest: "single"
+	Dataset string `json:"dataset"`
+	Step    string `json:"step"`
+}
+
+// Resolved is what the world adds to a step of the manifest: the plugin's promise, its parameters with every
+// default, and what a local source holds.
+type Resolved struct {
+	Spec   catalog.Spec
+	Params json.RawMessage
+	Source digest.Digest
+}
+
+// Resolver looks a plugin up.
+type Resolver func(kind catalog.Kind, plugin string, params json.RawMessage) (Resolved, error)
+
+// Compile makes the plan of a manifest.
+func Compile(b *manifests.Benchmark, resolve Resolver) (*Plan, error) {
+	id, err := b.Digest()
+	if err != nil {
+		return nil, fmt.Errorf("plan %s: %w", b.Name, err)
+	}
+	c := &compiler{plan: &Plan{Schema: Schema, Benchmark: b.Name, Manifest: id}, resolve: resolve}
+	for _, name := range sorted(b.Datasets) {
+		c.dataset(name, b.Datasets[name])
+	}
+	for _, m := range b.Expanded() {
+		c.model(m)
+	}
+	for _, name := range sorted(b.Evaluations) {
+		c.evaluation(name, b.Evaluations[name], b.Expanded())
+	}
+	if c.err != nil {
+		return nil, fmt.Errorf("plan %s: %w", b.Name, c.err)
+	}
+	return c.plan, nil
+}
+
+// compiler collects steps and keeps the first error.
+type compiler struct {
+	plan    *Plan
+	resolve Resolver
+	err     error
+}
+
+func (c *compiler) add(s Step, kind catalog.Kind, plugin string, params json.RawMessage, seed uint64) {
+	if c.err != nil {
+		return
+	}
+	r, err := c.resolve(kind, plugin, params)
+	if err != nil {
+		c.err = fmt.Errorf("step %s: %w", s.Name, err)
+		return
+	}
+	s.Plugin, s.Determinism, s.Params, s.Source = r.Spec.Identity(), r.Spec.Determinism, r.Params, r.Source
+	if seed != 0 {
+		s.Seed = strconv.FormatUint(seed, 10)
+	}
+	s.Hints.Queue, s.Hints.MemoryBytes = r.Spec.Queue, r.Spec.MemoryBytes
+	slices.SortFunc(s.Needs, func(x, y Need) int { return strings.Compare(x.Input, y.Input) })
+	c.plan.Steps = append(c.plan.Steps, s)
+}
+
+// Step names.
+func fetchStep(dataset string) string  { return "fetch/" + dataset }
+func curateStep(dataset string) string { return "curate/" + dataset }
+func modelStep(model string) string    { return "pretrain/" + model }
+
+func (c *compiler) dataset(id string, d manifests.Dataset) {
+	c.add(Step{Name: fetchStep(id), Hints: action.Hints{Title: d.Title}}, catalog.Fetch, d.Fetch.Plugin, d.Fetch.Params, d.Fetch.Seed)
+	c.add(Step{
+		Name:    curateStep(id),
+		Dataset: &action.Dataset{ID: id, Modality: d.Modality, Licence: d.Licence, Access: d.Access},
+		Needs:   []Need{{Input: "raw", Step: fetchStep(id)}},
+		Hints:   action.Hints{Title: d.Title},
+	}, catalog.Curate, d.Curate.Plugin, d.Curate.Params, d.Curate.Seed)
+}
+
+func (c *compiler) model(m manifests.ExpandedModel) {
+	s := Step{Name: modelStep(m.ID), Hints: action.Hints{Title: m.Model.Title}}
+	for _, d := range m.Datasets {
+		s.Needs = append(s.Needs, Need{Input: d, Step: curateStep(d)})
+	}
+	c.add(s, catalog.Pretrain, m.Model.Plugin, m.Model.Params, m.Model.Seed)
+}
+
+func (c *compiler) evaluation(name string, e manifests.Evaluation, models []manifests.ExpandedModel) {
+	for _, m := range models {
+		if !slices.Contains(e.Models, m.Name) {
+			continue
+		}
+		for _, d := range m.Datasets {
+			if len(e.Datasets) > 0 && !slices.Contains(e.Datasets, d) {
+				continue
+			}
+			c.evaluate(name, e, m, d)
+		}
+	}
+}
+
+func (c *compiler) evaluate(name string, e manifests.Evaluation, m manifests.ExpandedModel, dataset string) {
+	params, err := evaluationParams(e)
+	if err != nil && c.err == nil {
+		c.err = fmt.Errorf("evaluation %s: %w", name, err)
+	}
+	step := Step{
+		Name:  "evaluate/" + name + "/" + m.ID,
+		Needs: []Need{{Input: "model", Step: modelStep(m.ID)}, {Input: "dataset", Step: curateStep(dataset)}},
+		Hints: action.Hints{Title: e.Title},
+	}
+	if m.ID != m.Name+"/"+dataset {
+		step.Name += "/" + dataset
+	}
+	c.add(step, catalog.Evaluate, e.Plugin, params, e.Seed)
+	c.plan.Evaluations = append(c.plan.Evaluations, Evaluation{Name: name, Model: m.ID, Group: m.Name, Dataset: dataset, Step: step.Name})
+}
+
+// evaluationParams adds what a manifest says of an evaluation in fields of its own to the plugin's parameters.
+func evaluationParams(e manifests.Evaluation) (json.RawMessage, error) {
+	all := map[string]any{}
+	if len(e.Params) > 0 {
+		if err := json.Unmarshal(e.Params, &all); err != nil {
+			return nil, err
+		}
+	}
+	if e.Split != "" {
+		all["split"] = e.Split
+	}
+	if len(e.Metrics) > 0 {
+		all["metrics"] = e.Metrics
+	}
+	return canonical.Marshal(all)
+}
+
+// Bind makes the action of a step from the artifacts of the steps it needs.
+func (s Step) Bind(artifact func(step string) (digest.Digest, bool)) (action.Action, error) {
+	a := action.Action{Schema: action.Schema, Plugin: s.Plugin, Params: s.Params, Dataset: s.Dataset, Source: s.Source, Seed: s.Seed}
+	for _, n := range s.Needs {
+		d, ok := artifact(n.Step)
+		if !ok {
+			return action.Action{}, fmt.Errorf("bind %s: step %s has no artifact yet", s.Name, n.Step)
+		}
+		a.Inputs = append(a.Inputs, action.Input{Name: n.Input, Artifact: d})
+	}
+	return a, nil
+}
+
+// Find returns the step of that name.
+func (p *Plan) Find(name string) (Step, bool) {
+	i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Name == name })
+	if i < 0 {
+		return Step{}, false
+	}
+	return p.Steps[i], true
+}
+
+// Closure returns the named steps and all that they need, in the order of the plan. A name may be a step, or
+// a dataset's or model's own name.
+func (p *Plan) Closure(names ...string) (map[string]bool, error) {
+	keep := map[string]bool{}
+	for _, name := range names {
+		found := false
+		for _, s := range p.Steps {
+			if s.Name == name || strings.HasSuffix(s.Name, "/"+name) {
+				keep[s.Name], found = true, true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("no step %q; steps are called like %q", name, p.Steps[0].Name)
+		}
+	}
+	for _, s := range slices.Backward(p.Steps) {
+		if keep[s.Name] {
+			for _, n := range s.Needs {
+				keep[n.Step] = true
+			}
+		}
+	}
+	return keep, nil
+}
+
+// Parse reads the bytes of a plan.
+func Parse(text []byte) (*Plan, error) {
+	var p Plan
+	if err := json.Unmarshal(text, &p); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	if p.Schema != Schema {
+		return nil, fmt.Errorf("plan: schema is %q, want %q", p.Schema, Schema)
+	}
+	return &p, nil
+}
+
+func sorted[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for n := range m {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,168 @@
+// Package provenance makes records: the statement that an action gave an artifact, by which tool and when.
+//
+// A record is an in-toto Statement (v1) with the SLSA provenance predicate (v1). Its subject is the
+// artifact, its external parameters are the action, its resolved dependencies are the inputs. It is kept as
+// an OCI manifest whose subject is the artifact, so any OCI tool finds it by referrers. A record holds
+// times, so its digest differs from run to run and stands in no lock.
+package provenance
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/opencontainers/image-spec/specs-go"
+
+	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/canonical"
+)
+
+// Types of the documents.
+const (
+	StatementType = "https://in-toto.io/Statement/v1"
+	PredicateType = "https://slsa.dev/provenance/v1"
+	BuildType     = "https://cairn-bench.github.io/action/v1"
+	MediaType     = "application/vnd.in-toto+json"
+)
+
+// Statement is an in-toto statement with SLSA provenance.
+type Statement struct {
+	Type          string    `json:"_type"`
+	Subject       []Subject `json:"subject"`
+	PredicateType string    `json:"predicateType"`
+	Predicate     Predicate `json:"predicate"`
+}
+
+// Subject is an artifact by name and digest.
+type Subject struct {
+	Name   string            `json:"name"`
+	Digest map[string]string `json:"digest"`
+}
+
+// Predicate is SLSA provenance v1.
+type Predicate struct {
+	BuildDefinition BuildDefinition `json:"buildDefinition"`
+	RunDetails      RunDetails      `json:"runDetails"`
+}
+
+// BuildDefinition says what was to be done.
+type BuildDefinition struct {
+	BuildType            string     `json:"buildType"`
+	ExternalParameters   Parameters `json:"externalParameters"`
+	ResolvedDependencies []Subject  `json:"resolvedDependencies"`
+}
+
+// Parameters are the action and its ID.
+type Parameters struct {
+	ID     action.ID     `json:"id"`
+	Action action.Action `json:"action"`
+}
+
+// RunDetails say who did it and when.
+type RunDetails struct {
+	Builder  Builder  `json:"builder"`
+	Metadata Metadata `json:"metadata"`
+}
+
+// Builder is the tool.
+type Builder struct {
+	ID      string            `json:"id"`
+	Version map[string]string `json:"version"`
+}
+
+// Metadata is the invocation.
+type Metadata struct {
+	InvocationID string    `json:"invocationId,omitempty"`
+	StartedOn    time.Time `json:"startedOn"`
+	FinishedOn   time.Time `json:"finishedOn"`
+}
+
+// Execution is what a record adds to an action and its artifact.
+type Execution struct {
+	Step       string
+	Builder    Builder
+	Invocation string
+	Started    time.Time
+	Finished   time.Time
+}
+
+// New returns the canonical bytes of a statement.
+func New(a action.Action, artifact digest.Digest, e Execution) ([]byte, error) {
+	id, err := a.ID()
+	if err != nil {
+		return nil, err
+	}
+	text, err := canonical.Marshal(Statement{
+		Type: StatementType, PredicateType: PredicateType,
+		Subject: []Subject{subject(e.Step, artifact)},
+		Predicate: Predicate{
+			BuildDefinition: BuildDefinition{
+				BuildType:            BuildType,
+				ExternalParameters:   Parameters{ID: id, Action: a},
+				ResolvedDependencies: dependencies(a),
+			},
+			RunDetails: RunDetails{Builder: e.Builder, Metadata: Metadata{
+				InvocationID: e.Invocation, StartedOn: e.Started.UTC().Truncate(time.Millisecond), FinishedOn: e.Finished.UTC().Truncate(time.Millisecond)}},
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("record of %s: %w", e.Step, err)
+	}
+	return text, nil
+}
+
+func subject(name string, d digest.Digest) Subject {
+	return Subject{Name: name, Digest: map[string]string{d.Algorithm().String(): d.Encoded()}}
+}
+
+func dependencies(a action.Action) []Subject {
+	out := []Subject{}
+	for _, in := range a.Inputs {
+		out = append(out, subject(in.Name, in.Artifact))
+	}
+	return out
+}
+
+// Manifest returns the OCI manifest that ties a statement to its subject.
+func Manifest(subject, statement, config ocispec.Descriptor) ([]byte, error) {
+	return canonical.Marshal(ocispec.Manifest{
+		Versioned:    specs.Versioned{SchemaVersion: 2},
+		MediaType:    ocispec.MediaTypeImageManifest,
+		ArtifactType: MediaType,
+		Config:       config,
+		Layers:       []ocispec.Descriptor{statement},
+		Subject:      &subject,
+		Annotations:  map[string]string{"in-toto.io/predicate-type": PredicateType},
+	})
+}
+
+// Parse reads a statement and checks that it is one of ours and agrees with itself.
+func Parse(text []byte) (Statement, error) {
+	var s Statement
+	if err := json.Unmarshal(text, &s); err != nil {
+		return s, fmt.Errorf("record: %w", err)
+	}
+	if s.Type != StatementType || s.PredicateType != PredicateType || s.Predicate.BuildDefinition.BuildType != BuildType {
+		return s, fmt.Errorf("record: type %q, predicate %q, build type %q: not a record of an action", s.Type, s.PredicateType, s.Predicate.BuildDefinition.BuildType)
+	}
+	p := s.Predicate.BuildDefinition.ExternalParameters
+	id, err := p.Action.ID()
+	if err != nil {
+		return s, fmt.Errorf("record: %w", err)
+	}
+	if id != p.ID {
+		return s, fmt.Errorf("record: its action has ID %s, it says %s", id, p.ID)
+	}
+	if len(s.Subject) != 1 {
+		return s, fmt.Errorf("record: %d subjects, want one", len(s.Subject))
+	}
+	return s, nil
+}
+
+// Artifact returns the digest of a record's subject.
+func (s Statement) Artifact() digest.Digest {
+	return digest.NewDigestFromEncoded(digest.SHA256, s.Subject[0].Digest["sha256"])
+}
