@@ -1,0 +1,136 @@
+package ecg
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/wfdb"
+	"github.com/cairn-bench/cairn/plugins/npy"
+)
+
+// rows finds the signal of every lead.
+func (r recipe) rows(h *wfdb.Header) ([]int, error) {
+	var out []int
+	for _, lead := range r.Leads {
+		at := -1
+		for i, s := range h.Signals {
+			if !strings.EqualFold(leadName(s.Name), lead) {
+				continue
+			}
+			if at >= 0 {
+				return nil, plugins.Exclude("duplicate-lead", "lead %s is there twice", lead)
+			}
+			at = i
+		}
+		if at < 0 {
+			return nil, plugins.Exclude("missing-lead", "lead %s is not there", lead)
+		}
+		out = append(out, at)
+	}
+	return out, nil
+}
+
+// leadName takes a publisher's decoration off a lead's name: "Lead II", "ECG II" and "ii" are II.
+func leadName(name string) string {
+	name = strings.TrimSpace(name)
+	for _, prefix := range []string{"lead ", "ecg "} {
+		if len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
+			return strings.TrimSpace(name[len(prefix):])
+		}
+	}
+	return name
+}
+
+// perMillivolt is what a value in a unit is divided by to be in millivolts.
+func perMillivolt(units string) (divisor float64, ok bool) {
+	switch strings.ToLower(units) {
+	case "mv":
+		return 1, true
+	case "uv", "µv", "μv":
+		return 1000, true
+	case "v":
+		return 0.001, true
+	}
+	return 0, false
+}
+
+// array makes the sample out of the record's rows.
+func (r recipe) array(rec *wfdb.Record, rows []int) (plugins.Made, error) {
+	n := r.Rate * r.Seconds
+	data := make([]float32, len(rows)*n)
+	var flat []string
+	var invalid, length int
+	for row, at := range rows {
+		x, bad, err := millivolts(rec, at)
+		if err != nil {
+			return plugins.Made{}, err
+		}
+		filter, err := newResampler(float64(rec.Frequency*float64(rec.Signals[at].PerFrame)), r.Rate)
+		if err != nil {
+			return plugins.Made{}, plugins.Exclude("sampling-rate", "%v", err)
+		}
+		length = filter.outputs(len(x))
+		if length == 0 || length < n && r.Short == ShortExclude {
+			return plugins.Made{}, plugins.Exclude("short-record", "record has %d samples at %d Hz, %d are needed", length, r.Rate, n)
+		}
+		out := data[row*n : (row+1)*n]
+		for i, v := range filter.run(x, n) {
+			out[i] = float32(v)
+		}
+		if isFlat(out[:min(n, length)]) {
+			flat = append(flat, r.Leads[row])
+		}
+		invalid += bad
+	}
+	shape := []int{len(rows), n}
+	return plugins.Made{
+		Media: []plugins.MadeMedia{{
+			Ext: "npy", Type: "signal", Shape: shape, DType: "float32", SamplingRate: float64(r.Rate), Data: npy.Float32(shape, data),
+		}},
+		Warnings: r.warnings(flat, invalid, length, n),
+	}, nil
+}
+
+// millivolts scales one signal. What the file marks as no sample becomes 0 and is counted.
+func millivolts(rec *wfdb.Record, at int) (x []float64, invalid int, err error) {
+	s := rec.Signals[at]
+	divisor, ok := perMillivolt(s.Units)
+	if !ok {
+		return nil, 0, plugins.Exclude("unknown-unit", "lead %s is in %q, which is no voltage", s.Name, s.Units)
+	}
+	x = make([]float64, len(rec.Samples[at]))
+	for i, v := range rec.Samples[at] {
+		if rec.Valid(at, v) {
+			x[i] = s.Physical(v) / divisor
+		} else {
+			invalid++
+		}
+	}
+	return x, invalid, nil
+}
+
+func isFlat(x []float32) bool {
+	return !slices.ContainsFunc(x, func(v float32) bool { return v != x[0] })
+}
+
+func (r recipe) warnings(flat []string, invalid, length, n int) []plugins.Exclusion {
+	var out []plugins.Exclusion
+	warn := func(code, format string, args ...any) {
+		out = append(out, plugins.Exclusion{Code: code, Reason: fmt.Sprintf(format, args...)})
+	}
+	if len(flat) > 0 {
+		warn("flat-lead", "leads without any change: %s", strings.Join(flat, ", "))
+	}
+	if invalid > 0 {
+		warn("invalid-samples", "%d samples are marked as missing and were set to 0", invalid)
+	}
+	if length > n {
+		warn("long-record", "%d of %d samples at %d Hz were kept", n, length, r.Rate)
+	}
+	if length < n {
+		warn("short-record", "%d samples at %d Hz were padded to %d with zeros", length, r.Rate, n)
+	}
+	return out
+}

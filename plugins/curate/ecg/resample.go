@@ -1,0 +1,157 @@
+package ecg
+
+import (
+	"fmt"
+	"math"
+)
+
+// Resampling by the ratio up/down is linear: a low-pass filter, a sinc cut off at the lower of the two Nyquist
+// frequencies under a Kaiser window with beta 5, reaching over ten samples of the lower rate on either side,
+// its taps scaled to add up to one. Beyond its ends a signal keeps its first and last value. That is
+// scipy.signal.resample_poly(x, up, down, padtype="edge"). Sine and Bessel function are power series of
+// explicit roundings, so the taps are the same bits on every processor.
+
+const (
+	halfWidth = 10
+	beta      = 5.0
+	maxRatio  = 5000 // keeps the filter small
+)
+
+type resampler struct {
+	up, down int
+	taps     []float64 // 2*half+1 of them
+	half     int
+}
+
+// newResampler goes from one rate in Hz, of at most three decimals, to a whole one.
+func newResampler(from float64, to int) (*resampler, error) {
+	const decimals = 1000
+	down := math.Round(float64(from * decimals))
+	if !(down >= 1 && down <= 1e9) || math.Abs(float64(down/decimals)-from) > 1e-9 {
+		return nil, fmt.Errorf("sampling rate %v Hz: want one of at most three decimals", from)
+	}
+	u, d := to*decimals, int(down)
+	g := gcd(u, d)
+	r := &resampler{up: u / g, down: d / g}
+	if max(r.up, r.down) > maxRatio {
+		return nil, fmt.Errorf("sampling rate %v Hz to %d Hz is %d/%d, beyond the ratios up to %d", from, to, r.up, r.down, maxRatio)
+	}
+	r.design()
+	return r, nil
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// outputs is how many samples n samples become.
+func (r *resampler) outputs(n int) int { return (n*r.up + r.down - 1) / r.down }
+
+// run gives the first n output samples of x, fewer if x has no more.
+func (r *resampler) run(x []float64, n int) []float64 {
+	n = min(n, r.outputs(len(x)))
+	out := make([]float64, n)
+	if r.up == r.down {
+		copy(out, x)
+		return out
+	}
+	for m := range out {
+		out[m] = r.at(x, m*r.down)
+	}
+	return out
+}
+
+// at filters at a position counted in up-sampled samples, where x[k] stands at k*up.
+func (r *resampler) at(x []float64, pos int) float64 {
+	first := floorDiv(pos-r.half+r.up-1, r.up)
+	last := floorDiv(pos+r.half, r.up)
+	tap := first*r.up - pos + r.half
+	sum := 0.0
+	if first >= 0 && last < len(x) {
+		for _, v := range x[first : last+1] {
+			sum += float64(v * r.taps[tap])
+			tap += r.up
+		}
+		return sum
+	}
+	for k := first; k <= last; k++ {
+		sum += float64(x[min(max(k, 0), len(x)-1)] * r.taps[tap])
+		tap += r.up
+	}
+	return sum
+}
+
+func floorDiv(a, b int) int {
+	if a < 0 {
+		return -((b - 1 - a) / b)
+	}
+	return a / b
+}
+
+func (r *resampler) design() {
+	wide := max(r.up, r.down)
+	if wide == 1 {
+		return
+	}
+	r.half = halfWidth * wide
+	r.taps = make([]float64, 2*r.half+1)
+	sum := 0.0
+	for i := range r.taps {
+		r.taps[i] = float64(sinc(i-r.half, wide) * kaiser(i-r.half, r.half))
+		sum += r.taps[i]
+	}
+	for i := range r.taps {
+		r.taps[i] = float64(float64(r.taps[i]/sum) * float64(r.up))
+	}
+}
+
+// sinc is sin(pi n/m) / (pi n/m).
+func sinc(n, m int) float64 {
+	if n == 0 {
+		return 1
+	}
+	x := float64(float64(math.Pi*float64(n)) / float64(m))
+	return sinPi(n, m) / x
+}
+
+// sinPi is sin(pi n/m). The argument is brought between 0 and pi/2 in whole numbers, where the Taylor
+// series to x^23 is exact to the last bit or so.
+func sinPi(n, m int) float64 {
+	n %= 2 * m
+	if n < 0 {
+		n += 2 * m
+	}
+	sign := 1.0
+	if n >= m {
+		n, sign = n-m, -1
+	}
+	n = min(n, m-n)
+	x := float64(float64(math.Pi*float64(n)) / float64(m))
+	square := float64(x * x)
+	term, sum := x, x
+	for k := 2; k <= 22; k += 2 {
+		term = -float64(float64(term*square) / float64(k*(k+1)))
+		sum += term
+	}
+	return float64(sign * sum)
+}
+
+// kaiser is the window at n of -half to half.
+func kaiser(n, half int) float64 {
+	r := float64(float64(n) / float64(half))
+	inside := 1 - float64(r*r)
+	return bessel(float64(beta*beta)*inside) / bessel(float64(beta*beta))
+}
+
+// bessel is I0(sqrt(x)), the sum of (x/4)^k / k!^2.
+func bessel(x float64) float64 {
+	term, sum := 1.0, 1.0
+	for k := 1; k <= 40; k++ {
+		term = float64(float64(term*x)*0.25) / float64(k*k)
+		sum += term
+	}
+	return sum
+}
