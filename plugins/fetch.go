@@ -26,12 +26,22 @@ type SourceFile struct {
 	Size   int64         // -1 if the publisher does not say
 	Digest digest.Digest // the publisher's own checksum, "" if there is none
 	Ref    string        // the source's own name for it, such as a URL
+	// Expand, if set, says that the file is an archive: it is called with the whole, verified file, and what
+	// it writes stands in the artifact instead of the file.
+	Expand func(ctx context.Context, file io.ReaderAt, size int64, out Output) error
 }
 
 // LocalSource is a Source whose content can be named by a digest before it is fetched.
 type LocalSource interface {
 	Source
 	SourceDigest(ctx context.Context) (digest.Digest, error)
+}
+
+// DescribedSource is a Source that says where its bytes come from, for dataset.json: a publisher's address,
+// never a path of this machine and never a secret.
+type DescribedSource interface {
+	Source
+	Describe() map[string]string
 }
 
 // ErrNotData says that what arrived is not the data that was asked for: an HTML page, a login form.

@@ -69,6 +69,7 @@ func (p Plugin) Run(ctx context.Context, c Call) error {
 type Env struct {
 	Dir    string                                    // folder of the manifest; relative paths start here
 	Lookup func(name string) (value string, ok bool) // an environment variable such as PHYSIONET_PASSWORD
+	Retry  Retry                                     // how patiently a transfer is tried; the zero value is a sane default
 }
 
 // Call is one execution of a plugin.
