@@ -1,0 +1,187 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/npy"
+)
+
+// Limits above which an image is taken for a bomb and not decoded.
+const (
+	maxPixels = 100_000_000
+	maxSide   = 1 << 16
+)
+
+// format is one way in which an image is written.
+type format struct {
+	name   string
+	magic  string
+	exts   []string
+	decode func(*bytes.Reader) (image.Image, error)
+	config func(*bytes.Reader) (image.Config, error)
+}
+
+func formats() []format {
+	return []format{
+		{"JPEG", "\xff\xd8\xff", []string{".jpg", ".jpeg", ".jpe"},
+			func(r *bytes.Reader) (image.Image, error) { return jpeg.Decode(r) },
+			func(r *bytes.Reader) (image.Config, error) { return jpeg.DecodeConfig(r) }},
+		{"PNG", "\x89PNG\r\n\x1a\n", []string{".png"},
+			func(r *bytes.Reader) (image.Image, error) { return png.Decode(r) },
+			func(r *bytes.Reader) (image.Config, error) { return png.DecodeConfig(r) }},
+	}
+}
+
+func formatOf(b []byte) (format, bool) {
+	all := formats()
+	i := slices.IndexFunc(all, func(f format) bool { return bytes.HasPrefix(b, []byte(f.magic)) })
+	if i < 0 {
+		return format{}, false
+	}
+	return all[i], true
+}
+
+// Make decodes, turns, converts and resizes one image.
+func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (plugins.Made, error) {
+	file := c.Files[0]
+	b, err := in.ReadFile(file)
+	if err != nil {
+		return plugins.Made{}, err
+	}
+	f, known := formatOf(b)
+	if !known {
+		return plugins.Made{}, plugins.Exclude("not-an-image", "%s starts neither as PNG nor as JPEG", file)
+	}
+	p, err := f.pixels(b, file, r.Channels)
+	if err != nil {
+		return plugins.Made{}, err
+	}
+	made := plugins.Made{Media: []plugins.MadeMedia{r.media(p)}}
+	if !slices.Contains(f.exts, strings.ToLower(path.Ext(file))) {
+		made.Warnings = append(made.Warnings, plugins.Exclusion{Code: "misnamed", Reason: fmt.Sprintf("%s is a %s", path.Base(file), f.name)})
+	}
+	return made, nil
+}
+
+// pixels decodes a file that was seen to be of this format.
+func (f format) pixels(b []byte, file string, channels int) (raster, error) {
+	cfg, err := f.config(bytes.NewReader(b))
+	if err != nil {
+		return raster{}, fmt.Errorf("decode %s: %w", file, err)
+	}
+	switch {
+	case cfg.Width < 1 || cfg.Height < 1:
+		return raster{}, fmt.Errorf("decode %s: image of %d x %d pixels", file, cfg.Width, cfg.Height)
+	case max(cfg.Width, cfg.Height) > maxSide || cfg.Width > maxPixels/cfg.Height:
+		return raster{}, plugins.Exclude("too-large", "%s has %d x %d pixels, the limit is %d in all and %d a side", file, cfg.Width, cfg.Height, maxPixels, maxSide)
+	}
+	img, err := f.decode(bytes.NewReader(b))
+	if err != nil {
+		return raster{}, fmt.Errorf("decode %s: %w", file, err)
+	}
+	return pack(img, channels).orient(orientation(b)), nil
+}
+
+func (r recipe) media(p raster) plugins.MadeMedia {
+	p = r.fit(p)
+	shape := []int{p.h, p.w}
+	if p.channels > 1 {
+		shape = append(shape, p.channels)
+	}
+	return plugins.MadeMedia{Ext: "npy", Type: "image", Shape: shape, DType: "uint8", Data: npy.Uint8(shape, p.pix)}
+}
+
+// fit resizes into the square.
+func (r recipe) fit(p raster) raster {
+	if r.Fit == Stretch {
+		return p.resize(r.Size, r.Size)
+	}
+	long := max(p.w, p.h)
+	small := p.resize(scaled(p.w, r.Size, long), scaled(p.h, r.Size, long))
+	out := blank(r.Size, r.Size, p.channels)
+	left, top := (r.Size-small.w)/2, (r.Size-small.h)/2
+	for y := range small.h {
+		copy(out.row(top + y)[left*p.channels:], small.row(y))
+	}
+	return out
+}
+
+// scaled is n * to / from, rounded half up, at least 1.
+func scaled(n, to, from int) int { return max(1, (2*n*to+from)/(2*from)) }
+
+// pack converts any image to packed grey or RGB bytes. The grey of a JPEG is its luma.
+func pack(img image.Image, channels int) raster {
+	b := img.Bounds()
+	out := blank(b.Dx(), b.Dy(), channels)
+	for y := range out.h {
+		row, at := out.row(y), b.Min.Y+y
+		switch m := img.(type) {
+		case *image.Gray:
+			spread(row, m.Pix[m.PixOffset(b.Min.X, at):], channels)
+		case *image.YCbCr:
+			packYCbCr(row, m, at)
+		case *image.RGBA:
+			packRGBA(row, m.Pix[m.PixOffset(b.Min.X, at):], channels)
+		default:
+			packAny(row, img, at, channels)
+		}
+	}
+	return out
+}
+
+// spread copies grey bytes to every channel.
+func spread(row, grey []byte, channels int) {
+	if channels == 1 {
+		copy(row, grey)
+		return
+	}
+	for x := range len(row) / 3 {
+		row[3*x], row[3*x+1], row[3*x+2] = grey[x], grey[x], grey[x]
+	}
+}
+
+func packYCbCr(row []byte, m *image.YCbCr, y int) {
+	x0, w := m.Rect.Min.X, m.Rect.Dx()
+	luma := m.Y[m.YOffset(x0, y):]
+	if len(row) == w {
+		copy(row, luma)
+		return
+	}
+	for x := range w {
+		c := m.COffset(x0+x, y)
+		row[3*x], row[3*x+1], row[3*x+2] = color.YCbCrToRGB(luma[x], m.Cb[c], m.Cr[c])
+	}
+}
+
+func packRGBA(row, pix []byte, channels int) {
+	for x := range len(row) / channels {
+		put(row, x, channels, uint32(pix[4*x]), uint32(pix[4*x+1]), uint32(pix[4*x+2]))
+	}
+}
+
+func packAny(row []byte, img image.Image, y, channels int) {
+	x0 := img.Bounds().Min.X
+	for x := range len(row) / channels {
+		r, g, b, _ := img.At(x0+x, y).RGBA()
+		put(row, x, channels, r>>8, g>>8, b>>8)
+	}
+}
+
+// put writes one pixel; grey weighs the colours as ITU-R BT.601 says, in 16-bit fractions.
+func put(row []byte, x, channels int, r, g, b uint32) {
+	if channels == 1 {
+		row[x] = byte((19595*r + 38470*g + 7471*b + 1<<15) >> 16)
+		return
+	}
+	row[3*x], row[3*x+1], row[3*x+2] = byte(r), byte(g), byte(b)
+}
