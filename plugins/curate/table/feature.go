@@ -69,7 +69,7 @@ func (r *recipe) valuesOf(f feature, declared []string) []string {
 	set := map[string]bool{}
 	for _, s := range r.rows {
 		if s.row.Err == nil && !f.isMissing(s.row.Cells[f.place]) {
-			set[s.row.Cells[f.place]] = true
+			set[plain(s.row.Cells[f.place])] = true
 		}
 	}
 	return append([]string{}, slices.Sorted(maps.Keys(set))...)
@@ -95,16 +95,25 @@ func names(features []feature) []string {
 	return out
 }
 
-// isMissing compares as text and, where both are numbers, by value, so that -9 also means -9.0.
 func (f feature) isMissing(cell string) bool {
+	return f.zeroMiss && same(cell, "0") || find(f.missing, cell) >= 0
+}
+
+// find returns the place of a cell in a list of cells, -1 if it is not there.
+func find(list []string, cell string) int {
+	return slices.IndexFunc(list, func(s string) bool { return same(s, cell) })
+}
+
+// same compares as text and, where both are numbers, by value: one hospital writes 1, the other 1.0.
+func same(a, b string) bool { return a == b || plain(a) == plain(b) }
+
+// plain gives a number its shortest spelling and leaves other text as it is.
+func plain(cell string) string {
 	v, err := strconv.ParseFloat(cell, 64)
-	if f.zeroMiss && err == nil && v == 0 {
-		return true
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return cell
 	}
-	return slices.ContainsFunc(f.missing, func(m string) bool {
-		w, bad := strconv.ParseFloat(m, 64)
-		return m == cell || err == nil && bad == nil && v == w
-	})
+	return strconv.FormatFloat(v+0, 'g', -1, 64) // v+0 turns -0 into 0
 }
 
 // Make turns one row into its vector.
@@ -144,7 +153,7 @@ func (f feature) encode(cell string) ([]float32, error) {
 		return out, nil
 	}
 	if f.values != nil {
-		i := slices.Index(f.values, cell)
+		i := find(f.values, cell)
 		if i < 0 {
 			return nil, fmt.Errorf("%q is none of the values %q", cell, f.values)
 		}

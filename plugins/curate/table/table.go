@@ -236,19 +236,31 @@ func (r *recipe) candidate(s source, n int) plugins.Candidate {
 // label maps a cell to its class. A missing label is never a class.
 func (r *recipe) label(s source) ([]string, *plugins.Exclusion) {
 	cell := s.cell(r.Label.Column)
-	class, known := r.Label.Classes[cell]
+	class, known := r.Label.class(cell)
 	where := fmt.Sprintf("%s:%d: column %s", s.table.File, s.row.Line, r.Label.Column)
 	switch {
 	case known && class == "":
 		return nil, &plugins.Exclusion{Code: "dropped-class", Reason: fmt.Sprintf("%s: label %q is dropped by label.classes", where, cell)}
 	case known:
 		return []string{class}, nil
-	case slices.Contains(r.Missing, cell):
+	case find(r.Missing, cell) >= 0:
 		return nil, &plugins.Exclusion{Code: "no-label", Reason: where + " is missing"}
 	case len(r.Label.Classes) > 0:
 		return nil, &plugins.Exclusion{Code: "unknown-label", Reason: fmt.Sprintf("%s: label %q is not in label.classes", where, cell)}
 	}
 	return []string{cell}, nil
+}
+
+// class looks a label up; numbers are compared by value.
+func (l Label) class(cell string) (class string, known bool) {
+	if class, known = l.Classes[cell]; known {
+		return class, true
+	}
+	labels := slices.Sorted(maps.Keys(l.Classes))
+	if i := find(labels, cell); i >= 0 {
+		return l.Classes[labels[i]], true
+	}
+	return "", false
 }
 
 // vocabulary is the sorted set of classes that the map names; empty means those that occur.
