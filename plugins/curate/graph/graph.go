@@ -57,7 +57,8 @@ func Plugin() plugins.Plugin {
 // recipe keeps what Plan read for Make, which comes later and only reads it.
 type recipe struct {
 	Params
-	data *dataset
+	data  *dataset
+	names []string // of the node features
 }
 
 // Plan reads the dataset.
@@ -69,8 +70,9 @@ func (r *recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, e
 	if r.data, err = read(ctx, in, prefix); err != nil {
 		return plugins.Curation{}, err
 	}
-	out := plugins.Curation{Task: document.Task{Type: document.Multiclass, Classes: r.vocabulary()}, Features: r.features()}
-	if len(out.Features) == 0 {
+	r.names = r.features()
+	out := plugins.Curation{Task: document.Task{Type: document.Multiclass, Classes: r.vocabulary()}, Features: r.names}
+	if len(r.names) == 0 {
 		return plugins.Curation{}, fmt.Errorf("%s: nodes have neither labels nor attributes; set degree: true", prefix)
 	}
 	width := len(strconv.Itoa(len(r.data.graphs)))
@@ -123,8 +125,8 @@ func (r *recipe) candidate(id string, g int) plugins.Candidate {
 	switch {
 	case len(this.nodes) == 0:
 		c.Excluded = &plugins.Exclusion{Code: "no-nodes", Reason: fmt.Sprintf("graph %d has no node", g+1)}
-	case len(this.nodes) > maxElements/max(1, len(r.features())):
-		c.Excluded = &plugins.Exclusion{Code: "too-large", Reason: fmt.Sprintf("graph %d has %d nodes of %d features", g+1, len(this.nodes), len(r.features()))}
+	case len(this.nodes) > maxElements/len(r.names):
+		c.Excluded = &plugins.Exclusion{Code: "too-large", Reason: fmt.Sprintf("graph %d has %d nodes of %d features", g+1, len(this.nodes), len(r.names))}
 	case len(r.Labels) == 0:
 		c.Labels = []string{this.label}
 	case !known:
@@ -145,7 +147,7 @@ func (r *recipe) Make(_ context.Context, _ plugins.Tree, c plugins.Candidate) (p
 	for _, e := range edges {
 		flat = append(flat, e[0], e[1])
 	}
-	width := len(r.features())
+	width := len(r.names)
 	nodes, list := []int{len(g.nodes), width}, []int{len(edges), 2}
 	made := plugins.Made{Media: []plugins.MadeMedia{
 		{Ext: "npy", Type: "nodes", Shape: nodes, DType: "float32", Data: npy.Float32(nodes, r.nodes(g, edges, width))},
