@@ -85,7 +85,7 @@ type Result struct {
 	Seconds  float64
 }
 
-// PublishRequest asks for the lock, the report and the benchmark artifact of what is there.
+// PublishRequest asks for the lock and the benchmark artifact of what is there.
 type PublishRequest struct {
 	Plan     digest.Digest
 	Manifest digest.Digest
@@ -95,5 +95,4 @@ type PublishRequest struct {
 type Published struct {
 	Lock      digest.Digest // the text of benchmark.lock, as a blob
 	Benchmark digest.Digest // the OCI index over all artifacts and records
-	Report    digest.Digest // the JSON report, as a blob
 }

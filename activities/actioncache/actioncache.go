@@ -182,3 +182,15 @@ func (c *Cache) Lock(ctx context.Context, id action.ID) (func(), error) {
 	}
 	return func() { f.Close() }, nil
 }
+
+// Peek returns the entry of an action without looking for its blobs.
+func (c *Cache) Peek(id action.ID) (Entry, error) {
+	if err := id.Digest().Validate(); err != nil {
+		return Entry{}, fmt.Errorf("action %q: %w", id, err)
+	}
+	text, err := os.ReadFile(c.path(id, ".json"))
+	if err != nil {
+		return Entry{}, fmt.Errorf("action cache: %w", err)
+	}
+	return parse(text, id)
+}

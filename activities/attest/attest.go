@@ -1,0 +1,60 @@
+// Package attest writes records into the store and reads them back.
+package attest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/provenance"
+)
+
+// maxDocument bounds what is read as one document.
+const maxDocument = 16 << 20
+
+// Write keeps the record that an action gave an artifact and returns the digest of its manifest.
+func Write(ctx context.Context, s cas.Store, a action.Action, artifact ocispec.Descriptor, e provenance.Execution) (digest.Digest, error) {
+	text, err := provenance.New(a, artifact.Digest, e)
+	if err != nil {
+		return "", err
+	}
+	statement, err := put(ctx, s, provenance.MediaType, text)
+	if err != nil {
+		return "", err
+	}
+	config, err := put(ctx, s, ocispec.MediaTypeEmptyJSON, []byte("{}"))
+	if err != nil {
+		return "", err
+	}
+	manifest, err := provenance.Manifest(artifact, statement, config)
+	if err != nil {
+		return "", err
+	}
+	return cas.PutBytes(ctx, s, manifest)
+}
+
+func put(ctx context.Context, s cas.Store, mediaType string, text []byte) (ocispec.Descriptor, error) {
+	d, err := cas.PutBytes(ctx, s, text)
+	return ocispec.Descriptor{MediaType: mediaType, Digest: d, Size: int64(len(text))}, err
+}
+
+// Read returns the statement of a record.
+func Read(ctx context.Context, s cas.Store, record digest.Digest) (provenance.Statement, error) {
+	text, err := cas.ReadAll(ctx, s, record, maxDocument)
+	if err != nil {
+		return provenance.Statement{}, fmt.Errorf("record %s: %w", record, err)
+	}
+	var m ocispec.Manifest
+	if err := json.Unmarshal(text, &m); err != nil || len(m.Layers) != 1 {
+		return provenance.Statement{}, fmt.Errorf("record %s: not a manifest with one layer", record)
+	}
+	if text, err = cas.ReadAll(ctx, s, m.Layers[0].Digest, maxDocument); err != nil {
+		return provenance.Statement{}, fmt.Errorf("record %s: %w", record, err)
+	}
+	return provenance.Parse(text)
+}

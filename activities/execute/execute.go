@@ -1,0 +1,190 @@
+// Package execute does one step: it binds the action, looks for its result, and only if there is none runs
+// the plugin in a sandbox, keeps what it gave and leaves the record.
+package execute
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/activities/actioncache"
+	"github.com/cairn-bench/cairn/activities/attest"
+	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/resolve"
+	"github.com/cairn-bench/cairn/activities/sandbox"
+	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/artifact"
+	"github.com/cairn-bench/cairn/manifests/catalog"
+	"github.com/cairn-bench/cairn/manifests/plan"
+	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/plugins"
+)
+
+// Executor does steps on one machine.
+type Executor struct {
+	Store   cas.Store
+	Cache   *actioncache.Cache
+	Plugins plugins.Set
+	Env     func(dir string) plugins.Env
+	Scratch string // folder for sandboxes
+	Workers int
+	Builder provenance.Builder
+	Now     func() time.Time
+	Report  func(step string, p plugins.Progress) // of steps that run here; may be nil
+	plans   planCache
+}
+
+// planCache keeps the last plan: all steps of a run share it.
+type planCache struct {
+	mu   sync.Mutex
+	id   digest.Digest
+	plan *plan.Plan
+}
+
+func (c *planCache) read(ctx context.Context, s cas.Store, d digest.Digest) (*plan.Plan, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.id == d {
+		return c.plan, nil
+	}
+	p, err := resolve.ReadPlan(ctx, s, d)
+	if err != nil {
+		return nil, err
+	}
+	c.id, c.plan = d, p
+	return p, nil
+}
+
+// Execute does a step of a plan. invocation names the run in the record.
+func (e *Executor) Execute(ctx context.Context, req activities.ExecuteRequest, invocation string) (activities.Result, error) {
+	p, err := e.plans.read(ctx, e.Store, req.Plan)
+	if err != nil {
+		return activities.Result{}, err
+	}
+	step, ok := p.Find(req.Step)
+	if !ok {
+		return activities.Result{}, activities.Permanent(activities.Invalid, fmt.Errorf("plan %s has no step %q", req.Plan, req.Step))
+	}
+	a, err := step.Bind(func(name string) (digest.Digest, bool) {
+		i := slices.IndexFunc(req.Inputs, func(b activities.Bound) bool { return b.Step == name })
+		if i < 0 {
+			return "", false
+		}
+		return req.Inputs[i].Artifact, true
+	})
+	if err != nil {
+		return activities.Result{}, activities.Permanent(activities.Invalid, err)
+	}
+	return e.once(ctx, step, a, req.Dir, invocation)
+}
+
+// once makes sure that of all who want an action one does it and the others get its result.
+func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, dir, invocation string) (activities.Result, error) {
+	id, err := a.ID()
+	if err != nil {
+		return activities.Result{}, activities.Permanent(activities.Invalid, err)
+	}
+	unlock, err := e.Cache.Lock(ctx, id)
+	if err != nil {
+		return activities.Result{}, err
+	}
+	defer unlock()
+	entry, miss, err := e.Cache.Get(ctx, id)
+	if err != nil {
+		return activities.Result{}, err
+	}
+	if miss.Reason == "" {
+		return activities.Result{Step: step.Name, Action: id, Artifact: entry.Artifact, Record: entry.Record, Cached: true}, nil
+	}
+	return e.run(ctx, step, a, id, dir, invocation)
+}
+
+func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id action.ID, dir, invocation string) (activities.Result, error) {
+	started := e.Now()
+	desc, err := Run(ctx, RunRequest{Store: e.Store, Into: e.Store, Plugins: e.Plugins, Action: a, Env: e.Env(dir), Scratch: e.Scratch, Workers: e.Workers,
+		Progress: func(p plugins.Progress) {
+			if e.Report != nil {
+				e.Report(step.Name, p)
+			}
+		}})
+	if err != nil {
+		return activities.Result{}, fmt.Errorf("%s: %w", step.Name, err)
+	}
+	finished := e.Now()
+	text, err := a.Canonical()
+	if err != nil {
+		return activities.Result{}, err
+	}
+	if _, _, err := e.Store.Put(ctx, id.Digest(), bytes.NewReader(text)); err != nil {
+		return activities.Result{}, err
+	}
+	record, err := attest.Write(ctx, e.Store, a, desc, provenance.Execution{
+		Step: step.Name, Builder: e.Builder, Invocation: invocation, Started: started, Finished: finished})
+	if err != nil {
+		return activities.Result{}, err
+	}
+	if err := e.Cache.Put(ctx, actioncache.Entry{Schema: actioncache.Schema, Action: id, Artifact: desc.Digest, Record: record}); err != nil {
+		return activities.Result{}, err
+	}
+	return activities.Result{Step: step.Name, Action: id, Artifact: desc.Digest, Record: record, Seconds: finished.Sub(started).Seconds()}, nil
+}
+
+// scratch makes an empty folder and the function that removes it.
+func scratch(parent string) (string, func(), error) {
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return "", nil, fmt.Errorf("sandbox: %w", err)
+	}
+	dir, err := os.MkdirTemp(parent, "step-")
+	if err != nil {
+		return "", nil, fmt.Errorf("sandbox: %w", err)
+	}
+	return dir, func() { os.RemoveAll(dir) }, nil
+}
+
+// kindOf is the form in which the results of a kind of step are kept.
+func kindOf(k catalog.Kind) artifact.Kind {
+	switch k {
+	case catalog.Pretrain:
+		return artifact.Model
+	case catalog.Evaluate:
+		return artifact.Evaluation
+	}
+	return artifact.Dataset
+}
+
+// inputs opens the artifacts that an action names.
+func inputs(ctx context.Context, s cas.Store, a action.Action) ([]plugins.Input, error) {
+	var out []plugins.Input
+	for _, in := range a.Inputs {
+		tree, err := sandbox.OpenTree(ctx, s, in.Artifact)
+		if err != nil {
+			return nil, fmt.Errorf("input %s: %w", in.Name, err)
+		}
+		out = append(out, plugins.Input{Name: in.Name, Artifact: in.Artifact, Tree: tree})
+	}
+	return out, nil
+}
+
+// outputFolder is where a step writes, inside its scratch folder.
+func outputFolder(dir string) string { return filepath.Join(dir, "out") }
+
+// classify decides whether another try can help: a plugin that failed on good inputs will fail again, a
+// fetch may have met a passing fault, and an interrupted step was not at fault.
+func classify(ctx context.Context, kind catalog.Kind, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, plugins.ErrNotData), kind != catalog.Fetch:
+		return activities.Permanent(activities.Failed, err)
+	}
+	return err
+}

@@ -1,0 +1,93 @@
+// Package suite registers every workflow and activity of Cairn on anybody's worker. An operator who runs
+// workers of their own imports it.
+package suite
+
+import (
+	"context"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/activities/execute"
+	"github.com/cairn-bench/cairn/activities/publish"
+	"github.com/cairn-bench/cairn/activities/resolve"
+	"github.com/cairn-bench/cairn/manifests/catalog"
+	"github.com/cairn-bench/cairn/workflows"
+)
+
+// Suite is what a worker of Cairn does.
+type Suite struct {
+	Resolver  *resolve.Resolver
+	Executor  *execute.Executor
+	Publisher *publish.Publisher
+}
+
+// Limits say how many steps of a kind run at once on one machine.
+type Limits struct{ IO, CPU, GPU int }
+
+// beat is how often a step gives a sign of life; the server waits for thirty seconds.
+const beat = 5 * time.Second
+
+// Workers makes the workers of one machine: one for workflows and light work, one for each resource.
+func (s *Suite) Workers(c client.Client, l Limits) []worker.Worker {
+	control := worker.New(c, activities.ControlQueue, worker.Options{DisableRegistrationAliasing: true})
+	control.RegisterWorkflowWithOptions(workflows.Rebuild, workflow.RegisterOptions{Name: workflows.RebuildName})
+	control.RegisterActivityWithOptions(s.prepare, activity.RegisterOptions{Name: activities.Prepare})
+	control.RegisterActivityWithOptions(s.publish, activity.RegisterOptions{Name: activities.Publish})
+	all := []worker.Worker{control}
+	for _, q := range []struct {
+		name  string
+		limit int
+	}{{catalog.QueueIO, l.IO}, {catalog.QueueCPU, l.CPU}, {catalog.QueueGPU, l.GPU}} {
+		if q.limit < 1 {
+			continue
+		}
+		w := worker.New(c, activities.StepQueue(q.name), worker.Options{
+			MaxConcurrentActivityExecutionSize: q.limit,
+			DisableWorkflowWorker:              true,
+			WorkerStopTimeout:                  10 * time.Second,
+		})
+		w.RegisterActivityWithOptions(s.execute, activity.RegisterOptions{Name: activities.Execute})
+		all = append(all, w)
+	}
+	return all
+}
+
+func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
+	defer heartbeat(ctx)()
+	return s.Resolver.Prepare(ctx, req)
+}
+
+func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (activities.Result, error) {
+	defer heartbeat(ctx)()
+	return s.Executor.Execute(ctx, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
+}
+
+func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (activities.Published, error) {
+	defer heartbeat(ctx)()
+	return s.Publisher.Publish(ctx, req)
+}
+
+// heartbeat gives signs of life until the returned function is called.
+func heartbeat(ctx context.Context) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(beat)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				activity.RecordHeartbeat(ctx)
+			}
+		}
+	}()
+	return func() { close(done) }
+}

@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cairn-bench/cairn/manifests"
+	"github.com/cairn-bench/cairn/manifests/catalog"
+	"github.com/cairn-bench/cairn/plugins/all"
+)
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Show the version", Args: args(0),
+		RunE: func(*cobra.Command, []string) error {
+			doc := map[string]string{"schema": "cairn/version/v1", "cairn": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+			return a.print(doc, func(out io.Writer) { fmt.Fprintln(out, "cairn", doc["cairn"], doc["go"], doc["platform"]) })
+		},
+	}
+}
+
+func (a *app) fmtCommand() *cobra.Command {
+	var check bool
+	c := &cobra.Command{
+		Use: "fmt MANIFEST", Short: "Format a manifest; comments stay", Args: args(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			text, err := os.ReadFile(args[0])
+			if err != nil {
+				return &usageError{err}
+			}
+			out, err := manifests.Format(args[0], text)
+			switch {
+			case err != nil:
+				return &usageError{err}
+			case bytes.Equal(text, out):
+				return nil
+			case check:
+				return exit(exitFailed, "%s is not formatted; `cairn fmt %s` does it", args[0], args[0])
+			}
+			return os.WriteFile(args[0], out, 0o644)
+		},
+	}
+	c.Flags().BoolVar(&check, "check", false, "change nothing; fail if something would change")
+	return c
+}
+
+func (a *app) schemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "schema", Short: "Print the JSON Schema of manifests, for editors", Args: args(0),
+		RunE: func(*cobra.Command, []string) error {
+			set, err := all.Plugins()
+			if err != nil {
+				return err
+			}
+			text, err := manifests.Schema(set.Catalog())
+			if err != nil {
+				return err
+			}
+			_, err = a.Stdout.Write(text)
+			return err
+		},
+	}
+}
+
+func (a *app) pluginCommand() *cobra.Command {
+	c := &cobra.Command{Use: "plugin", Short: "The plugins that this program has"}
+	c.AddCommand(&cobra.Command{
+		Use: "list", Short: "List the plugins", Args: args(0),
+		RunE: func(*cobra.Command, []string) error {
+			set, err := all.Plugins()
+			if err != nil {
+				return err
+			}
+			cat := set.Catalog()
+			return a.print(map[string]any{"schema": "cairn/plugin-list/v1", "plugins": cat}, func(out io.Writer) {
+				t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+				for _, s := range cat {
+					fmt.Fprintf(t, "%s/%s\t%s\t%s\t%s\n", s.Kind, s.Name, s.Version, s.Determinism, s.Summary)
+				}
+				t.Flush()
+			})
+		},
+	}, &cobra.Command{
+		Use: "show KIND NAME", Short: "Show a plugin: its promise, its parameters and their defaults", Args: args(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			set, err := all.Plugins()
+			if err != nil {
+				return err
+			}
+			p, err := set.Find(catalog.Kind(args[0]), args[1])
+			if err != nil {
+				return &usageError{err}
+			}
+			s := p.Spec()
+			return a.print(s, func(out io.Writer) {
+				fmt.Fprintf(out, "%s/%s %s\n%s\ndeterminism  %s %s\ndefaults     %s\n", s.Kind, s.Name, s.Version, s.Summary, s.Determinism, s.Reason, s.Defaults)
+			})
+		},
+	})
+	return c
+}
+
+func (a *app) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "doctor", Short: "Check the home: can it be written, is the store sound, is an engine running", Args: args(0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			w, err := a.open()
+			if err != nil {
+				return err
+			}
+			d, _, err := w.layout.Put(c.Context(), "", bytes.NewReader([]byte("cairn doctor\n")))
+			if err != nil {
+				return err
+			}
+			ix, err := w.layout.Index(c.Context())
+			if err != nil {
+				return err
+			}
+			doc := map[string]any{"schema": "cairn/doctor/v1", "home": w.dir, "writable": true, "artifacts": len(ix.Manifests), "probe": d}
+			return a.print(doc, func(out io.Writer) {
+				fmt.Fprintf(out, "home      %s\nwritable  yes\nartifacts %d named in the store\n", w.dir, len(ix.Manifests))
+			})
+		},
+	}
+}

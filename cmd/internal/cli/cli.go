@@ -1,0 +1,227 @@
+// Package cli is the command line: one file a verb. Results go to stdout, everything else to stderr.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/spf13/cobra"
+
+	"github.com/cairn-bench/cairn/activities/actioncache"
+	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/execute"
+	"github.com/cairn-bench/cairn/activities/publish"
+	"github.com/cairn-bench/cairn/activities/resolve"
+	"github.com/cairn-bench/cairn/activities/suite"
+	"github.com/cairn-bench/cairn/manifests"
+	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/all"
+)
+
+// Exit codes.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitDiffers     = 3
+	exitUnknown     = 4 // not verifiable with what is here
+	exitClaim       = 10
+	exitInterrupted = 130
+)
+
+// World is everything the command line touches.
+type World struct {
+	Args           []string
+	Stdout, Stderr io.Writer
+	Lookup         func(string) (string, bool)
+}
+
+// exitError carries an exit code; an empty message has been printed already.
+type exitError struct {
+	code int
+	msg  string
+}
+
+func (e *exitError) Error() string { return e.msg }
+
+func exit(code int, format string, args ...any) error {
+	return &exitError{code, fmt.Sprintf(format, args...)}
+}
+
+// app is one invocation.
+type app struct {
+	World
+	json bool
+	home string
+}
+
+// Main runs one command line and returns the exit code.
+func Main(ctx context.Context, w World) int {
+	a := &app{World: w}
+	root := a.root()
+	root.SetArgs(w.Args)
+	root.SetOut(w.Stdout)
+	root.SetErr(w.Stderr)
+	err := root.ExecuteContext(ctx)
+	var coded *exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &coded):
+		if coded.msg != "" {
+			fmt.Fprintln(w.Stderr, "cairn:", coded.msg)
+		}
+		return coded.code
+	case ctx.Err() != nil:
+		fmt.Fprintln(w.Stderr, "cairn: interrupted; `cairn run` of the same manifest goes on where this stopped")
+		return exitInterrupted
+	}
+	fmt.Fprintln(w.Stderr, "cairn:", err)
+	if isUsage(err) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// isUsage says whether an error is the fault of what was typed or written.
+func isUsage(err error) bool {
+	var bad manifests.Errors
+	var usage *usageError
+	return errors.As(err, &bad) || errors.As(err, &usage)
+}
+
+type usageError struct{ error }
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "cairn",
+		Short:         "Rebuild a clinical benchmark from its manifest, and prove it",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "one JSON object on stdout")
+	root.PersistentFlags().StringVar(&a.home, "home", "", "folder of store, cache and engine (default $CAIRN_HOME, else $XDG_DATA_HOME/cairn)")
+	root.AddCommand(a.runCommand(), a.planCommand(), a.verifyCommand(), a.showCommand(), a.lsCommand(), a.catCommand(),
+		a.explainCommand(), a.fmtCommand(), a.schemaCommand(), a.pluginCommand(), a.doctorCommand(), a.versionCommand())
+	return root
+}
+
+// args checks the number of arguments as a usage error.
+func args(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := cobra.ExactArgs(n)(c, args); err != nil {
+			return &usageError{fmt.Errorf("%w\nusage: %s", err, c.UseLine())}
+		}
+		return nil
+	}
+}
+
+// print writes v as JSON if --json was given, else whatever text writes.
+func (a *app) print(v any, text func(io.Writer)) error {
+	if !a.json {
+		text(a.Stdout)
+		return nil
+	}
+	enc := json.NewEncoder(a.Stdout)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func (a *app) getenv(name string) string {
+	v, _ := a.Lookup(name)
+	return v
+}
+
+// homeDir is where the store, the action cache and the engine live.
+func (a *app) homeDir() (string, error) {
+	for _, dir := range []string{a.home, a.getenv("CAIRN_HOME")} {
+		if dir != "" {
+			return filepath.Abs(dir)
+		}
+	}
+	if dir := a.getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "cairn"), nil
+	}
+	if dir := a.getenv("HOME"); dir != "" {
+		return filepath.Join(dir, ".local", "share", "cairn"), nil
+	}
+	return "", exit(exitUsage, "no home: set CAIRN_HOME or HOME")
+}
+
+// workshop is an opened home.
+type workshop struct {
+	dir      string
+	layout   *cas.Layout
+	cache    *actioncache.Cache
+	plugins  plugins.Set
+	resolver *resolve.Resolver
+}
+
+func (a *app) open() (*workshop, error) {
+	dir, err := a.homeDir()
+	if err != nil {
+		return nil, err
+	}
+	layout, err := cas.OpenLayout(filepath.Join(dir, "store"))
+	if err != nil {
+		return nil, err
+	}
+	set, err := all.Plugins()
+	if err != nil {
+		return nil, err
+	}
+	w := &workshop{dir: dir, layout: layout, cache: actioncache.Open(filepath.Join(dir, "actions"), layout), plugins: set}
+	w.resolver = &resolve.Resolver{Store: layout, Cache: w.cache, Plugins: set, Env: a.env}
+	return w, nil
+}
+
+func (a *app) env(dir string) plugins.Env { return plugins.Env{Dir: dir, Lookup: a.Lookup} }
+
+// suite is what this process's workers do.
+func (w *workshop) suite(a *app, report func(string, plugins.Progress)) *suite.Suite {
+	return &suite.Suite{
+		Resolver: w.resolver,
+		Executor: &execute.Executor{
+			Store: w.layout, Cache: w.cache, Plugins: w.plugins, Env: a.env, Scratch: filepath.Join(w.dir, "scratch"),
+			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report,
+		},
+		Publisher: &publish.Publisher{Resolver: w.resolver, Tag: func(ctx context.Context, name string, d ocispec.Descriptor) error {
+			return w.layout.Tag(ctx, name, d)
+		}},
+	}
+}
+
+// builder names this program in records.
+func builder() provenance.Builder {
+	return provenance.Builder{ID: "https://cairn-bench.github.io/cairn", Version: map[string]string{"cairn": version(), "go": runtime.Version()}}
+}
+
+// version is the version control's, where the program was built from a checkout.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
+
+// manifest reads and checks a manifest file.
+func (a *app) manifest(w *workshop, file string) (*manifests.Benchmark, []byte, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil, &usageError{err}
+	}
+	b, err := manifests.Parse(file, text, w.plugins.Catalog())
+	return b, text, err
+}

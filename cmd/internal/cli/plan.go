@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/spf13/cobra"
+
+	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/resolve"
+	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/plan"
+)
+
+// Step states of a plan.
+const (
+	planCached = "cached"
+	planRun    = "run"
+)
+
+type planDocument struct {
+	Schema   string        `json:"schema"`
+	Manifest digest.Digest `json:"manifest"`
+	Steps    []planStep    `json:"steps"`
+}
+
+type planStep struct {
+	Name   string        `json:"name"`
+	Kind   string        `json:"kind"`
+	Plugin string        `json:"plugin"`
+	Action digest.Digest `json:"action,omitempty"`
+	State  string        `json:"state"`
+	Why    []plan.Cause  `json:"why"`
+}
+
+func (a *app) planCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "plan MANIFEST",
+		Short: "Show what a run would do, and why",
+		Args:  args(1),
+		RunE:  func(c *cobra.Command, args []string) error { return a.plan(c.Context(), args[0]) },
+	}
+}
+
+func (a *app) plan(ctx context.Context, file string) error {
+	w, err := a.open()
+	if err != nil {
+		return err
+	}
+	b, _, err := a.manifest(w, file)
+	if err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	p, _, err := w.resolver.Plan(ctx, b, dir)
+	if err != nil {
+		return exit(exitUsage, "%v", err)
+	}
+	states, err := w.resolver.States(ctx, p)
+	if err != nil {
+		return err
+	}
+	before := w.before(ctx, lockPath(file))
+	doc := planDocument{Schema: "cairn/plan/v1", Manifest: p.Manifest}
+	for _, s := range states {
+		doc.Steps = append(doc.Steps, before.explain(s))
+	}
+	return a.print(doc, func(out io.Writer) { printPlan(out, doc) })
+}
+
+// before is what the lock beside the manifest says of the last run.
+type before struct {
+	actions   map[string]action.Action
+	artifacts map[string]digest.Digest
+}
+
+// before reads the lock and the actions it names; whatever is not there is simply not known.
+func (w *workshop) before(ctx context.Context, path string) before {
+	known := before{map[string]action.Action{}, map[string]digest.Digest{}}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return known
+	}
+	l, err := lock.Parse(path, text)
+	if err != nil {
+		return known
+	}
+	for _, s := range l.Steps {
+		known.artifacts[s.Name] = s.Artifact
+		text, err := cas.ReadAll(ctx, w.layout, s.Action, 16<<20)
+		if err != nil {
+			continue
+		}
+		if a, err := action.Parse(text); err == nil {
+			known.actions[s.Name] = a
+		}
+	}
+	return known
+}
+
+func (b before) explain(s resolve.State) planStep {
+	out := planStep{Name: s.Step.Name, Kind: s.Step.Plugin.Kind, Plugin: s.Step.Plugin.String(), State: planRun, Why: []plan.Cause{}}
+	if s.Bound {
+		out.Action = s.ID.Digest()
+	}
+	was, known := b.actions[s.Step.Name]
+	switch {
+	case s.Done():
+		out.State = planCached
+	case !s.Bound:
+		out.Why = b.waiting(s, was, known)
+	case known:
+		out.Why = plan.Differ(was, s.Action, s.Step.Needs)
+	}
+	if !s.Done() && len(out.Why) == 0 {
+		out.Why = []plan.Cause{{Component: "result", Is: s.Miss}}
+	}
+	return out
+}
+
+// waiting explains a step whose inputs are still to be made: its own changes first, then what it waits for.
+func (b before) waiting(s resolve.State, was action.Action, known bool) []plan.Cause {
+	var out []plan.Cause
+	if known {
+		is := was
+		is.Plugin, is.Params, is.Seed, is.Source, is.Dataset = s.Step.Plugin, s.Step.Params, s.Step.Seed, s.Step.Source, s.Step.Dataset
+		out = plan.Differ(was, is, s.Step.Needs)
+	}
+	for _, n := range s.Step.Needs {
+		out = append(out, plan.Waiting(n, b.artifacts[n.Step]))
+	}
+	return out
+}
+
+func printPlan(out io.Writer, doc planDocument) {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	counts := map[string]int{}
+	for _, s := range doc.Steps {
+		counts[s.State]++
+		why := ""
+		if len(s.Why) > 0 {
+			why = reason(s.Why[0])
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", s.State, s.Name, s.Plugin, why)
+	}
+	t.Flush()
+	fmt.Fprintf(out, "\n%d cached, %d to run\n", counts[planCached], counts[planRun])
+}
+
+func reason(c plan.Cause) string {
+	switch {
+	case c.Because != "":
+		return fmt.Sprintf("%s: %s changes", c.Component, c.Because)
+	case c.Component == "result":
+		return c.Is
+	}
+	return fmt.Sprintf("%s: was %s, is %s", c.Component, orNone(c.Was), orNone(c.Is))
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "(none)"
+	}
+	return s
+}

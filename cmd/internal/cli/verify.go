@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/spf13/cobra"
+
+	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/execute"
+	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/verify"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	var level, rerun string
+	c := &cobra.Command{
+		Use:   "verify LOCK",
+		Short: "Check a lock against the store; says how far the proof goes",
+		Args:  args(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if rerun != "" {
+				level = verify.Rerun
+			}
+			if !slices.Contains([]string{verify.Records, verify.Bytes, verify.Rerun}, level) {
+				return &usageError{fmt.Errorf("--level %s: want records, bytes or rerun", level)}
+			}
+			if level == verify.Rerun && rerun == "" {
+				rerun = "all"
+			}
+			return a.verify(c.Context(), args[0], level, rerun)
+		},
+	}
+	c.Flags().StringVar(&level, "level", verify.Records, "records, bytes or rerun")
+	c.Flags().StringVar(&rerun, "rerun", "", "do steps again in a scratch store and compare: all, or the name of a step")
+	return c
+}
+
+func (a *app) verify(ctx context.Context, file, level, rerun string) error {
+	w, err := a.open()
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return &usageError{err}
+	}
+	v, err := verify.Lock(ctx, file, text, evidence{w}, level)
+	if err != nil {
+		return err
+	}
+	if level == verify.Rerun && v.OK {
+		if err := a.rerun(ctx, w, file, text, rerun, &v); err != nil {
+			return err
+		}
+	}
+	if err := a.print(v, func(out io.Writer) { printVerdict(out, v) }); err != nil {
+		return err
+	}
+	return verdictError(v)
+}
+
+// verdictError chooses the exit code: a difference weighs more than an absence.
+func verdictError(v verify.Verdict) error {
+	switch {
+	case v.OK:
+		return nil
+	case slices.ContainsFunc(v.Problems, func(p verify.Problem) bool { return !p.Missing() }):
+		return exit(exitDiffers, "")
+	}
+	return exit(exitUnknown, "")
+}
+
+func printVerdict(out io.Writer, v verify.Verdict) {
+	for _, p := range v.Problems {
+		fmt.Fprintf(out, "%s  step %s, %s, %s\n", p.Code, orNone(p.Step), orNone(p.Path), orNone(p.Digest.String()))
+		if p.Want != "" || p.Got != "" {
+			fmt.Fprintf(out, "    want %s\n    got  %s\n", orNone(p.Want), orNone(p.Got))
+		}
+	}
+	word := "verified"
+	if !v.OK {
+		word = "NOT verified"
+	}
+	fmt.Fprintf(out, "%s: %s, level %s (%d records, %d blobs, %d bytes, %d steps done again, %d problems)\n",
+		v.Subject, word, v.Level, v.Checked.Records, v.Checked.Blobs, v.Checked.Bytes, v.Checked.Reruns, len(v.Problems))
+}
+
+// evidence is the store of a home without its own checks: the verifier makes them.
+type evidence struct{ w *workshop }
+
+func (e evidence) Open(_ context.Context, d digest.Digest) (io.ReadCloser, error) {
+	if err := d.Validate(); err != nil {
+		return nil, err
+	}
+	return os.Open(e.w.layout.Path(d))
+}
+
+func (e evidence) Record(ctx context.Context, id digest.Digest) (digest.Digest, error) {
+	entry, err := e.w.cache.Peek(action.ID(id))
+	return entry.Record, err
+}
+
+// rerun does steps again in a clean place and compares their artifacts with the lock's.
+func (a *app) rerun(ctx context.Context, w *workshop, file string, text []byte, which string, v *verify.Verdict) error {
+	l, err := lock.Parse(file, text)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "cairn-rerun-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	scratch, err := cas.OpenLayout(filepath.Join(dir, "store"))
+	if err != nil {
+		return err
+	}
+	manifestDir, err := filepath.Abs(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, s := range l.Steps {
+		if which != "all" && which != s.Name {
+			continue
+		}
+		found = true
+		text, err := cas.ReadAll(ctx, w.layout, s.Action, 16<<20)
+		if err != nil {
+			return err
+		}
+		act, err := action.Parse(text)
+		if err != nil {
+			return err
+		}
+		got, err := execute.Run(ctx, execute.RunRequest{Store: w.layout, Into: scratch, Plugins: w.plugins, Action: act,
+			Env: a.env(manifestDir), Scratch: filepath.Join(dir, "scratch"), Workers: runtime.GOMAXPROCS(0)})
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+		v.Checked.Reruns++
+		if got.Digest != s.Artifact {
+			v.OK = false
+			v.Problems = append(v.Problems, verify.Problem{Code: verify.RerunDiffers, Step: s.Name, Path: "artifact", Digest: s.Artifact, Want: s.Artifact.String(), Got: got.Digest.String()})
+		}
+		fmt.Fprintf(a.Stderr, "  again  %s  %s\n", s.Name, got.Digest)
+	}
+	if !found {
+		return exit(exitUsage, "--rerun %s: the lock has no such step", which)
+	}
+	if !v.OK {
+		v.Level = verify.Bytes
+	}
+	return nil
+}
