@@ -154,7 +154,7 @@ func (r *recipe) Make(_ context.Context, _ plugins.Tree, c plugins.Candidate) (p
 		{Ext: "edges.npy", Type: "edges", Shape: list, DType: "int32", Data: npy.Int32(list, flat)},
 	}}
 	if added > 0 {
-		made.Warnings = []plugins.Exclusion{{Code: "one-way-edges", Reason: fmt.Sprintf("%d edges were given in one direction only", added)}}
+		made.Warnings = []plugins.Exclusion{{Code: "one-way-edges", Reason: fmt.Sprintf("edges given in one direction only: %d", added)}}
 	}
 	return made, nil
 }

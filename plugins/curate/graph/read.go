@@ -197,7 +197,8 @@ func (d *dataset) edgeLine(text string) error {
 
 // number reads a number from 1 to limit and gives it counted from 0.
 func number(text string, limit int, what string) (int32, error) {
-	n, err := strconv.Atoi(strings.TrimSpace(text))
+	text = strings.TrimSpace(text)
+	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > limit {
 		return 0, fmt.Errorf("%s %q is not a number from 1 to %d", what, short(text), limit)
 	}
