@@ -248,6 +248,7 @@ func shared(t *testing.T, name string) plugintest.Files {
 }
 
 func real(t *testing.T, params, name string) (map[string]document.Sample, document.Curation, document.Dataset) {
+	t.Parallel()
 	in := shared(t, name)
 	return open(t, plugintest.Case{Plugin: curate.Plugin(), Params: params, Dataset: testSet, Inputs: map[string]plugintest.Files{"raw": in}}.Must(t))
 }
