@@ -60,11 +60,14 @@ func Read(in plugins.Tree, file string, f Format) (Table, error) {
 		return Table{}, fmt.Errorf("open %s: %w", file, err)
 	}
 	defer r.Close()
-	t, err := Parse(io.LimitReader(r, MaxBytes+1), file, f)
-	return t, errors.Join(err, drain(r, file))
+	t, err := Parse(io.LimitReader(r, MaxBytes), file, f)
+	if err != nil {
+		return Table{}, err
+	}
+	return t, drain(r, file)
 }
 
-// drain reads to the end, where a tree checks the digest; after MaxBytes there is something left.
+// drain reads on to the end, where a tree has checked the digest, and refuses what lies behind MaxBytes.
 func drain(r io.Reader, file string) error {
 	n, err := io.CopyN(io.Discard, r, 1)
 	if n > 0 {

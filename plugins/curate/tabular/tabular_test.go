@@ -56,12 +56,12 @@ func TestReadTabsWithoutHeader(t *testing.T) {
 
 func TestReadRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"":         "t.csv: read header: EOF",
-		"a,b,a\n":  `column "a" is named twice`,
-		"\"a\n1\n": "t.csv: read header",
+		"":           "t.csv: read header: EOF",
+		"a,b,a\n1\n": `column "a" is named twice`,
+		"\"a\n1\n":   "t.csv: read header",
 	} {
 		_, err := tabular.Read(plugintest.Files{"t.csv": []byte(text)}, "t.csv", tabular.Format{Header: true})
-		if err == nil || !strings.Contains(err.Error(), want) {
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "longer") {
 			t.Errorf("%q: error %v, want %q", text, err, want)
 		}
 	}
