@@ -36,8 +36,8 @@ func noise(r *rand.Rand, n int) []float32 {
 func toySignal(class int, r *rand.Rand) []plugins.MadeMedia {
 	const n = 90
 	x := noise(r, 2*n)
-	for at := r.IntN(n - 10); class == 1; at, class = 0, 0 {
-		for i := range 8 {
+	if at := r.IntN(n - 10); class == 1 {
+		for i := range 8 { // a bump in the first lead
 			x[at+i] += 3
 		}
 	}
@@ -129,7 +129,8 @@ func encode(t testing.TB, v any) []byte {
 	return append(text, '\n')
 }
 
-func open4(t testing.TB, n int) map[string]plugintest.Files {
+// openAll makes a dataset of each kind.
+func openAll(t testing.TB, n int) map[string]plugintest.Files {
 	return map[string]plugintest.Files{
 		"graphs":  dataset(t, "graphs", document.Multiclass, n, 3, toyGraph),
 		"images":  dataset(t, "images", document.Multiclass, n, 2, toyImage),
@@ -178,7 +179,7 @@ func accuracy(t *testing.T, model, data plugintest.Files) float64 {
 }
 
 func TestLearnsEachModality(t *testing.T) {
-	for id, files := range open4(t, 300) {
+	for id, files := range openAll(t, 300) {
 		t.Run(id, func(t *testing.T) {
 			c := plugintest.Case{Plugin: New(), Params: `{` + tiny + `, "epochs": 12}`, Seed: 1, Inputs: map[string]plugintest.Files{id: files}}
 			if got := accuracy(t, c.Must(t), files); got < 0.9 {
@@ -189,7 +190,7 @@ func TestLearnsEachModality(t *testing.T) {
 }
 
 func TestMultitaskLearnsAll(t *testing.T) {
-	inputs := open4(t, 200)
+	inputs := openAll(t, 200)
 	c := plugintest.Case{Plugin: New(), Params: `{` + tiny + `, "epochs": 12}`, Seed: 1, Inputs: inputs}
 	model := c.Must(t)
 	for id, files := range inputs {
@@ -216,7 +217,7 @@ func TestMultitaskLearnsAll(t *testing.T) {
 const golden = "sha256:a3c0b22521afdfa26590544591be7b115e8394adaf5f609eb7d2d713db6758d6"
 
 func TestGoldenAndDeterministic(t *testing.T) {
-	c := plugintest.Case{Plugin: New(), Params: `{` + tiny + `, "epochs": 2}`, Seed: 7, Inputs: open4(t, 40)}
+	c := plugintest.Case{Plugin: New(), Params: `{` + tiny + `, "epochs": 2}`, Seed: 7, Inputs: openAll(t, 40)}
 	model := c.Deterministic(t)
 	if got := digest.FromBytes(model[document.WeightsFile]); got != golden {
 		t.Errorf("weights have digest %s, want %s", got, golden)
@@ -242,7 +243,7 @@ func finish(t *testing.T, tr *trainer, steps int) {
 	}
 }
 
-func state1(t *testing.T, tr *trainer) []byte {
+func save(t *testing.T, tr *trainer) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := tr.Save(&b); err != nil {
@@ -254,7 +255,7 @@ func state1(t *testing.T, tr *trainer) []byte {
 func TestResumeGivesTheSameBytes(t *testing.T) {
 	p := Defaults()
 	p.Width, p.Channels, p.ImageSize, p.SignalLength, p.Batch, p.Epochs = 8, 2, 8, 64, 8, 3
-	data := curated(t, open4(t, 40))
+	data := curated(t, openAll(t, 40))
 	fresh := func(workers int) *trainer {
 		tr, err := newTrainer(p, 5, workers, data)
 		if err != nil {
@@ -264,17 +265,17 @@ func TestResumeGivesTheSameBytes(t *testing.T) {
 	}
 	whole := fresh(2)
 	finish(t, whole, -1)
-	want := state1(t, whole)
+	want := save(t, whole)
 	_, total := whole.steps()
 	for _, at := range []int{0, 1, total/3 - 1, total / 3, total/2 + 1, total - 1, total} {
 		first := fresh(1)
 		finish(t, first, at)
 		second := fresh(2)
-		if err := second.Load(bytes.NewReader(state1(t, first))); err != nil {
+		if err := second.Load(bytes.NewReader(save(t, first))); err != nil {
 			t.Fatalf("load at step %d: %v", at, err)
 		}
 		finish(t, second, -1)
-		if !bytes.Equal(state1(t, second), want) {
+		if !bytes.Equal(save(t, second), want) {
 			t.Errorf("resumed at step %d of %d: another state", at, total)
 		}
 	}
@@ -290,7 +291,7 @@ func TestLoadRefusesAnotherTraining(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	saved := state1(t, a)
+	saved := save(t, a)
 	if err := b.Load(bytes.NewReader(saved)); err == nil || !strings.Contains(err.Error(), "other parameters, seed or data") {
 		t.Errorf("got %v", err)
 	}
