@@ -113,10 +113,13 @@ func (t *transfer) read(ctx context.Context, alive func()) error {
 	if err != nil {
 		return err
 	}
-	if t.file.Size >= 0 && t.done < t.file.Size {
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if t.done < t.file.Size {
 		return fmt.Errorf("%d of %d bytes: %w", t.done, t.file.Size, io.ErrUnexpectedEOF)
 	}
-	return t.flush()
+	return nil
 }
 
 // open positions the source behind the bytes that were written.

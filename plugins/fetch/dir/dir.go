@@ -1,0 +1,236 @@
+// Package dir fetches a folder or an archive that lies on disk.
+//
+// The path is relative to the folder of the manifest. Links inside of the folder are followed as long as they
+// stay in it; one that leaves it is an error. A folder's identity is a digest over the sorted paths, sizes
+// and sha256 of its files, so that changing, adding or renaming one changes the action; names, times and
+// modes of the folder itself do not count.
+package dir
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/manifests/catalog"
+	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/fetch/archive"
+	"github.com/cairn-bench/cairn/plugins/fetch/match"
+)
+
+// Params says what to take.
+type Params struct {
+	Path    string   `json:"path" jsonschema:"a folder or an archive, relative to the folder of the manifest"`
+	Include []string `json:"include" jsonschema:"patterns of paths to take, such as **/*.hea; none means all"`
+	Exclude []string `json:"exclude" jsonschema:"patterns of paths to leave out"`
+	Unpack  bool     `json:"unpack" jsonschema:"unpack the archive at path, or every archive in the folder where it lies"`
+	Strip   int      `json:"strip" jsonschema:"leading components to take off the names in an archive"`
+}
+
+// Validate says which parameter is wrong.
+func (p Params) Validate() error {
+	switch {
+	case p.Path == "":
+		return errors.New("path is required")
+	case p.Strip < 0:
+		return fmt.Errorf("strip is %d, want 0 or more", p.Strip)
+	case p.Strip > 0 && !p.Unpack:
+		return errors.New("strip is for archives, but unpack is false")
+	}
+	return p.filter().Check()
+}
+
+func (p Params) filter() match.Filter { return match.Filter{Include: p.Include, Exclude: p.Exclude} }
+
+// Plugin returns fetch/dir.
+func Plugin() plugins.Plugin {
+	return plugins.Fetch(catalog.Spec{
+		Name: "dir", Version: "1",
+		Summary:     "Takes a folder or an archive from disk.",
+		Determinism: catalog.Exact,
+		Queue:       catalog.QueueIO,
+	}, Params{Include: []string{}, Exclude: []string{}}, open)
+}
+
+func open(p Params, env plugins.Env, _ uint64) (plugins.Source, error) {
+	at := filepath.FromSlash(p.Path)
+	if !filepath.IsAbs(at) {
+		at = filepath.Join(env.Dir, at)
+	}
+	return &source{params: p, at: at}, nil
+}
+
+type source struct {
+	params Params
+	at     string // never in an error or an artifact: it belongs to this machine
+}
+
+// Describe names nothing: where a folder lies on a disk is no property of its data.
+func (s *source) Describe() map[string]string { return nil }
+
+// withRoot calls use with the folder, or with the folder around the one file that path names.
+func (s *source) withRoot(use func(root *os.Root, only string) error) error {
+	info, err := os.Stat(s.at)
+	if err != nil {
+		return s.wrap(err)
+	}
+	folder, only := s.at, ""
+	if !info.IsDir() {
+		folder, only = filepath.Dir(s.at), filepath.Base(s.at)
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return s.wrap(err)
+	}
+	defer root.Close()
+	return use(root, only)
+}
+
+// wrap replaces the path of this machine in an error by the one in the manifest.
+func (s *source) wrap(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return fmt.Errorf("open %s: %w", s.params.Path, err)
+}
+
+// List names the files that are wanted.
+func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
+	var out []plugins.SourceFile
+	err := s.withRoot(func(root *os.Root, only string) error {
+		if only != "" {
+			info, err := root.Stat(only)
+			if err != nil {
+				return s.wrap(err)
+			}
+			return s.add(&out, only, info, s.params.filter().Keep)
+		}
+		return s.walk(ctx, root, &out)
+	})
+	slices.SortFunc(out, func(a, b plugins.SourceFile) int { return cmp.Compare(a.Path, b.Path) })
+	return out, err
+}
+
+// walk goes through a folder. A link to a folder is not entered: its files would be there twice.
+func (s *source) walk(ctx context.Context, root *os.Root, out *[]plugins.SourceFile) error {
+	keep := s.params.filter().Keep
+	return fs.WalkDir(root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return fmt.Errorf("list %s: %w", p, pathless(err))
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if d.IsDir() || !keep(p) {
+			return nil
+		}
+		info, err := root.Stat(filepath.FromSlash(p))
+		if err != nil {
+			return fmt.Errorf("list %s: %w", p, pathless(err))
+		}
+		return s.add(out, p, info, nil)
+	})
+}
+
+func pathless(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// add lists one file; member selects within it if it is an archive.
+func (s *source) add(out *[]plugins.SourceFile, name string, info fs.FileInfo, member func(string) bool) error {
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is %s, not a regular file", name, info.Mode().Type())
+	}
+	f := plugins.SourceFile{Path: name, Size: info.Size(), Ref: name}
+	if s.params.Unpack && (member != nil || archive.Known(name)) {
+		opts := archive.Options{Strip: s.params.Strip, Prefix: path.Dir(name), Keep: member}
+		f.Expand = func(ctx context.Context, file io.ReaderAt, size int64, to plugins.Output) error {
+			return archive.Unpack(ctx, file, size, opts, to)
+		}
+	} else if member != nil && !member(name) {
+		return nil
+	}
+	*out = append(*out, f)
+	return nil
+}
+
+// Open reads a listed file.
+func (s *source) Open(_ context.Context, f plugins.SourceFile, offset int64) (io.ReadCloser, error) {
+	var file *os.File
+	err := s.withRoot(func(root *os.Root, _ string) (err error) {
+		file, err = root.Open(filepath.FromSlash(f.Path))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open: %w", pathless(err))
+	}
+	if _, err := file.Seek(offset, io.SeekStart); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("open: %w", pathless(err))
+	}
+	return file, nil
+}
+
+// SourceDigest names the content: sha256 over a line "sha256 size path" for each file that is wanted, sorted
+// by path. A path has no control character, so no two contents have the same lines.
+func (s *source) SourceDigest(ctx context.Context) (digest.Digest, error) {
+	files, err := s.List(ctx)
+	if err != nil {
+		return "", err
+	}
+	all := sha256.New()
+	all.Write([]byte("cairn/dir/v1\n"))
+	for _, f := range files {
+		if err := plugins.CheckPath(f.Path); err != nil {
+			return "", fmt.Errorf("list source: %w", err)
+		}
+		if err := s.sum(ctx, f, all); err != nil {
+			return "", fmt.Errorf("sum %s: %w", f.Path, err)
+		}
+	}
+	return digest.NewDigest(digest.SHA256, all), nil
+}
+
+func (s *source) sum(ctx context.Context, f plugins.SourceFile, all hash.Hash) error {
+	r, err := s.Open(ctx, f, 0)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	one := sha256.New()
+	n, err := io.CopyBuffer(one, contextReader{ctx, r}, make([]byte, 128<<10))
+	if err != nil {
+		return pathless(err)
+	}
+	_, err = fmt.Fprintf(all, "%s %d %s\n", hex.EncodeToString(one.Sum(nil)), n, f.Path)
+	return err
+}
+
+// contextReader stops when the context ends, since a file may be of any size.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(b []byte) (int, error) {
+	if c.ctx.Err() != nil {
+		return 0, context.Cause(c.ctx)
+	}
+	return c.r.Read(b)
+}
