@@ -168,13 +168,16 @@ type Metrics struct {
 	Bootstrap Bootstrap      `json:"bootstrap"`
 }
 
-// Metric is one number with its interval. An undefined one is null and says why; it is never 0 or 0.5.
+// Metric is one number with its interval. An undefined one is null and says why; it is never 0 or 0.5. A
+// replicate of the bootstrap in which the number is undefined is left out; when most of them are, there is no
+// interval.
 type Metric struct {
-	Name      string   `json:"name"`
-	Value     *float64 `json:"value"`
-	Low       *float64 `json:"low"`
-	High      *float64 `json:"high"`
-	Undefined string   `json:"undefined,omitempty"`
+	Name       string   `json:"name"`
+	Value      *float64 `json:"value"`
+	Low        *float64 `json:"low"`
+	High       *float64 `json:"high"`
+	Replicates int      `json:"replicates"` // those in which the number is defined
+	Undefined  string   `json:"undefined,omitempty"`
 }
 
 // ClassMetric is one metric of one class, one-versus-rest.

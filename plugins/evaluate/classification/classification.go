@@ -4,8 +4,10 @@ package classification
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/document"
@@ -33,17 +35,26 @@ func (p Params) Validate() error {
 	case !slices.Contains(document.Splits(), p.Split):
 		return fmt.Errorf("split is %q, want train, validation or test", p.Split)
 	case len(p.Metrics) == 0:
-		return fmt.Errorf("metrics is empty")
+		return errors.New("metrics is empty")
 	case p.Replicates < fewest || p.Replicates > 1_000_000:
 		return fmt.Errorf("replicates is %d, want %d to 1000000", p.Replicates, fewest)
 	case !(p.Level > 0 && p.Level < 1):
 		return fmt.Errorf("level is %v, want between 0 and 1", p.Level)
 	case p.Unit != "subject" && p.Unit != "sample":
 		return fmt.Errorf("unit is %q, want subject or sample", p.Unit)
+	case !(p.Threshold >= 0 && p.Threshold <= 1):
+		return fmt.Errorf("threshold is %v, want 0 to 1", p.Threshold)
 	}
-	for _, m := range p.Metrics {
+	return checkMetrics(p.Metrics)
+}
+
+func checkMetrics(names []string) error {
+	for i, m := range names {
 		if !slices.Contains(metrics.Names(), m) {
-			return fmt.Errorf("metric %q: want some of %v", m, metrics.Names())
+			return fmt.Errorf("metric %q: want some of %s", m, strings.Join(metrics.Names(), ", "))
+		}
+		if slices.Contains(names[:i], m) {
+			return fmt.Errorf("metric %q is there twice", m)
 		}
 	}
 	return nil
@@ -94,33 +105,43 @@ func (e *evaluator) Predict(ctx context.Context, model plugins.Tree, data *plugi
 }
 
 func (e *evaluator) Metrics(ctx context.Context, data *plugins.Curated, predictions []document.Prediction, workers int) (document.Metrics, error) {
-	m := document.Metrics{Schema: document.MetricsSchema, Dataset: data.Info.ID, Split: e.params.Split, Task: *data.Info.Task,
-		Samples: len(predictions), Counts: counts(*data.Info.Task, predictions), PerClass: []document.ClassMetric{},
-		Bootstrap: document.Bootstrap{Method: "percentile", Replicates: e.params.Replicates, Level: e.params.Level, Unit: e.params.Unit}}
-	t, err := metrics.NewTable(m.Task, predictions, e.params.Threshold)
+	task := *data.Info.Task
+	out := document.Metrics{
+		Schema: document.MetricsSchema, Dataset: data.Info.ID, Split: e.params.Split, Task: task,
+		Samples: len(predictions), Counts: counts(task, predictions),
+		Bootstrap: document.Bootstrap{Method: "percentile", Replicates: e.params.Replicates, Level: e.params.Level, Unit: e.params.Unit},
+	}
+	t, err := metrics.NewTable(task, predictions, e.params.Threshold)
 	if err != nil {
-		return m, err
+		return out, err
 	}
 	draws, err := t.Bootstrap(ctx, e.params.Metrics, e.units(data, predictions), e.params.Replicates, e.seed, workers)
 	if err != nil {
-		return m, err
+		return out, err
 	}
 	for i, name := range e.params.Metrics {
-		m.Metrics = append(m.Metrics, e.metric(name, t.Score(name, nil), draws[i]))
-		for c, class := range m.Task.Classes {
-			v := t.Class(name, c, nil)
-			m.PerClass = append(m.PerClass, document.ClassMetric{Class: class, Name: name, Value: number(v), Undefined: v.Undefined})
-		}
+		out.Metrics = append(out.Metrics, e.metric(name, t.Score(name, nil), draws[i]))
+		out.PerClass = append(out.PerClass, perClass(t, name, task.Classes)...)
 	}
-	return m, nil
+	return out, nil
 }
 
+// metric adds the interval, if the number is defined in enough replicates to speak of one.
 func (e *evaluator) metric(name string, v metrics.Value, draws []float64) document.Metric {
-	out := document.Metric{Name: name, Value: number(v), Undefined: v.Undefined}
-	if v.Undefined == "" && len(draws) >= fewest {
+	out := document.Metric{Name: name, Value: number(v), Replicates: len(draws), Undefined: v.Undefined}
+	if v.Undefined == "" && len(draws) >= fewest && 2*len(draws) >= e.params.Replicates {
 		tail := (1 - e.params.Level) / 2
 		low, high := metrics.Percentile(draws, tail), metrics.Percentile(draws, 1-tail)
 		out.Low, out.High = &low, &high
+	}
+	return out
+}
+
+func perClass(t *metrics.Table, name string, classes []string) []document.ClassMetric {
+	out := make([]document.ClassMetric, len(classes))
+	for c, class := range classes {
+		v := t.Class(name, c, nil)
+		out[c] = document.ClassMetric{Class: class, Name: name, Value: number(v), Undefined: v.Undefined}
 	}
 	return out
 }
@@ -154,14 +175,15 @@ func (e *evaluator) units(data *plugins.Curated, predictions []document.Predicti
 	var out [][]int
 	at := map[string]int{}
 	for i, p := range predictions {
-		name := subject[p.ID]
-		j, seen := at[name]
-		if e.params.Unit == "sample" || name == "" || !seen {
-			at[name] = len(out)
-			out = append(out, []int{i})
-			continue
+		who := subject[p.ID]
+		if e.params.Unit == "sample" || who == "" {
+			who = p.ID
 		}
-		out[j] = append(out[j], i)
+		if _, seen := at[who]; !seen {
+			at[who] = len(out)
+			out = append(out, nil)
+		}
+		out[at[who]] = append(out[at[who]], i)
 	}
 	return out
 }
