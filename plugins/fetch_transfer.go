@@ -204,18 +204,21 @@ func (t *transfer) sniff(more []byte) error {
 		return nil
 	}
 	head := append(bytes.Clone(t.head), more[:min(len(more), sniffBytes)]...)
-	if !looksLikePage(head) {
+	return RefusePage(t.file.Ref, head)
+}
+
+// RefusePage returns ErrNotData, with the page's title, if the first bytes of an answer are those of a web page.
+func RefusePage(ref string, head []byte) error {
+	if !pageStart.Match(head) {
 		return nil
 	}
-	return fmt.Errorf("%s: %w but a web page%s", PublicRef(t.file.Ref), ErrNotData, pageTitle(head))
+	return fmt.Errorf("%s: %w but a web page%s", PublicRef(ref), ErrNotData, pageTitle(head))
 }
 
 var (
 	pageStart = regexp.MustCompile(`(?is)^(?:\xef\xbb\xbf)?(?:\s|<!--.*?-->|<\?xml[^>]*\?>)*<(?:!doctype\s+html|html|head|body|title|script)\b`)
 	titleTag  = regexp.MustCompile(`(?is)<title[^>]*>(.{0,200}?)(?:</title|$)`)
 )
-
-func looksLikePage(head []byte) bool { return pageStart.Match(head) }
 
 // pageTitle quotes the first words of a page's title.
 func pageTitle(head []byte) string {
