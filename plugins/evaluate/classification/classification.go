@@ -77,6 +77,28 @@ type evaluator struct {
 }
 
 func (e *evaluator) Predict(ctx context.Context, model plugins.Tree, data *plugins.Curated, workers int) ([]document.Prediction, error) {
+	net, err := load(model, data.Info)
+	if err != nil {
+		return nil, err
+	}
+	samples := data.Split(e.params.Split)
+	if len(samples) == 0 {
+		return nil, fmt.Errorf("dataset %s has no sample on side %s", data.Info.ID, e.params.Split)
+	}
+	read := func(m document.Media) ([]byte, error) { return data.Tree.ReadFile(m.Path) }
+	scores, err := net.Predict(ctx, data.Info.ID, samples, read, workers)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]document.Prediction, len(samples))
+	for i, s := range samples {
+		out[i] = document.Prediction{ID: s.ID, Labels: s.Labels, Scores: scores[i]}
+	}
+	return out, nil
+}
+
+// load reads the model and makes sure that its scores mean the classes of the dataset, in their order.
+func load(model plugins.Tree, info document.Dataset) (*nn.Model, error) {
 	doc, err := model.ReadFile(document.ModelFile)
 	if err != nil {
 		return nil, err
@@ -89,19 +111,13 @@ func (e *evaluator) Predict(ctx context.Context, model plugins.Tree, data *plugi
 	if err != nil {
 		return nil, err
 	}
-	samples := data.Split(e.params.Split)
-	if len(samples) == 0 {
-		return nil, fmt.Errorf("dataset %s has no sample on side %s", data.Info.ID, e.params.Split)
+	for _, d := range net.Config().Datasets {
+		if d.ID == info.ID && (d.Task.Type != info.Task.Type || !slices.Equal(d.Task.Classes, info.Task.Classes)) {
+			return nil, fmt.Errorf("model was trained on dataset %s as %s over %v, which now is %s over %v",
+				d.ID, d.Task.Type, d.Task.Classes, info.Task.Type, info.Task.Classes)
+		}
 	}
-	scores, err := net.Predict(ctx, data.Info.ID, samples, func(m document.Media) ([]byte, error) { return data.Tree.ReadFile(m.Path) }, workers)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]document.Prediction, len(samples))
-	for i, s := range samples {
-		out[i] = document.Prediction{ID: s.ID, Labels: s.Labels, Scores: scores[i]}
-	}
-	return out, nil
+	return net, nil
 }
 
 func (e *evaluator) Metrics(ctx context.Context, data *plugins.Curated, predictions []document.Prediction, workers int) (document.Metrics, error) {
