@@ -6,14 +6,15 @@
 package actioncache
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -27,8 +28,11 @@ import (
 // Schema names the entry and its version.
 const Schema = "cairn/action-entry/v1"
 
-// maxManifest bounds the manifests that a look-up reads.
-const maxManifest = 16 << 20
+// Limits of what a look-up reads.
+const (
+	maxAction = 16 << 20
+	maxEntry  = 4 << 10
+)
 
 // Entry says what an action gave.
 type Entry struct {
@@ -57,12 +61,23 @@ func (c *Cache) path(id action.ID, ext string) string {
 	return filepath.Join(c.dir, "sha256", hex[:2], hex+ext)
 }
 
-// Get looks an action up.
+// read gives the bytes of an entry, or the first of too many.
+func (c *Cache) read(id action.ID) ([]byte, error) {
+	f, err := os.Open(c.path(id, ".json"))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxEntry+1))
+}
+
+// Get looks an action up. An entry that is no hit comes with the reason; what was known is still returned if
+// it could be read.
 func (c *Cache) Get(ctx context.Context, id action.ID) (Entry, Miss, error) {
 	if err := id.Digest().Validate(); err != nil {
 		return Entry{}, Miss{}, fmt.Errorf("action %q: %w", id, err)
 	}
-	text, err := os.ReadFile(c.path(id, ".json"))
+	text, err := c.read(id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Entry{}, miss("never run"), nil
 	}
@@ -77,45 +92,77 @@ func (c *Cache) Get(ctx context.Context, id action.ID) (Entry, Miss, error) {
 	return e, m, err
 }
 
+// parse takes the canonical bytes of the entry of an action, and no others.
 func parse(text []byte, id action.ID) (Entry, error) {
 	var e Entry
 	if err := json.Unmarshal(text, &e); err != nil {
 		return e, err
 	}
-	if e.Schema != Schema || e.Action != id {
-		return e, fmt.Errorf("schema %q, action %s", e.Schema, e.Action)
+	if e.Schema != Schema {
+		return e, fmt.Errorf("schema is %q, want %q", e.Schema, Schema)
 	}
-	return e, errors.Join(e.Artifact.Validate(), e.Record.Validate())
+	if e.Action != id {
+		return e, fmt.Errorf("it is of action %q", e.Action)
+	}
+	if again, err := canonical.Marshal(e); err != nil || !bytes.Equal(text, again) {
+		return e, errors.New("its bytes are not canonical")
+	}
+	return e, e.check()
+}
+
+func (e Entry) check() error {
+	for _, d := range []digest.Digest{e.Action.Digest(), e.Artifact, e.Record} {
+		if err := d.Validate(); err != nil || d.Algorithm() != digest.SHA256 {
+			return fmt.Errorf("%q is not a sha256 digest", d)
+		}
+	}
+	return nil
 }
 
 // present looks for every blob that an entry stands for.
 func (c *Cache) present(ctx context.Context, e Entry) (Miss, error) {
-	if m, err := c.has(ctx, "action", ocispec.Descriptor{Digest: e.Action.Digest(), Size: -1}); m.Reason != "" || err != nil {
-		return m, err
+	if _, err := cas.ReadAll(ctx, c.store, e.Action.Digest(), maxAction); err != nil {
+		return hole("action", err)
 	}
 	for _, part := range []struct {
 		what string
 		id   digest.Digest
 	}{{"artifact", e.Artifact}, {"record", e.Record}} {
-		text, err := cas.ReadAll(ctx, c.store, part.id, maxManifest)
-		var mismatch *cas.MismatchError
-		switch {
-		case errors.Is(err, cas.ErrNotFound), errors.As(err, &mismatch):
-			return miss("%s: %v", part.what, err), nil
-		case err != nil:
-			return Miss{}, err
-		}
-		m, err := artifact.ParseManifest(text)
-		if err != nil {
-			return miss("%s %s: %v", part.what, part.id, err), nil
-		}
-		for _, d := range append(m.Layers, m.Config) {
-			if m, err := c.has(ctx, part.what, d); m.Reason != "" || err != nil {
-				return m, err
-			}
+		if m, err := c.whole(ctx, part.what, part.id); m.Reason != "" || err != nil {
+			return m, err
 		}
 	}
 	return Miss{}, nil
+}
+
+// whole looks for a manifest and all that it names.
+func (c *Cache) whole(ctx context.Context, what string, id digest.Digest) (Miss, error) {
+	text, err := cas.ReadAll(ctx, c.store, id, artifact.MaxManifest)
+	if err != nil {
+		return hole(what, err)
+	}
+	m, err := artifact.ParseManifest(text)
+	if err != nil {
+		return miss("blob %s of the %s is damaged: %v", id, what, err), nil
+	}
+	for _, d := range append(m.Layers, m.Config) {
+		if m, err := c.has(ctx, what, d); m.Reason != "" || err != nil {
+			return m, err
+		}
+	}
+	return Miss{}, nil
+}
+
+// hole tells what makes a miss from what keeps the cache from knowing.
+func hole(what string, err error) (Miss, error) {
+	var mismatch *cas.MismatchError
+	switch {
+	case errors.Is(err, cas.ErrNotFound):
+		return miss("a blob of the %s is missing: %v", what, err), nil
+	case errors.As(err, &mismatch), errors.Is(err, cas.ErrTooLarge):
+		return miss("a blob of the %s is damaged: %v", what, err), nil
+	}
+	return Miss{}, fmt.Errorf("action cache: %w", err)
 }
 
 func (c *Cache) has(ctx context.Context, what string, d ocispec.Descriptor) (Miss, error) {
@@ -124,34 +171,28 @@ func (c *Cache) has(ctx context.Context, what string, d ocispec.Descriptor) (Mis
 	case errors.Is(err, cas.ErrNotFound):
 		return miss("blob %s of the %s is missing", d.Digest, what), nil
 	case err != nil:
-		return Miss{}, err
-	case d.Size >= 0 && size != d.Size:
+		return Miss{}, fmt.Errorf("action cache: %w", err)
+	case size != d.Size:
 		return miss("blob %s of the %s has %d bytes, want %d", d.Digest, what, size, d.Size), nil
 	}
 	return Miss{}, nil
 }
 
-// Put keeps an entry.
+// Put keeps an entry, in place of whatever was known of the action.
 func (c *Cache) Put(_ context.Context, e Entry) error {
 	e.Schema = Schema
+	if err := e.check(); err != nil {
+		return fmt.Errorf("action cache: %w", err)
+	}
 	text, err := canonical.Marshal(e)
 	if err != nil {
-		return err
+		return fmt.Errorf("action cache: %w", err)
 	}
 	path := c.path(e.Action, ".json")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("action cache: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".entry-")
-	if err != nil {
-		return fmt.Errorf("action cache: %w", err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("action cache: %w", err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := cas.ReplaceFile(filepath.Dir(path), path, text); err != nil {
 		return fmt.Errorf("action cache: %w", err)
 	}
 	return nil
@@ -159,6 +200,9 @@ func (c *Cache) Put(_ context.Context, e Entry) error {
 
 // Lock waits until no other process does the action. The kernel frees a lock when its process dies.
 func (c *Cache) Lock(ctx context.Context, id action.ID) (func(), error) {
+	if err := id.Digest().Validate(); err != nil {
+		return nil, fmt.Errorf("lock action %q: %w", id, err)
+	}
 	path := c.path(id, ".lock")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("lock action: %w", err)
@@ -167,20 +211,27 @@ func (c *Cache) Lock(ctx context.Context, id action.ID) (func(), error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock action: %w", err)
 	}
+	if err := wait(ctx, f); err != nil {
+		return nil, fmt.Errorf("lock action %s: %w", id, err)
+	}
+	return func() { f.Close() }, nil // which gives the lock back
+}
+
+// wait locks f, or closes it.
+func wait(ctx context.Context, f *os.File) error {
 	locked := make(chan error, 1)
-	go func() { locked <- syscall.Flock(int(f.Fd()), syscall.LOCK_EX) }()
+	go func() { locked <- cas.Flock(f) }()
 	select {
-	case err = <-locked:
+	case err := <-locked:
+		if err != nil {
+			f.Close()
+		}
+		return err
 	case <-ctx.Done():
 		// The waiting call cannot be taken back; whoever gets the lock late gives it up again.
 		go func() { <-locked; f.Close() }()
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock action: %w", err)
-	}
-	return func() { f.Close() }, nil
 }
 
 // Peek returns the entry of an action without looking for its blobs.
@@ -188,7 +239,7 @@ func (c *Cache) Peek(id action.ID) (Entry, error) {
 	if err := id.Digest().Validate(); err != nil {
 		return Entry{}, fmt.Errorf("action %q: %w", id, err)
 	}
-	text, err := os.ReadFile(c.path(id, ".json"))
+	text, err := c.read(id)
 	if err != nil {
 		return Entry{}, fmt.Errorf("action cache: %w", err)
 	}

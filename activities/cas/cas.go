@@ -46,7 +46,7 @@ type Store interface {
 }
 
 // ReaderAtCloser is random access to one blob.
-type ReaderAtCloser interface {
+type ReaderAtCloser = interface {
 	io.ReaderAt
 	io.Closer
 }

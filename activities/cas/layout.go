@@ -9,18 +9,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"syscall"
 
 	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Layout is a Store in an OCI image layout on disk. Any number of handles and processes may use one folder.
 type Layout struct{ dir string }
 
-// OpenLayout opens the layout in dir and makes it if there is none.
+// OpenLayout opens the layout in dir and makes it if there is none. What a killed process left half-written
+// is removed.
 func OpenLayout(dir string) (*Layout, error) {
 	l := &Layout{dir: dir}
 	for _, sub := range []string{l.blobs(), l.tmp()} {
@@ -28,21 +26,44 @@ func OpenLayout(dir string) (*Layout, error) {
 			return nil, fmt.Errorf("open store: %w", err)
 		}
 	}
-	marker := filepath.Join(dir, ocispec.ImageLayoutFile)
-	if _, err := os.Stat(marker); err == nil {
-		return l, nil
+	if err := l.mark(); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
-	text, err := json.Marshal(ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion})
-	if err != nil {
-		return nil, err
-	}
-	if err := l.update(func(*ocispec.Index) {}); err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
-	}
-	if err := l.replace(marker, text); err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+	if err := sweep(l.tmp()); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
 	return l, nil
+}
+
+// mark checks that a folder is a layout of the version known here, or makes it one.
+func (l *Layout) mark() error {
+	marker := filepath.Join(l.dir, ocispec.ImageLayoutFile)
+	text, err := os.ReadFile(marker)
+	if errors.Is(err, fs.ErrNotExist) {
+		return l.create(marker)
+	}
+	if err != nil {
+		return err
+	}
+	var have ocispec.ImageLayout
+	if err := json.Unmarshal(text, &have); err != nil {
+		return fmt.Errorf("%s: %w", ocispec.ImageLayoutFile, err)
+	}
+	if have.Version != ocispec.ImageLayoutVersion {
+		return fmt.Errorf("%s: version is %q, want %q", ocispec.ImageLayoutFile, have.Version, ocispec.ImageLayoutVersion)
+	}
+	return nil
+}
+
+func (l *Layout) create(marker string) error {
+	text, err := json.Marshal(ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion})
+	if err != nil {
+		return err
+	}
+	if err := l.update(func(*ocispec.Index) {}); err != nil {
+		return err
+	}
+	return ReplaceFile(l.tmp(), marker, text)
 }
 
 // Dir is the folder of the layout.
@@ -94,36 +115,38 @@ func (l *Layout) OpenAt(_ context.Context, d digest.Digest) (ReaderAtCloser, err
 
 // Put keeps the bytes of r: a temporary file, checked, synced, renamed, and the folder synced. A damaged blob
 // of the same digest is replaced, so that putting the right bytes again repairs a store.
-func (l *Layout) Put(ctx context.Context, want digest.Digest, r io.Reader) (_ digest.Digest, _ int64, err error) {
-	f, err := os.CreateTemp(l.tmp(), "blob-")
+func (l *Layout) Put(ctx context.Context, want digest.Digest, r io.Reader) (digest.Digest, int64, error) {
+	f, err := newTemp(l.tmp())
 	if err != nil {
 		return "", 0, fmt.Errorf("put blob: %w", err)
 	}
-	defer func() {
-		f.Close()
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	h := digest.SHA256.Digester()
-	n, err := io.CopyBuffer(io.MultiWriter(f, h.Hash()), &cancellable{ctx, r}, make([]byte, 128<<10))
+	defer f.discard()
+	got, n, err := fill(ctx, f, want, r)
 	if err != nil {
 		return "", n, fmt.Errorf("put blob: %w", err)
 	}
-	got := h.Digest()
-	if want != "" && want != got {
+	if err := f.publish(l.Path(got), 0o444); err != nil {
+		return "", n, fmt.Errorf("put blob %s: %w", got, err)
+	}
+	return got, n, nil
+}
+
+// fill copies r to w and compares the digest.
+func fill(ctx context.Context, w io.Writer, want digest.Digest, r io.Reader) (digest.Digest, int64, error) {
+	if want != "" {
+		if err := check(want); err != nil {
+			return "", 0, err
+		}
+	}
+	h := digest.SHA256.Digester()
+	n, err := io.CopyBuffer(io.MultiWriter(w, h.Hash()), &cancellable{ctx, r}, make([]byte, 128<<10))
+	if err != nil {
+		return "", n, err
+	}
+	if got := h.Digest(); want != "" && want != got {
 		return "", n, &MismatchError{Want: want, Got: got}
 	}
-	if err := f.Chmod(0o444); err != nil {
-		return "", n, fmt.Errorf("put blob %s: %w", got, err)
-	}
-	if err := f.Sync(); err != nil {
-		return "", n, fmt.Errorf("put blob %s: %w", got, err)
-	}
-	if err := os.Rename(f.Name(), l.Path(got)); err != nil {
-		return "", n, fmt.Errorf("put blob %s: %w", got, err)
-	}
-	return got, n, syncDir(l.blobs())
+	return h.Digest(), n, nil
 }
 
 // cancellable ends a copy when its context ends.
@@ -141,7 +164,7 @@ func (c *cancellable) Read(p []byte) (int, error) {
 
 // Index returns index.json.
 func (l *Layout) Index(context.Context) (ocispec.Index, error) {
-	ix := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
+	ix := emptyIndex()
 	text, err := os.ReadFile(filepath.Join(l.dir, ocispec.ImageIndexFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return ix, nil
@@ -157,17 +180,10 @@ func (l *Layout) Index(context.Context) (ocispec.Index, error) {
 
 // Tag makes name the name of d, in place of whatever had it.
 func (l *Layout) Tag(_ context.Context, name string, d ocispec.Descriptor) error {
-	return l.update(func(ix *ocispec.Index) {
-		ix.Manifests = slices.DeleteFunc(ix.Manifests, func(have ocispec.Descriptor) bool {
-			return have.Annotations[ocispec.AnnotationRefName] == name
-		})
-		named := map[string]string{ocispec.AnnotationRefName: name}
-		for k, v := range d.Annotations {
-			named[k] = v
-		}
-		d.Annotations = named
-		ix.Manifests = append(ix.Manifests, d)
-	})
+	if err := check(d.Digest); err != nil {
+		return fmt.Errorf("tag %s: %w", name, err)
+	}
+	return l.update(func(ix *ocispec.Index) { tag(ix, name, d) })
 }
 
 // update changes index.json under a lock that holds between processes and between handles.
@@ -177,8 +193,8 @@ func (l *Layout) update(change func(*ocispec.Index)) error {
 		return fmt.Errorf("update index: %w", err)
 	}
 	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return fmt.Errorf("update index: lock: %w", err)
+	if err := Flock(lock); err != nil {
+		return fmt.Errorf("update index: %w", err)
 	}
 	ix, err := l.Index(context.Background())
 	if err != nil {
@@ -187,36 +203,10 @@ func (l *Layout) update(change func(*ocispec.Index)) error {
 	change(&ix)
 	text, err := json.Marshal(ix)
 	if err != nil {
-		return err
+		return fmt.Errorf("update index: %w", err)
 	}
-	return l.replace(filepath.Join(l.dir, ocispec.ImageIndexFile), text)
-}
-
-// replace puts a whole new file in the place of another.
-func (l *Layout) replace(path string, text []byte) error {
-	f, err := os.CreateTemp(l.tmp(), "file-")
-	if err != nil {
-		return err
+	if err := ReplaceFile(l.tmp(), filepath.Join(l.dir, ocispec.ImageIndexFile), text); err != nil {
+		return fmt.Errorf("update index: %w", err)
 	}
-	defer os.Remove(f.Name())
-	defer f.Close()
-	if _, err := f.Write(text); err != nil {
-		return err
-	}
-	if err := errors.Join(f.Chmod(0o644), f.Sync()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return nil
 }

@@ -5,21 +5,27 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Memory is a Store in memory. The zero value is not ready; use NewMemory.
 type Memory struct {
 	mu    sync.RWMutex
 	blobs map[digest.Digest][]byte
+	index ocispec.Index
 }
 
 // NewMemory returns an empty store.
-func NewMemory() *Memory { return &Memory{blobs: map[digest.Digest][]byte{}} }
+func NewMemory() *Memory { return &Memory{blobs: map[digest.Digest][]byte{}, index: emptyIndex()} }
 
 func (m *Memory) get(d digest.Digest) ([]byte, error) {
+	if err := check(d); err != nil {
+		return nil, err
+	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	b, ok := m.blobs[d]
@@ -51,21 +57,41 @@ func (memoryAt) Close() error { return nil }
 // OpenAt gives random access to a blob.
 func (m *Memory) OpenAt(_ context.Context, d digest.Digest) (ReaderAtCloser, error) {
 	b, err := m.get(d)
-	return memoryAt{bytes.NewReader(b)}, err
+	if err != nil {
+		return nil, err
+	}
+	return memoryAt{bytes.NewReader(b)}, nil
 }
 
 // Put keeps the bytes of r.
-func (m *Memory) Put(_ context.Context, want digest.Digest, r io.Reader) (digest.Digest, int64, error) {
-	b, err := io.ReadAll(r)
+func (m *Memory) Put(ctx context.Context, want digest.Digest, r io.Reader) (digest.Digest, int64, error) {
+	var b bytes.Buffer
+	got, n, err := fill(ctx, &b, want, r)
 	if err != nil {
-		return "", 0, fmt.Errorf("put blob: %w", err)
-	}
-	got := digest.FromBytes(b)
-	if want != "" && want != got {
-		return "", 0, &MismatchError{Want: want, Got: got}
+		return "", n, fmt.Errorf("put blob: %w", err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.blobs[got] = b
-	return got, int64(len(b)), nil
+	m.blobs[got] = b.Bytes()
+	return got, n, nil
+}
+
+// Index lists the named blobs.
+func (m *Memory) Index(context.Context) (ocispec.Index, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	ix := m.index
+	ix.Manifests = slices.Clone(ix.Manifests)
+	return ix, nil
+}
+
+// Tag makes name the name of d, in place of whatever had it.
+func (m *Memory) Tag(_ context.Context, name string, d ocispec.Descriptor) error {
+	if err := check(d.Digest); err != nil {
+		return fmt.Errorf("tag %s: %w", name, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	tag(&m.index, name, d)
+	return nil
 }
