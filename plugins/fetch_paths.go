@@ -72,6 +72,8 @@ func CheckPath(file string) error {
 		return fmt.Errorf("%q: %w", file, ErrUnsafePath)
 	case strings.Contains(file, `\`):
 		return fmt.Errorf("%q: %w: it holds a backslash", file, ErrUnsafePath)
+	case len(file) > 1 && file[1] == ':' && (file[0]|0x20) >= 'a' && (file[0]|0x20) <= 'z':
+		return fmt.Errorf("%q: %w: it begins with a drive letter", file, ErrUnsafePath)
 	case strings.ContainsFunc(file, unicode.IsControl):
 		return fmt.Errorf("%q: %w: it holds a control character", file, ErrUnsafePath)
 	}

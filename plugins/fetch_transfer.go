@@ -216,7 +216,7 @@ func RefusePage(ref string, head []byte) error {
 }
 
 var (
-	pageStart = regexp.MustCompile(`(?is)^(?:\xef\xbb\xbf)?(?:\s|<!--.*?-->|<\?xml[^>]*\?>)*<(?:!doctype\s+html|html|head|body|title|script)\b`)
+	pageStart = regexp.MustCompile(`(?is)^\x{FEFF}?(?:\s|<!--.*?-->|<\?xml[^>]*\?>)*<(?:!doctype\s+html|html|head|body|title|script)\b`)
 	titleTag  = regexp.MustCompile(`(?is)<title[^>]*>(.{0,200}?)(?:</title|$)`)
 )
 

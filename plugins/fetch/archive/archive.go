@@ -15,6 +15,7 @@
 package archive
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"errors"
@@ -215,6 +216,8 @@ func (u *unpacker) copy(name string, size int64, body io.Reader, w io.Writer) er
 	n, err := io.CopyBuffer(w, &patient{ctx: u.ctx, r: io.LimitReader(body, size+1)}, make([]byte, 128<<10))
 	u.budget -= n
 	switch {
+	case errors.Is(err, zip.ErrFormat): // so the zip reader says that more came than was announced
+		return &Error{Reason: WrongSize, Entry: name, Err: err}
 	case err != nil:
 		return u.broken(name, err)
 	case n != size:

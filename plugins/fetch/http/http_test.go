@@ -325,8 +325,11 @@ func TestUnpack(t *testing.T) {
 }
 
 func TestCredentialsGoToTheirOriginOnly(t *testing.T) {
+	var mu sync.Mutex
 	var elsewhere []string
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		elsewhere = append(elsewhere, r.Header.Get("Authorization"))
 		fmt.Fprint(w, "data")
 	}))
