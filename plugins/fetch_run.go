@@ -37,12 +37,12 @@ func runFetch(ctx context.Context, c Call, spec catalog.Spec, src Source) error 
 	}
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(c.Workers)
-	for i, f := range files {
+	for _, f := range files {
 		group.Go(func() error {
 			if gctx.Err() != nil {
 				return context.Cause(gctx)
 			}
-			if err := fetchFile(gctx, c, src, f, out, i); err != nil {
+			if err := fetchFile(gctx, c, src, f, out); err != nil {
 				return fmt.Errorf("fetch %s: %w", f.Path, err)
 			}
 			return nil
@@ -55,9 +55,9 @@ func runFetch(ctx context.Context, c Call, spec catalog.Spec, src Source) error 
 }
 
 // fetchFile brings one listed file into the output, or what its archive holds.
-func fetchFile(ctx context.Context, c Call, src Source, f SourceFile, out *fetchOutput, i int) error {
+func fetchFile(ctx context.Context, c Call, src Source, f SourceFile, out *fetchOutput) error {
 	if f.Expand != nil {
-		return fetchArchive(ctx, c, src, f, out, i)
+		return fetchArchive(ctx, c, src, f, out)
 	}
 	w, err := out.create(f.Path)
 	if err != nil {
@@ -72,8 +72,8 @@ func fetchFile(ctx context.Context, c Call, src Source, f SourceFile, out *fetch
 
 // fetchArchive keeps the archive in the scratch folder until it is verified, so that nothing of a damaged one
 // is unpacked.
-func fetchArchive(ctx context.Context, c Call, src Source, f SourceFile, out *fetchOutput, i int) (err error) {
-	tmp, err := os.CreateTemp(c.Scratch, fmt.Sprintf("archive-%d-*", i))
+func fetchArchive(ctx context.Context, c Call, src Source, f SourceFile, out *fetchOutput) error {
+	tmp, err := os.CreateTemp(c.Scratch, "archive-*")
 	if err != nil {
 		return errors.New("create scratch file: " + withoutPath(err))
 	}
@@ -114,7 +114,7 @@ type fetchOutput struct {
 
 func newFetchOutput(c Call, files []SourceFile) (*fetchOutput, error) {
 	o := &fetchOutput{out: c.Output, report: c.Progress}
-	for _, own := range []string{document.DatasetFile, document.SumsFile} {
+	for _, own := range ownFiles() {
 		if err := o.paths.Add(own); err != nil {
 			return nil, err
 		}
@@ -128,7 +128,7 @@ func newFetchOutput(c Call, files []SourceFile) (*fetchOutput, error) {
 		if f.Expand != nil {
 			continue // it has no place of its own in the artifact
 		}
-		if err := o.paths.Add(f.Path); err != nil {
+		if err := o.add(f.Path); err != nil {
 			return nil, fmt.Errorf("list source: %w", err)
 		}
 	}
@@ -136,10 +136,21 @@ func newFetchOutput(c Call, files []SourceFile) (*fetchOutput, error) {
 	return o, nil
 }
 
+// ownFiles are written by us into every dataset, so a source cannot have them at the same place.
+func ownFiles() []string { return []string{document.DatasetFile, document.SumsFile} }
+
+func (o *fetchOutput) add(path string) error {
+	err := o.paths.Add(path)
+	if err != nil && slices.Contains(ownFiles(), path) {
+		return fmt.Errorf("%w: every dataset has one of its own; put the source's into a folder or exclude it", err)
+	}
+	return err
+}
+
 // Create opens a member of an archive for writing.
 func (o *fetchOutput) Create(path string) (io.WriteCloser, error) {
 	o.mu.Lock()
-	err := o.paths.Add(path)
+	err := o.add(path)
 	o.mu.Unlock()
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@
 // With parameter quirks, as by default, a dataset of at least 24 samples has what real sources have:
 //
 //	ecg    record 3 is 1 s long; record 7 has flat leads V1 to V6; the .mat of record 11 is cut; record 13 has
-//	       age NaN and only a code (10370003, pacing) that is none of the classes; record 17 repeats
+//	       age NaN and only a code (10370003, pacing) that is none of the four; record 17 repeats
 //	       the signal of record 16.
 //	xray   one training image lies in the test folder again, byte for byte; one test JPEG is cut; a .DS_Store was
 //	       left behind; patient numbers start anew in the test folder and do not mean the same child.
