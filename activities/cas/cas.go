@@ -12,6 +12,7 @@ package cas
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash"
@@ -86,7 +87,7 @@ type verifying struct {
 }
 
 func verify(r io.ReadCloser, want digest.Digest) io.ReadCloser {
-	return &verifying{ReadCloser: r, want: want, hash: digest.SHA256.Hash()}
+	return &verifying{ReadCloser: r, want: want, hash: sha256.New()}
 }
 
 func (v *verifying) Read(p []byte) (int, error) {

@@ -53,9 +53,11 @@ func ParseSums(text []byte) (map[string]digest.Digest, error) {
 // below its length, and an empty list is SHA-256(""). An entry is
 // "<path>\x00<size>\x00<digest>\x00100644"; entries are sorted by path.
 //
-// Vectors, with E the digest of no bytes, sha256:e3b0c442...: no file gives E; the file "a" of 0 bytes gives
-// sha256:@ONE@; the files "a",
-// "b" and "c" of 0 bytes give sha256:@THREE@.
+// Vectors, every file empty:
+//
+//	(none)   sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+//	a        sha256:baeee32f1a769a05a5d81bd78732011fc66e7b68dbcd07c992b2b28e4e3a819a
+//	a, b, c  sha256:908971747678d08152aa1db309a7ded0b1b4d757c1f238d1e0a5cda1fb9fa2a2
 func MerkleRoot(files []File) digest.Digest {
 	if len(files) == 0 {
 		return digest.FromBytes(nil)
