@@ -1,10 +1,28 @@
 package activities
 
 import (
+	"errors"
+
 	"go.temporal.io/sdk/temporal"
 )
 
+// fault is an error with one of the types above.
+type fault struct {
+	kind string
+	error
+}
+
+func (f *fault) Unwrap() error { return f.error }
+
 // Permanent marks an error that no other try can help, with one of the types of NotRetried.
-func Permanent(kind string, err error) error {
-	return temporal.NewNonRetryableApplicationError(err.Error(), kind, nil)
+func Permanent(kind string, err error) error { return &fault{kind, err} }
+
+// Report turns an error into what the server understands. An activity returns it last: the server looks at
+// the outermost error only, so a mark that somebody has wrapped since would be lost.
+func Report(err error) error {
+	var f *fault
+	if errors.As(err, &f) {
+		return temporal.NewNonRetryableApplicationError(err.Error(), f.kind, nil)
+	}
+	return err
 }

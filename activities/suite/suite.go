@@ -59,17 +59,20 @@ func (s *Suite) Workers(c client.Client, l Limits) []worker.Worker {
 
 func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
 	defer heartbeat(ctx)()
-	return s.Resolver.Prepare(ctx, req)
+	out, err := s.Resolver.Prepare(ctx, req)
+	return out, activities.Report(err)
 }
 
 func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (activities.Result, error) {
 	defer heartbeat(ctx)()
-	return s.Executor.Execute(ctx, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
+	out, err := s.Executor.Execute(ctx, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
+	return out, activities.Report(err)
 }
 
 func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (activities.Published, error) {
 	defer heartbeat(ctx)()
-	return s.Publisher.Publish(ctx, req)
+	out, err := s.Publisher.Publish(ctx, req)
+	return out, activities.Report(err)
 }
 
 // heartbeat gives signs of life until the returned function is called.

@@ -1,0 +1,24 @@
+// Package all is the explicit list of the plugins that come with Cairn.
+package all
+
+import (
+	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/ecg"
+	"github.com/cairn-bench/cairn/plugins/curate/graph"
+	"github.com/cairn-bench/cairn/plugins/curate/image"
+	"github.com/cairn-bench/cairn/plugins/curate/table"
+	"github.com/cairn-bench/cairn/plugins/evaluate/classification"
+	"github.com/cairn-bench/cairn/plugins/fetch/dir"
+	"github.com/cairn-bench/cairn/plugins/fetch/synthetic"
+	gopretrain "github.com/cairn-bench/cairn/plugins/pretrain/go"
+)
+
+// Plugins returns the set.
+func Plugins() (plugins.Set, error) {
+	return plugins.NewSet(
+		dir.Plugin(), synthetic.Plugin(),
+		ecg.Plugin(), graph.Plugin(), image.Plugin(), table.Plugin(),
+		gopretrain.New(),
+		classification.Plugin(),
+	)
+}
