@@ -1,5 +1,6 @@
 # Thin targets; the logic is in Go. `make help` lists them.
-export CGO_ENABLED ?= 0
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath
 TAGS   := release,disable_grpc_modules
 GO     := go
 CAIRN  := bin/cairn
@@ -20,7 +21,7 @@ help: ## list the targets
 build: $(CAIRN) ## build bin/cairn
 
 $(CAIRN): $(SOURCES)
-	$(GO) build -trimpath -tags $(TAGS) -ldflags '-s -w' -o $@ ./cmd/cairn
+	$(GO) build -tags $(TAGS) -ldflags '-s -w' -o $@ ./cmd/cairn
 
 demo: $(CAIRN) ## build, start Temporal in the box, rebuild the demo benchmark, show the results
 	$(CAIRN) --home $(HOME_D) run $(DEMO)
