@@ -1,0 +1,268 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/document"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func ptr(v float64) *float64 { return &v }
+
+func named(name string) digest.Digest { return digest.FromString(name) }
+
+// example is a report with everything that a report can have.
+func example() Report {
+	r := Report{
+		Benchmark: Benchmark{Name: "demo", Title: "Four clinical tasks, apart and together",
+			Description: "Synthetic ECG, chest X-ray, molecule and heart disease data in the formats of their real sources. Each task is learned alone and then all of them by one model.",
+			Manifest:    named("manifest"), Lock: named("lock"), Digest: named("benchmark")},
+		Datasets: []Dataset{exampleECG(), exampleTable()},
+		Duplicates: []Duplicate{
+			{Digest: named("same"), Samples: []string{"ecg/test/JS11438", "heart/train/row-17"}}},
+	}
+	for i, id := range []string{"ecg", "xray", "molecules", "heart"} {
+		for _, metric := range []string{"auroc", "balanced_accuracy"} {
+			shift := 0.03 * float64(i)
+			r.Results = append(r.Results,
+				result("single/"+id, "single", id, metric, 0.78+shift, 0.06),
+				result("multitask", "multitask", id, metric, 0.83+shift/2, 0.04))
+		}
+	}
+	r.Results[6].Value, r.Results[6].Low, r.Results[6].High = nil, nil, nil
+	r.Results[6].Undefined = "class mutagen has no positive sample"
+	r.Claims = []Claim{
+		Judge(Claim{Evaluation: "results", Model: "multitask", Dataset: "ecg", Metric: "auroc", Published: 0.84, Tolerance: 0.02, Source: "CLIMB, table 3"}, r.Results),
+		Judge(Claim{Evaluation: "results", Model: "single", Dataset: "xray", Metric: "auroc", Published: 0.95, Tolerance: 0.02, Source: "doi:10.1000/xyz"}, r.Results),
+		Judge(Claim{Evaluation: "results", Model: "multitask", Dataset: "retina", Metric: "auroc", Published: 0.9, Tolerance: 0.02, Source: "CLIMB, table 3"}, r.Results),
+	}
+	for _, id := range []string{"single/ecg", "single/xray", "single/molecules", "single/heart"} {
+		r.Models = append(r.Models, exampleModel(id, "single", strings.TrimPrefix(id, "single/")))
+	}
+	r.Models = append(r.Models, exampleModel("multitask", "multitask", "ecg", "xray", "molecules", "heart"))
+	for _, s := range []string{"fetch/ecg", "curate/ecg", "pretrain/multitask", "evaluate/results/multitask/ecg"} {
+		kind, _, _ := strings.Cut(s, "/")
+		r.Steps = append(r.Steps, Step{Name: s, Kind: kind, Plugin: kind + "/x@1", Determinism: "exact", Action: action.ID(named(s)), Artifact: named(s + " artifact")})
+	}
+	return r
+}
+
+func result(model, group, dataset, metric string, value, half float64) Result {
+	x := Result{Evaluation: "results", Model: model, ModelGroup: group, SingleTask: group == "single", Dataset: dataset, Split: "test",
+		Metric: metric, Value: ptr(value), Low: ptr(value - half), High: ptr(min(1, value+half)), Samples: 1234,
+		PerClass: []document.ClassMetric{
+			{Class: "healthy", Name: metric, Value: ptr(value - 0.01)}, {Class: "ill", Name: metric, Undefined: "class ill has no positive sample"}},
+		Bootstrap: document.Bootstrap{Method: "percentile", Replicates: 1000, Level: 0.95, Unit: "subject"}}
+	for _, t := range [][2]string{{"evaluation", "evaluate/results/" + model + "/" + dataset}, {"model", "pretrain/" + model}, {"curated", "curate/" + dataset}, {"raw", "fetch/" + dataset}} {
+		x.Trail = append(x.Trail, Trace{Role: t[0], Step: t[1], Plugin: "x/y@1", Action: action.ID(named(t[1])), Artifact: named(t[1] + " artifact")})
+	}
+	return x
+}
+
+func exampleECG() Dataset {
+	var failed []document.Outcome
+	for i := range 60 {
+		failed = append(failed, document.Outcome{Sample: fmt.Sprintf("HR%05d", i), Code: "decode", Reason: "signal file ends after 120 of 5000 samples"})
+	}
+	return Dataset{ID: "ecg", Title: "PhysioNet/CinC 2021 12-lead ECG", Modality: "ecg", Licence: "CC-BY-4.0", Access: "open",
+		Citation: "Reyna et al., Will Two Do? Computing in Cardiology 2021", Homepage: "https://physionet.org/content/challenge-2021/",
+		Raw: document.Dataset{Files: 24_106, Bytes: 1_520_345_678, Source: map[string]string{"publisher": "PhysioNet"}},
+		Curated: document.Dataset{Task: &document.Task{Type: document.Multilabel, Classes: []string{"atrial fibrillation", "sinus rhythm"}},
+			Counts:  map[string]map[string]int{"train": {"atrial fibrillation": 1211, "sinus rhythm": 5902}, "validation": {"atrial fibrillation": 170}, "test": {"atrial fibrillation": 350, "sinus rhythm": 1690}},
+			Samples: map[string]int{"train": 8400, "validation": 1200, "test": 2400}, Subjects: map[string]int{"train": 8400, "validation": 1200, "test": 2400}},
+		Curation: document.Curation{Expected: 12_063, Done: 12_000, Split: "seeded by subject, 70/10/20, stratified", Failed: failed,
+			Excluded:   []document.Outcome{{Sample: "JS00001", Code: "short-record", Reason: "lasts 4.1 s, want 10 s"}, {Sample: "JS00002", Code: "short-record", Reason: "lasts 6 s, want 10 s"}, {Sample: "JS7", Code: "no-label", Reason: "has no class of this task"}},
+			Warnings:   []document.Outcome{{Sample: "JS11438", Code: "flat-lead", Reason: "leads V1, V2 are flat"}},
+			Duplicates: []document.DuplicateGroup{{Digest: named("d"), Samples: []string{"test/JS2", "train/JS1"}, Crosses: true}}}}
+}
+
+func exampleTable() Dataset {
+	return Dataset{ID: "heart", Title: "UCI heart disease", Modality: "table", Licence: "CC-BY-4.0", Access: "open",
+		Curated: document.Dataset{Task: &document.Task{Type: document.Multiclass, Classes: []string{"absent", "present"}},
+			Samples: map[string]int{"train": 210}},
+		Curation: document.Curation{Expected: 303, Done: 303}}
+}
+
+func exampleModel(id, group string, datasets ...string) Model {
+	m := Model{ID: id, Group: group, Plugin: "pretrain/go@1", Info: document.Model{Architecture: "cairn-nn/v1", Parameters: 148_232}}
+	for i, d := range datasets {
+		m.Info.Datasets = append(m.Info.Datasets, document.ModelDataset{ID: d, Train: 8400 >> i})
+		for e := range 10 {
+			loss := 0.9/float64(e+1+i) + 0.05
+			m.Curve.Points = append(m.Curve.Points, document.CurvePoint{Epoch: e + 1, Dataset: d, TrainLoss: loss, Validation: ptr(loss + 0.01*float64(e))})
+		}
+	}
+	return m
+}
+
+func TestGolden(t *testing.T) {
+	for name, render := range map[string]func(Report) ([]byte, error){"report.html": HTML, "report.md": Markdown, "report.json": JSON} {
+		got, err := render(example())
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := "testdata/" + name
+		if *update {
+			if err := os.WriteFile(path, got, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s changed (run with -update if it should): %s", path, diff)
+		}
+	}
+}
+
+func TestJSONKeepsNumbers(t *testing.T) {
+	text, err := JSON(example())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Report
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := example()
+	if got.Schema != Schema {
+		t.Errorf("schema is %q, want %q", got.Schema, Schema)
+	}
+	if diff := cmp.Diff(want.Results, got.Results); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestHostileStrings puts markup in every string of a report; none may come out as markup.
+func TestHostileStrings(t *testing.T) {
+	const evil = `<script>alert(1)</script>"'><img src=x onerror=y>|` + "\n# `x` [a](javascript:b)"
+	text, err := json.Marshal(example())
+	if err != nil {
+		t.Fatal(err)
+	}
+	quoted, err := json.Marshal(evil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := regexp.MustCompile(`"[^"{}:]*"([,}\]])`)
+	var r Report
+	if err := json.Unmarshal(words.ReplaceAll(text, append(bytes.ReplaceAll(quoted, []byte("$"), []byte("$$")), "$1"...)), &r); err != nil {
+		t.Fatal(err)
+	}
+	for i := range r.Datasets {
+		r.Datasets[i].Homepage = "javascript:alert(1)"
+	}
+	page, err := HTML(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"<script", "<img", `href="javascript`, "ZgotmplZ"} {
+		if bytes.Contains(page, []byte(bad)) {
+			t.Errorf("the page holds %s", bad)
+		}
+	}
+	md, err := Markdown(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"\n# `x`", " <script", "[a](java"} {
+		if bytes.Contains(md, []byte(bad)) {
+			t.Errorf("the Markdown holds %q", bad)
+		}
+	}
+}
+
+func TestPageAsksForNothing(t *testing.T) {
+	page, err := HTML(example())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := regexp.MustCompile(`(?i)<script|\bsrc=|@import|url\(|<iframe|<object|\son\w+=|\sstyle=`).Find(page); m != nil {
+		t.Errorf("the page holds %q", m)
+	}
+	if m := regexp.MustCompile(`<link[^>]*>`).FindAllString(string(page), -1); len(m) != 1 || m[0] != `<link rel="icon" href="data:,">` {
+		t.Errorf("the page links %v", m)
+	}
+}
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	page, err := HTML(example())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\bid="([^"]*)"`).FindAllStringSubmatch(string(page), -1) {
+		if ids[m[1]] {
+			t.Errorf("id %s is there twice", m[1])
+		}
+		ids[m[1]] = true
+	}
+	for _, m := range regexp.MustCompile(`(?:href="#|aria-labelledby=")([^"]*)"`).FindAllStringSubmatch(string(page), -1) {
+		for id := range strings.FieldsSeq(m[1]) {
+			if !ids[id] {
+				t.Errorf("nothing has the id %s", id)
+			}
+		}
+	}
+}
+
+func TestEmptyReport(t *testing.T) {
+	for _, r := range []Report{{}, {Benchmark: Benchmark{Name: "x"}, Datasets: []Dataset{{ID: "a", Curated: document.Dataset{Task: &document.Task{Classes: []string{"b"}}}}}, Models: []Model{{}}, Results: []Result{{}}}} {
+		for _, render := range []func(Report) ([]byte, error){HTML, Markdown, JSON} {
+			if _, err := render(r); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	results := []Result{
+		{Evaluation: "e", Model: "single/ecg", ModelGroup: "single", Dataset: "ecg", Metric: "auroc", Value: ptr(0.93)},
+		{Evaluation: "e", Model: "single/xray", ModelGroup: "single", Dataset: "xray", Metric: "auroc", Undefined: "one class"},
+	}
+	for name, c := range map[string]struct {
+		claim Claim
+		want  Verdict
+		why   string
+	}{
+		"at the edge":  {Claim{Model: "single", Dataset: "ecg", Published: 0.9, Tolerance: 0.03}, Holds, "0.030 from the published number, within 0.03"},
+		"outside":      {Claim{Model: "single/ecg", Dataset: "ecg", Published: 0.9, Tolerance: 0.02}, Fails, "0.030 from the published number, more than 0.02"},
+		"undefined":    {Claim{Model: "single", Dataset: "xray", Published: 0.9, Tolerance: 1}, Unknown, "one class"},
+		"not computed": {Claim{Model: "multitask", Dataset: "ecg", Published: 0.9, Tolerance: 1}, Unknown, "this number was not computed"},
+	} {
+		c.claim.Evaluation, c.claim.Metric = "e", "auroc"
+		if got := Judge(c.claim, results); got.Verdict != c.want || got.Reason != c.why {
+			t.Errorf("%s: %s (%s), want %s (%s)", name, got.Verdict, got.Reason, c.want, c.why)
+		}
+	}
+}
+
+func TestShared(t *testing.T) {
+	sample := func(id, path, content string) document.Sample {
+		return document.Sample{ID: id, Split: "test", Sources: []document.Source{{Path: path, Digest: named(content)}}}
+	}
+	got := Shared(map[string][]document.Sample{
+		"b": {sample("1", "x.png", "same"), sample("2", "y.png", "other"), {ID: "none"}},
+		"a": {sample("7", "z.png", "same"), sample("8", "t.csv", "table"), sample("9", "t.csv", "table")},
+		"c": {sample("8", "t.csv", "table")},
+	})
+	want := []Duplicate{{Digest: named("same"), Samples: []string{"a/test/7", "b/test/1"}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
