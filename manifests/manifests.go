@@ -1,34 +1,80 @@
-// Package manifests reads the manifest of a benchmark: the YAML that a person writes.
+// Package manifests reads, checks and formats the manifest of a benchmark: the YAML that a person writes.
+//
+// # The file
 //
 //	apiVersion: cairn/v1
 //	kind: Benchmark
-//	name: demo
-//	datasets:
+//	name: demo                      # letters a-z, digits and dashes, as all names
+//	title: Single-task against multitask
+//	description: What one encoder gains from the others.
+//
+//	datasets:                       # what is fetched, and what is made of it
 //	  ecg:
 //	    title: 12-lead ECG
-//	    modality: ecg
-//	    licence: CC-BY-4.0
-//	    access: open
-//	    fetch: {plugin: dir, params: {path: records}}
-//	    curate: {plugin: ecg, seed: 1}
-//	models:
-//	  single: {plugin: go, datasets: [ecg], each: true, seed: 7}
-//	evaluations:
-//	  results: {models: [single], metrics: [auroc]}
-//	claims:
-//	  - {evaluation: results, model: single, dataset: ecg, metric: auroc, value: 0.9, tolerance: 0.05, source: "doi:..."}
+//	    modality: ecg               # one of Modalities
+//	    licence: CC-BY-4.0          # an SPDX expression, or LicenseRef- and a name of your own
+//	    access: open                # one of Accesses
+//	    citation: "doi:10.13026/..."
+//	    homepage: https://physionet.org/content/challenge-2021/
+//	    fetch:
+//	      plugin: dir
+//	      params: {path: records}   # checked against the plugin's own schema
+//	    curate:
+//	      plugin: ecg
+//	      seed: 1                   # 0 to 2^64-1; default 0
+//	      params: {rate: 100}
+//	  xray:
+//	    title: Chest X-ray
+//	    modality: xray
+//	    licence: LicenseRef-Kermany
+//	    access: registration
+//	    fetch: {plugin: dir, params: {path: images}}
+//	    curate: {plugin: image}
 //
-// Reading is strict. An unknown key, a wrong type, a missing reference, a parameter that the plugin does not
-// have: each is one error with file, line, column, path and, where a word is unknown, the nearest known one.
-// All errors of a file come in one go.
+//	models:                         # what is trained on which datasets
+//	  multitask: {plugin: go, datasets: [ecg, xray], seed: 7}
+//	  single: {plugin: go, datasets: [ecg, xray], each: true, seed: 7}   # single/ecg and single/xray
 //
-// A manifest has no order of its own: steps follow from references, and references only go from evaluations
-// to models to datasets, so there can be no cycle.
+//	evaluations:                    # every model of the list, on each dataset that it was trained on
+//	  results:
+//	    plugin: classification      # the default
+//	    models: [multitask, single]
+//	    datasets: [ecg, xray]       # default: all
+//	    split: test                 # the default
+//	    metrics: [auroc, accuracy]  # default: the plugin's
+//
+//	claims:                         # published numbers to reproduce
+//	  - evaluation: results
+//	    model: single               # or single/ecg; with the dataset it names one number
+//	    dataset: ecg
+//	    metric: auroc
+//	    value: 0.9                  # 0 to 1
+//	    tolerance: 0.05             # holds when ours is at most that far off
+//	    source: "doi:10.1000/paper, table 2"
+//
+// Required are apiVersion, kind, name and datasets; of a dataset title, modality, licence, access, fetch and
+// curate; of a step its plugin; of a model plugin and datasets; of an evaluation models; of a claim everything.
+//
+// # Strictness
+//
+// Parse reports everything that is wrong with a file at once, each with file, line, column and path, and the
+// nearest known word where one is unknown: unknown and duplicate keys, missing keys, wrong types, references
+// to what does not exist or gives no number, unknown plugins, parameters that the plugin does not take, and
+// numbers out of range. One mistake gives one error. Not read are aliases, merge keys, tags, several documents in a file,
+// and files over 16 MiB.
+//
+// References only go from claims to evaluations to models to datasets, so there can be no cycle.
+//
+// # Meaning
+//
+// The digest of a manifest is that of what it means. Comments, the order of keys, the order in lists of
+// models and datasets, and writing a default out do not change it.
 package manifests
 
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -39,6 +85,12 @@ import (
 const (
 	APIVersion = "cairn/v1"
 	Kind       = "Benchmark"
+)
+
+// What an evaluation is when it does not say.
+const (
+	DefaultEvaluation = "classification"
+	DefaultSplit      = "test"
 )
 
 // Benchmark is a manifest.
@@ -106,14 +158,19 @@ type Claim struct {
 	Source     string  `json:"source"`
 }
 
-// Words that a manifest may use.
-var (
-	accesses   = []string{"open", "registration", "credentialed", "application", "competition-rules"}
-	metrics    = []string{"auroc", "auprc", "sensitivity", "specificity", "f1", "accuracy", "balanced_accuracy"}
-	splits     = []string{"train", "validation", "test"}
-	modalities = []string{"ecg", "eeg", "image", "xray", "ct", "mri", "ultrasound", "dermoscopy", "fundus", "mammography",
-		"pathology", "microscopy", "gene-expression", "gait", "graph", "ehr", "table", "video", "text", "multimodal"}
-)
+// Number names one number that an evaluation gives. Model is the ID of an expanded model.
+type Number struct {
+	Evaluation, Model, Dataset, Metric string
+}
+
+// Numbers lists the numbers that a claim can be about: its model as it is written, or the one model of an
+// "each" that the dataset picks. A manifest has only one of them.
+func (c Claim) Numbers() []Number {
+	n := Number{Evaluation: c.Evaluation, Model: c.Model, Dataset: c.Dataset, Metric: c.Metric}
+	one := n
+	one.Model += "/" + c.Dataset
+	return []Number{n, one}
+}
 
 // Canonical returns the canonical bytes of the manifest's meaning: no comment, no order of keys.
 func (b *Benchmark) Canonical() ([]byte, error) { return canonical.Marshal(b) }
@@ -141,14 +198,6 @@ func (b *Benchmark) Expanded() []ExpandedModel {
 			out = append(out, ExpandedModel{ID: name + "/" + d, Name: name, Datasets: []string{d}, Model: m})
 		}
 	}
-	slices.SortFunc(out, func(x, y ExpandedModel) int {
-		switch {
-		case x.ID < y.ID:
-			return -1
-		case x.ID > y.ID:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(out, func(x, y ExpandedModel) int { return strings.Compare(x.ID, y.ID) })
 	return out
 }

@@ -3,158 +3,132 @@ package manifests
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
+	"reflect"
 
 	"github.com/google/jsonschema-go/jsonschema"
-	"go.yaml.in/yaml/v4"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
 )
 
-// schema is the part of JSON Schema that the types of parameters need.
-type schema struct {
-	Types      []string           `json:"-"`
-	Properties map[string]*schema `json:"properties"`
-	Additional *schema            `json:"-"`
-	Closed     bool               `json:"-"` // additionalProperties is false
-	Items      *schema            `json:"items"`
-	Enum       []any              `json:"enum"`
-}
+// SchemaID names the JSON Schema of manifests.
+const SchemaID = "https://github.com/cairn-bench/cairn/manifests/benchmark.schema.json"
 
-// UnmarshalJSON reads the two members whose type varies.
-func (s *schema) UnmarshalJSON(text []byte) error {
-	if string(text) == "true" || string(text) == "false" {
-		s.Closed = string(text) == "false"
-		return nil
-	}
-	var raw struct {
-		Type       json.RawMessage    `json:"type"`
-		Types      []string           `json:"types"`
-		Properties map[string]*schema `json:"properties"`
-		Additional json.RawMessage    `json:"additionalProperties"`
-		Items      *schema            `json:"items"`
-		Enum       []any              `json:"enum"`
-	}
-	if err := json.Unmarshal(text, &raw); err != nil {
-		return err
-	}
-	s.Properties, s.Items, s.Enum = raw.Properties, raw.Items, raw.Enum
-	if len(raw.Type) > 0 && raw.Type[0] == '[' {
-		if err := json.Unmarshal(raw.Type, &s.Types); err != nil {
-			return err
-		}
-	} else if len(raw.Type) > 0 {
-		var one string
-		if err := json.Unmarshal(raw.Type, &one); err != nil {
-			return err
-		}
-		s.Types = []string{one}
-	}
-	return s.readAdditional(raw.Additional)
-}
-
-// readAdditional keeps what other keys may hold. jsonschema-go writes "false" as {"not": {}}.
-func (s *schema) readAdditional(text json.RawMessage) error {
-	if len(text) == 0 {
-		return nil
-	}
-	var not struct {
-		Not *json.RawMessage `json:"not"`
-	}
-	if string(text) == "false" || json.Unmarshal(text, &not) == nil && not.Not != nil {
-		s.Closed = true
-		return nil
-	}
-	s.Additional = &schema{}
-	return json.Unmarshal(text, s.Additional)
-}
-
-// conform reports where a node is not what a schema wants.
-func (p *parser) conform(n *yaml.Node, path string, s *schema) {
-	if s == nil {
-		return
-	}
-	if len(s.Types) > 0 && !slices.ContainsFunc(s.Types, func(t string) bool { return isType(n, t) }) {
-		p.fail(n, path, "want %s, have %s", strings.Join(s.Types, " or "), kindName(n))
-		return
-	}
-	switch n.Kind {
-	case yaml.MappingNode:
-		p.conformMapping(n, path, s)
-	case yaml.SequenceNode:
-		for i, item := range n.Content {
-			p.conform(item, fmt.Sprintf("%s[%d]", path, i), s.Items)
-		}
-	default:
-		if len(s.Enum) > 0 && !slices.ContainsFunc(s.Enum, func(v any) bool { return fmt.Sprint(v) == n.Value }) {
-			p.fail(n, path, "%q is not one of %v", n.Value, s.Enum)
-		}
-	}
-}
-
-func (p *parser) conformMapping(n *yaml.Node, path string, s *schema) {
-	known := slices.Sorted(maps.Keys(s.Properties))
-	seen := map[string]bool{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k, v := n.Content[i], n.Content[i+1]
-		switch prop := s.Properties[k.Value]; {
-		case seen[k.Value]:
-			p.fail(k, join(path, k.Value), "the key is there twice")
-		case prop != nil:
-			p.conform(v, join(path, k.Value), prop)
-		case s.Closed:
-			p.fail(k, join(path, k.Value), "unknown parameter%s", didYouMean(k.Value, known))
-		default:
-			p.conform(v, join(path, k.Value), s.Additional)
-		}
-		seen[k.Value] = true
-	}
-}
-
-func isType(n *yaml.Node, t string) bool {
-	switch t {
-	case "object":
-		return n.Kind == yaml.MappingNode
-	case "array":
-		return n.Kind == yaml.SequenceNode
-	case "integer":
-		return n.Tag == "!!int"
-	case "number":
-		return n.Tag == "!!int" || n.Tag == "!!float"
-	case "boolean":
-		return n.Tag == "!!bool"
-	case "null":
-		return n.Tag == "!!null"
-	case "string":
-		return n.Kind == yaml.ScalarNode && n.Tag == "!!str"
-	}
-	return true
-}
-
-// Schema returns the JSON Schema of manifests, made from the types, with the parameters of every plugin, so
-// that editors complete and check them.
+// Schema returns the JSON Schema of manifests, made from the types and from the parameters of every plugin in
+// the catalog, so that editors complete and check a manifest while it is written. What a schema cannot say
+// (that a reference exists) only Parse checks.
 func Schema(cat catalog.Catalog) ([]byte, error) {
-	s, err := jsonschema.For[Benchmark](nil)
+	s, err := jsonschema.For[Benchmark](&jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
+		reflect.TypeFor[json.RawMessage](): {Type: "object"},
+	}})
 	if err != nil {
-		return nil, fmt.Errorf("schema: %w", err)
+		return nil, fmt.Errorf("schema of manifests: %w", err)
 	}
-	text, err := json.Marshal(s)
-	if err != nil {
+	s.Schema, s.ID = "https://json-schema.org/draft/2020-12/schema", SchemaID
+	s.Title = "Benchmark manifest of Cairn, " + APIVersion
+	listsAreNotNull(s)
+	if s.Defs, err = definitions(cat); err != nil {
 		return nil, err
 	}
-	var doc map[string]any
-	if err := json.Unmarshal(text, &doc); err != nil {
-		return nil, err
+	nameWords(s)
+	namePlugins(s, cat)
+	out, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("schema of manifests: %w", err)
 	}
-	doc["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	doc["title"] = "Cairn benchmark manifest, cairn/v1"
-	defs := map[string]any{}
+	return append(out, '\n'), nil
+}
+
+// listsAreNotNull takes back what is true of a Go slice but not of a list in YAML.
+func listsAreNotNull(s *jsonschema.Schema) {
+	if len(s.Types) == 2 && s.Types[0] == "null" {
+		s.Type, s.Types = s.Types[1], nil
+		s.MinItems, s.UniqueItems = jsonschema.Ptr(1), true
+	}
+	for _, p := range s.Properties {
+		listsAreNotNull(p)
+	}
+	if s.AdditionalProperties != nil {
+		listsAreNotNull(s.AdditionalProperties)
+	}
+	if s.Items != nil {
+		listsAreNotNull(s.Items)
+	}
+}
+
+// definition is where the schema of a plugin's parameters stands.
+func definition(spec catalog.Spec) string { return string(spec.Kind) + "-" + spec.Name }
+
+func definitions(cat catalog.Catalog) (map[string]*jsonschema.Schema, error) {
+	defs := map[string]*jsonschema.Schema{}
 	for _, spec := range cat {
-		defs[string(spec.Kind)+"-"+spec.Name] = spec.Params
+		s, err := paramsSchema(spec)
+		if err != nil {
+			return nil, err
+		}
+		s.Description = spec.Summary
+		defs[definition(spec)] = s
 	}
-	doc["$defs"] = defs
-	out, err := json.MarshalIndent(doc, "", "  ")
-	return append(out, '\n'), err
+	return defs, nil
+}
+
+// nameWords says which words may stand where.
+func nameWords(s *jsonschema.Schema) {
+	dataset, evaluation, claim := s.Properties["datasets"].AdditionalProperties, s.Properties["evaluations"].AdditionalProperties, s.Properties["claims"].Items
+	s.Properties["apiVersion"].Enum = []any{APIVersion}
+	s.Properties["kind"].Enum = []any{Kind}
+	s.Properties["name"].Pattern = identifier.String()
+	s.Properties["datasets"].MinProperties = jsonschema.Ptr(1)
+	for _, section := range []string{"datasets", "models", "evaluations"} {
+		s.Properties[section].PropertyNames = &jsonschema.Schema{Pattern: identifier.String(), MaxLength: jsonschema.Ptr(maxIdentifier)}
+	}
+	s.Properties["claims"].MinItems = nil
+	dataset.Properties["modality"].Enum = words(Modalities())
+	dataset.Properties["access"].Enum = words(Accesses())
+	dataset.Properties["homepage"].Pattern = "^https?://"
+	evaluation.Properties["split"].Enum = words(splits())
+	evaluation.Properties["split"].Default = json.RawMessage(`"` + DefaultSplit + `"`)
+	evaluation.Properties["metrics"].Items.Enum = words(Metrics())
+	claim.Properties["metric"].Enum = words(Metrics())
+	for _, number := range []string{"value", "tolerance"} {
+		claim.Properties[number].Minimum, claim.Properties[number].Maximum = jsonschema.Ptr(0.0), jsonschema.Ptr(1.0)
+	}
+}
+
+func words(list []string) []any {
+	out := make([]any, len(list))
+	for i, w := range list {
+		out[i] = w
+	}
+	return out
+}
+
+// namePlugins says which plugins may stand where, and ties the parameters to the plugin.
+func namePlugins(s *jsonschema.Schema, cat catalog.Catalog) {
+	dataset := s.Properties["datasets"].AdditionalProperties
+	offer(dataset.Properties["fetch"], s.Defs, cat, catalog.Fetch)
+	offer(dataset.Properties["curate"], s.Defs, cat, catalog.Curate)
+	offer(s.Properties["models"].AdditionalProperties, s.Defs, cat, catalog.Pretrain)
+	evaluation := s.Properties["evaluations"].AdditionalProperties
+	offer(evaluation, s.Defs, cat, catalog.Evaluate)
+	evaluation.Properties["plugin"].Default = json.RawMessage(`"` + DefaultEvaluation + `"`)
+}
+
+// offer lets a step name the plugins of a kind. An "if" holds for a step without a plugin only where that
+// plugin is the default.
+func offer(step *jsonschema.Schema, defs map[string]*jsonschema.Schema, cat catalog.Catalog, kind catalog.Kind) {
+	step.Properties["plugin"].Enum = words(cat.Names(kind))
+	for _, name := range cat.Names(kind) {
+		spec, _ := cat.Find(kind, name)
+		rule := &jsonschema.Schema{
+			If:   &jsonschema.Schema{Properties: map[string]*jsonschema.Schema{"plugin": {Const: jsonschema.Ptr[any](name)}}},
+			Then: &jsonschema.Schema{Properties: map[string]*jsonschema.Schema{"params": {Ref: "#/$defs/" + definition(spec)}}},
+		}
+		if name != DefaultEvaluation || kind != catalog.Evaluate {
+			rule.If.Required = []string{"plugin"}
+		}
+		if len(defs[definition(spec)].Required) > 0 {
+			rule.Then.Required = []string{"params"}
+		}
+		step.AllOf = append(step.AllOf, rule)
+	}
 }
