@@ -8,10 +8,10 @@ import (
 
 // A chart has the sizes of a phone's screen; on a wider one the page puts two things side by side.
 const (
-	chartWidth  = 420.0
+	chartWidth  = 380.0
 	plotLeft    = 10.0
-	plotRight   = 352.0
-	valueRight  = 416.0
+	plotRight   = 318.0
+	valueRight  = 376.0
 	chartTop    = 6.0
 	labelHeight = 24.0
 	laneHeight  = 19.0

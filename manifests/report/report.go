@@ -138,8 +138,17 @@ type Step struct {
 	Artifact    digest.Digest `json:"artifact"`
 }
 
-// JSON returns the report as canonical JSON.
+// JSON returns the report as canonical JSON. A list without entries is [], never null.
 func JSON(r Report) ([]byte, error) {
 	r.Schema = Schema
+	r.Results, r.Claims, r.Datasets = list(r.Results), list(r.Claims), list(r.Datasets)
+	r.Duplicates, r.Models, r.Steps = list(r.Duplicates), list(r.Models), list(r.Steps)
 	return canonical.Marshal(r)
+}
+
+func list[T any](v []T) []T {
+	if v == nil {
+		return []T{}
+	}
+	return v
 }

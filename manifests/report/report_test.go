@@ -181,7 +181,8 @@ func TestHostileStrings(t *testing.T) {
 	}
 	for _, bad := range []string{"\n# `x`", " <script", "[a](java"} {
 		if bytes.Contains(md, []byte(bad)) {
-			t.Errorf("the Markdown holds %q", bad)
+			at := bytes.Index(md, []byte(bad))
+			t.Errorf("the Markdown holds %q: %q", bad, md[max(0, at-80):at+40])
 		}
 	}
 }

@@ -178,8 +178,15 @@ func (b board) Finding() string {
 			apart++
 		}
 	}
-	return fmt.Sprintf("%s is above %s on %d of %s and below on %d; the intervals do not overlap on %d.",
-		b.Columns[1].Name, b.Columns[0].Name, higher, plural(both, "dataset"), lower, apart)
+	return fmt.Sprintf("%s is above %s on %s of %s and below on %s; their intervals are apart on %s.",
+		b.Columns[1].Name, b.Columns[0].Name, orNone(higher), plural(both, "dataset"), orNone(lower), orNone(apart))
+}
+
+func orNone(n int) string {
+	if n == 0 {
+		return "none"
+	}
+	return count(n)
 }
 
 // Bootstrap says how the intervals of the board were made.

@@ -42,8 +42,10 @@ func TestColumnsOfOneNameOnOneDataset(t *testing.T) {
 }
 
 func TestFinding(t *testing.T) {
-	want := "multitask is above single on 3 of 3 datasets and below on 0; the intervals do not overlap on 0."
-	if got := boards(example())[0].Finding(); got != "multitask is above single on 2 of 3 datasets and below on 1; the intervals do not overlap on 0." {
+	b := boards(example())[1]
+	b.Rows[0].Cells[1].Result.Low = ptr(0.97)
+	want := "multitask is above single on 3 of 3 datasets and below on none; their intervals are apart on 1."
+	if got := b.Finding(); got != want {
 		t.Errorf("finding is %q, want %q", got, want)
 	}
 }
