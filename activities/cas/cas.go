@@ -7,6 +7,9 @@
 //   - bytes are hashed on the way in, and bytes that do not have the digest they were announced under are
 //     refused;
 //   - bytes are hashed on the way out, and a reader gets an error instead of io.EOF if they changed on disk.
+//
+// Beside what the OCI image layout specification names, the folder of a Layout holds tmp, where blobs are
+// written before they get their name, and index.lock, which orders the changes of index.json.
 package cas
 
 import (

@@ -25,6 +25,7 @@ type Output struct {
 	mu    sync.Mutex
 	files map[string]artifact.File // closed without an error
 	taken map[string]bool
+	made  map[string]bool // folders
 }
 
 // NewOutput makes the folder.
@@ -36,7 +37,7 @@ func NewOutput(dir string) (*Output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	return &Output{root: root, dir: dir, files: map[string]artifact.File{}, taken: map[string]bool{}}, nil
+	return &Output{root: root, dir: dir, files: map[string]artifact.File{}, taken: map[string]bool{}, made: map[string]bool{".": true}}, nil
 }
 
 // Create starts a file. The same path twice and any path that is not clean and relative are refused.
@@ -50,7 +51,7 @@ func (o *Output) Create(path string) (io.WriteCloser, error) {
 	if !o.take(path) {
 		return nil, fmt.Errorf("create %s: written twice", path)
 	}
-	if err := o.root.MkdirAll(filepath.Dir(filepath.FromSlash(path)), 0o700); err != nil {
+	if err := o.folder(filepath.Dir(filepath.FromSlash(path))); err != nil {
 		return nil, fmt.Errorf("create %s: %w", path, err)
 	}
 	f, err := o.root.OpenFile(filepath.FromSlash(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
@@ -68,6 +69,20 @@ func (o *Output) take(path string) bool {
 	}
 	o.taken[path] = true
 	return true
+}
+
+// folder makes a folder, once.
+func (o *Output) folder(dir string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.made[dir] {
+		return nil
+	}
+	if err := o.root.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	o.made[dir] = true
+	return nil
 }
 
 type outputFile struct {

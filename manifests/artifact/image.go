@@ -2,6 +2,8 @@ package artifact
 
 import (
 	"archive/tar"
+	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -72,7 +74,8 @@ func (p *packer) shard(files []File, sums []byte) (ocispec.Descriptor, error) {
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		w.CloseWithError(p.tar(w, files, sums))
+		buffered := bufio.NewWriterSize(w, 256<<10) // a pipe costs a switch for each write
+		w.CloseWithError(cmp.Or(p.tar(buffered, files, sums), buffered.Flush()))
 	}()
 	d, n, err := p.sink.Put(p.ctx, "", r)
 	r.CloseWithError(err) // lets the writer go if the sink gave up
@@ -106,7 +109,8 @@ func (p *packer) entry(t *tar.Writer, f File, sums, buf []byte) error {
 	}
 	defer r.Close()
 	h := digest.SHA256.Digester()
-	if _, err := io.CopyBuffer(io.MultiWriter(t, h.Hash()), r, buf); err != nil {
+	// The reader is wrapped so that it cannot bring a buffer of its own.
+	if _, err := io.CopyBuffer(io.MultiWriter(t, h.Hash()), struct{ io.Reader }{r}, buf); err != nil {
 		return err
 	}
 	if h.Digest() != f.Digest {
