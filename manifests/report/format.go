@@ -82,7 +82,7 @@ func short[D ~string](d D) string {
 	return algorithm + ":" + hex[:12] + "…"
 }
 
-// metricNames are the names that papers use.
+// metricName is the name that papers use.
 func metricName(name string) string {
 	switch name {
 	case "auroc", "auprc":
