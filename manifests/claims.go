@@ -84,7 +84,7 @@ func (r *reader) claimedModel(f fields) string {
 	if !m.Each {
 		r.fail(n, f.at("model"), "the model %q is one model over all its datasets; write %q", name, name)
 	} else if !slices.Contains(m.Datasets, dataset) {
-		r.fail(n, f.at("model"), "the model %q is not trained on %q%s", name, shorten(dataset), didYouMean(dataset, m.Datasets))
+		r.fail(n, f.at("model"), "the model %q is not trained on %q%s", name, shorten(dataset), r.didYouMean(dataset, m.Datasets))
 	}
 	return s
 }
@@ -98,14 +98,14 @@ func (r *reader) claimed(f fields, c Claim) {
 	m, ev := r.bench.Models[name], r.bench.Evaluations[c.Evaluation]
 	switch {
 	case !slices.Contains(ev.Models, name):
-		r.fail(f.get("model"), f.at("model"), "the evaluation %q does not score the model %q%s", c.Evaluation, name, didYouMean(name, ev.Models))
+		r.fail(f.get("model"), f.at("model"), "the evaluation %q does not score the model %q%s", c.Evaluation, name, r.didYouMean(name, ev.Models))
 	case !slices.Contains(m.Datasets, c.Dataset):
-		r.fail(f.get("dataset"), f.at("dataset"), "the model %q is not trained on %q%s", name, c.Dataset, didYouMean(c.Dataset, m.Datasets))
+		r.fail(f.get("dataset"), f.at("dataset"), "the model %q is not trained on %q%s", name, c.Dataset, r.didYouMean(c.Dataset, m.Datasets))
 	case one && dataset != c.Dataset:
 		r.fail(f.get("dataset"), f.at("dataset"), "the model %q is trained on %q only", c.Model, dataset)
 	case len(ev.Datasets) > 0 && !slices.Contains(ev.Datasets, c.Dataset):
-		r.fail(f.get("dataset"), f.at("dataset"), "the evaluation %q does not score on %q%s", c.Evaluation, c.Dataset, didYouMean(c.Dataset, ev.Datasets))
+		r.fail(f.get("dataset"), f.at("dataset"), "the evaluation %q does not score on %q%s", c.Evaluation, c.Dataset, r.didYouMean(c.Dataset, ev.Datasets))
 	case len(ev.Metrics) > 0 && !slices.Contains(ev.Metrics, c.Metric):
-		r.fail(f.get("metric"), f.at("metric"), "the evaluation %q does not compute %s%s", c.Evaluation, c.Metric, didYouMean(c.Metric, ev.Metrics))
+		r.fail(f.get("metric"), f.at("metric"), "the evaluation %q does not compute %s%s", c.Evaluation, c.Metric, r.didYouMean(c.Metric, ev.Metrics))
 	}
 }

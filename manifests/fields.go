@@ -64,7 +64,7 @@ func (p *parser) fields(n *yaml.Node, path string, known []string) fields {
 	set := newNames(known)
 	for _, e := range p.entries(n, path) {
 		if !set.has(e.key) {
-			p.fail(e.at, e.path, "unknown key%s", didYouMean(e.key, known))
+			p.fail(e.at, e.path, "unknown key%s", p.didYouMean(e.key, known))
 			f.meant[Nearest(e.key, known)] = true
 			continue
 		}
@@ -140,7 +140,7 @@ func (p *parser) known(n *yaml.Node, path, what, w string, known names) string {
 	if known.has(w) {
 		return w
 	}
-	hint := didYouMean(w, known.list)
+	hint := p.didYouMean(w, known.list)
 	if hint == "" {
 		hint = "; " + known.choices()
 	}

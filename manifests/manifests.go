@@ -95,67 +95,67 @@ const (
 
 // Benchmark is a manifest.
 type Benchmark struct {
-	APIVersion  string                `json:"apiVersion"`
-	Kind        string                `json:"kind"`
-	Name        string                `json:"name"`
-	Title       string                `json:"title,omitempty"`
-	Description string                `json:"description,omitempty"`
-	Datasets    map[string]Dataset    `json:"datasets"`
-	Models      map[string]Model      `json:"models,omitempty"`
-	Evaluations map[string]Evaluation `json:"evaluations,omitempty"`
-	Claims      []Claim               `json:"claims,omitempty"`
+	APIVersion  string                `json:"apiVersion" jsonschema:"version of the format"`
+	Kind        string                `json:"kind" jsonschema:"what the file describes"`
+	Name        string                `json:"name" jsonschema:"lower-case letters, digits and dashes"`
+	Title       string                `json:"title,omitempty" jsonschema:"one line"`
+	Description string                `json:"description,omitempty" jsonschema:"a paragraph"`
+	Datasets    map[string]Dataset    `json:"datasets" jsonschema:"what is fetched and what is made of it, by name"`
+	Models      map[string]Model      `json:"models,omitempty" jsonschema:"what is trained on which datasets, by name"`
+	Evaluations map[string]Evaluation `json:"evaluations,omitempty" jsonschema:"what is scored, by name"`
+	Claims      []Claim               `json:"claims,omitempty" jsonschema:"published numbers to reproduce"`
 }
 
 // Dataset is one source of samples and what is made of it.
 type Dataset struct {
-	Title    string `json:"title"`
-	Modality string `json:"modality"`
-	Licence  string `json:"licence"` // SPDX or LicenseRef-
-	Access   string `json:"access"`
-	Citation string `json:"citation,omitempty"`
-	Homepage string `json:"homepage,omitempty"`
-	Fetch    Step   `json:"fetch"`
-	Curate   Step   `json:"curate"`
+	Title    string `json:"title" jsonschema:"one line"`
+	Modality string `json:"modality" jsonschema:"what a sample is"`
+	Licence  string `json:"licence" jsonschema:"an SPDX expression, or LicenseRef- and a name of your own"`
+	Access   string `json:"access" jsonschema:"how a person comes to the data"`
+	Citation string `json:"citation,omitempty" jsonschema:"a reference or a DOI"`
+	Homepage string `json:"homepage,omitempty" jsonschema:"where a person reads about it"`
+	Fetch    Step   `json:"fetch" jsonschema:"where the bytes come from"`
+	Curate   Step   `json:"curate" jsonschema:"how samples are made of them"`
 }
 
 // Step names a plugin and its parameters.
 type Step struct {
-	Plugin string          `json:"plugin"`
-	Seed   uint64          `json:"seed,omitempty,string"`
-	Params json.RawMessage `json:"params,omitempty"`
+	Plugin string          `json:"plugin" jsonschema:"name of the plugin"`
+	Seed   uint64          `json:"seed,omitempty,string" jsonschema:"0 to 2^64-1"`
+	Params json.RawMessage `json:"params,omitempty" jsonschema:"what the plugin takes"`
 }
 
 // Model is what is trained on which datasets.
 type Model struct {
-	Title    string          `json:"title,omitempty"`
-	Plugin   string          `json:"plugin"`
-	Datasets []string        `json:"datasets"`
-	Each     bool            `json:"each,omitempty"` // one model for each dataset instead of one over all
-	Seed     uint64          `json:"seed,omitempty,string"`
-	Params   json.RawMessage `json:"params,omitempty"`
+	Title    string          `json:"title,omitempty" jsonschema:"one line"`
+	Plugin   string          `json:"plugin" jsonschema:"name of the plugin"`
+	Datasets []string        `json:"datasets" jsonschema:"what it is trained on"`
+	Each     bool            `json:"each,omitempty" jsonschema:"one model for each dataset instead of one over all"`
+	Seed     uint64          `json:"seed,omitempty,string" jsonschema:"0 to 2^64-1"`
+	Params   json.RawMessage `json:"params,omitempty" jsonschema:"what the plugin takes"`
 }
 
 // Evaluation scores models on one side of datasets.
 type Evaluation struct {
-	Title    string          `json:"title,omitempty"`
-	Plugin   string          `json:"plugin,omitempty"` // default: classification
-	Models   []string        `json:"models"`
-	Datasets []string        `json:"datasets,omitempty"` // default: all that a model knows
-	Split    string          `json:"split,omitempty"`    // default: test
-	Metrics  []string        `json:"metrics,omitempty"`
-	Seed     uint64          `json:"seed,omitempty,string"`
-	Params   json.RawMessage `json:"params,omitempty"`
+	Title    string          `json:"title,omitempty" jsonschema:"one line"`
+	Plugin   string          `json:"plugin,omitempty" jsonschema:"name of the plugin"`
+	Models   []string        `json:"models" jsonschema:"what is scored; of a model with each, all"`
+	Datasets []string        `json:"datasets,omitempty" jsonschema:"on which datasets; all of each model if absent"`
+	Split    string          `json:"split,omitempty" jsonschema:"on which side"`
+	Metrics  []string        `json:"metrics,omitempty" jsonschema:"which numbers; those of the plugin if absent"`
+	Seed     uint64          `json:"seed,omitempty,string" jsonschema:"0 to 2^64-1"`
+	Params   json.RawMessage `json:"params,omitempty" jsonschema:"what the plugin takes"`
 }
 
 // Claim is a published number to reproduce.
 type Claim struct {
-	Evaluation string  `json:"evaluation"`
-	Model      string  `json:"model"`
-	Dataset    string  `json:"dataset"`
-	Metric     string  `json:"metric"`
-	Value      float64 `json:"value"`
-	Tolerance  float64 `json:"tolerance"`
-	Source     string  `json:"source"`
+	Evaluation string  `json:"evaluation" jsonschema:"name of the evaluation"`
+	Model      string  `json:"model" jsonschema:"name of the model; of a model with each also model/dataset"`
+	Dataset    string  `json:"dataset" jsonschema:"name of the dataset"`
+	Metric     string  `json:"metric" jsonschema:"which number"`
+	Value      float64 `json:"value" jsonschema:"the published number, 0 to 1"`
+	Tolerance  float64 `json:"tolerance" jsonschema:"how far off ours may be"`
+	Source     string  `json:"source" jsonschema:"where it was published"`
 }
 
 // Number names one number that an evaluation gives. Model is the ID of an expanded model.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/jsonschema-go/jsonschema"
@@ -122,6 +123,30 @@ func checkGolden(t *testing.T, file, got string) {
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s differs (-want +got); -update writes it:\n%s", file, diff)
+	}
+}
+
+func TestTenMistakesAreTenErrors(t *testing.T) {
+	text, err := os.ReadFile("testdata/bad/ten.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = manifests.Parse("benchmark.yaml", text, smallCatalog(t))
+	var all manifests.Errors
+	if !errors.As(err, &all) {
+		t.Fatalf("the error is a %T", err)
+	}
+	var got []string
+	for _, e := range all {
+		got = append(got, fmt.Sprintf("%d:%d %s", e.Line, e.Column, e.Path))
+	}
+	want := []string{
+		"8:5 datasets.ecg.modalty", "9:14 datasets.ecg.licence", "10:13 datasets.ecg.access", "13:22 datasets.ecg.fetch.params.path",
+		"13:25 datasets.ecg.fetch.params.recrods", "14:22 datasets.ecg.curate.plugin", "16:40 models.single.datasets[1]",
+		"16:52 models.single.each", "19:14 evaluations.results.models[0]", "20:15 evaluations.results.metrics[0]",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
@@ -252,6 +277,26 @@ func TestManyErrorsAreCutOff(t *testing.T) {
 	var all manifests.Errors
 	if !errors.As(err, &all) || len(all) != 1001 || !strings.Contains(all[1000].Message, "too many errors") {
 		t.Errorf("%d errors, the last is %v", len(all), all[len(all)-1])
+	}
+}
+
+// A file made to be slow must not be: lists of unknown words over many known ones, bad licences.
+func TestHostileFilesAreReadFast(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("datasets:\n")
+	for i := range 20000 {
+		fmt.Fprintf(&text, "  d%d: {licence: X%d}\n", i, i)
+	}
+	text.WriteString("models:\n  m:\n    datasets:\n")
+	for i := range 20000 {
+		fmt.Fprintf(&text, "      - e%d\n", i)
+	}
+	start := time.Now()
+	if _, err := manifests.Parse("benchmark.yaml", []byte(text.String()), smallCatalog(t)); err == nil {
+		t.Error("no error")
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 

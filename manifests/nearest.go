@@ -30,7 +30,11 @@ func Nearest(word string, known []string) string {
 	return best
 }
 
-func didYouMean(word string, known []string) string {
+// didYouMean is the end of a message about an unknown word. A file with too many errors gets none.
+func (p *parser) didYouMean(word string, known []string) string {
+	if len(p.errs) > maxErrors {
+		return ""
+	}
 	if n := Nearest(word, known); n != "" {
 		return fmt.Sprintf("; did you mean %q?", n)
 	}

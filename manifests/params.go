@@ -194,7 +194,7 @@ func (r *reader) conformMapping(n *yaml.Node, path string, s *jsonschema.Schema)
 		case prop != nil:
 			r.conform(v, join(path, k.Value), prop)
 		case isFalse(s.AdditionalProperties):
-			r.fail(k, join(path, k.Value), "unknown parameter%s", orKnown(k.Value, known))
+			r.fail(k, join(path, k.Value), "unknown parameter%s", r.orKnown(k.Value, known))
 			meant[Nearest(k.Value, known)] = true
 		default:
 			r.conform(v, join(path, k.Value), s.AdditionalProperties)
@@ -207,8 +207,8 @@ func (r *reader) conformMapping(n *yaml.Node, path string, s *jsonschema.Schema)
 	}
 }
 
-func orKnown(word string, known []string) string {
-	if hint := didYouMean(word, known); hint != "" {
+func (r *reader) orKnown(word string, known []string) string {
+	if hint := r.didYouMean(word, known); hint != "" {
 		return hint
 	}
 	return "; " + newNames(known).choices()

@@ -117,7 +117,7 @@ func (r *reader) licence(f fields) string {
 			return normal[0]
 		}
 	}
-	hint := didYouMean(s, spdxlicenses.GetLicenses())
+	hint := r.didYouMean(s, spdxlicenses.GetLicenses())
 	if strings.HasPrefix(strings.ToLower(s), "licenseref-") {
 		hint = "; after LicenseRef- come letters, digits, dots and dashes"
 	}
