@@ -13,13 +13,13 @@ import (
 // lineWidth is where folded texts are broken; nothing else is.
 const lineWidth = 100
 
-// errUnstable says that the YAML writer would change what the file says.
-var errUnstable = errors.New("the comments of this file cannot be kept in place; move those inside lists and texts to lines of their own")
+// errUnstable says that the YAML reader or writer would lose a note or change what the file says.
+var errUnstable = errors.New("a comment would be lost, so nothing is changed; move comments at brackets, in the middle of texts and before \"...\" to lines above a key")
 
 // Format returns a manifest in the one form: keys in canonical order, two blanks of indentation, a blank line
 // before each section and each entry of several lines. Comments stay with what they stand at, names and
-// parameters in the author's order, and the meaning is the same. The error of a file that is not YAML is an
-// Errors; a file that is YAML is formatted whether it is right or not.
+// parameters in the author's order, and the meaning is the same. A file with a comment at a place that cannot be
+// kept is refused, never silently shortened. The error of a file that is not YAML is an Errors; a file that is YAML is formatted whether it is right or not.
 func Format(file string, text []byte) ([]byte, error) {
 	p := &parser{file: file}
 	doc := p.document(text)
@@ -32,7 +32,8 @@ func Format(file string, text []byte) ([]byte, error) {
 		return nil, fmt.Errorf("format %s: %w", file, err)
 	}
 	got := (&parser{file: file}).document(out)
-	if got == nil || !slices.Equal(summarise(got), want) {
+	lost := bytes.Count(out, []byte("#")) < bytes.Count(text, []byte("#")) // a comment the YAML reader has no place for
+	if got == nil || lost || !slices.Equal(summarise(got), want) {
 		return nil, fmt.Errorf("format %s: %w", file, errUnstable)
 	}
 	return out, nil

@@ -55,6 +55,14 @@ func TestFormatRefusesWhatIsNotYAML(t *testing.T) {
 	}
 }
 
+func TestFormatNeverLosesAComment(t *testing.T) {
+	for _, text := range []string{"a: [ # one\n x]\n", "name: # one\n  demo # two\n", "a: 1\n# three\n...\n# four\n"} {
+		if out, err := manifests.Format("benchmark.yaml", []byte(text)); err == nil {
+			t.Errorf("%q becomes %q", text, out)
+		}
+	}
+}
+
 func FuzzFormat(f *testing.F) {
 	f.Add(good(f))
 	f.Add([]byte("# a\n\n# b\nname: x # c\ndatasets: # d\n  # e\n  b: {z: 1, # f\n   y: 2}\n  # g\n\n# h\nkind: |\n  # i\n  text\n"))

@@ -181,6 +181,27 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// The example in the package comment is a manifest.
+func TestExampleInTheComment(t *testing.T) {
+	source, err := os.ReadFile("manifests.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for line := range strings.Lines(string(source)) {
+		if strings.HasPrefix(line, "// # Strictness") {
+			break
+		}
+		if code, ok := strings.CutPrefix(line, "//\t"); ok {
+			text.WriteString(code)
+		}
+	}
+	b := parse(t, []byte(text.String()))
+	if len(b.Datasets) != 2 || len(b.Models) != 2 || len(b.Evaluations) != 1 || len(b.Claims) != 1 {
+		t.Errorf("the example is %+v", b)
+	}
+}
+
 func TestExpanded(t *testing.T) {
 	var got []string
 	for _, m := range parse(t, good(t)).Expanded() {
