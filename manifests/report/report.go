@@ -16,6 +16,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/canonical"
+	"github.com/cairn-bench/cairn/manifests/compare"
 	"github.com/cairn-bench/cairn/manifests/document"
 )
 
@@ -72,30 +73,27 @@ type Trace struct {
 	Artifact digest.Digest `json:"artifact"`
 }
 
-// Verdict is whether a published number was reproduced.
-type Verdict string
-
-// The verdicts. A claim about a number that is undefined or was not computed is unknown, never held.
-const (
-	Holds   Verdict = "holds"
-	Fails   Verdict = "fails"
-	Unknown Verdict = "unknown"
-)
-
 // Claim is a published number beside ours.
 type Claim struct {
-	Evaluation string   `json:"evaluation"`
-	Model      string   `json:"model"`
-	Dataset    string   `json:"dataset"`
-	Metric     string   `json:"metric"`
-	Published  float64  `json:"published"`
-	Tolerance  float64  `json:"tolerance"`
-	Source     string   `json:"source"`
-	Value      *float64 `json:"value"` // ours
-	Low        *float64 `json:"low"`
-	High       *float64 `json:"high"`
-	Verdict    Verdict  `json:"verdict"`
-	Reason     string   `json:"reason,omitempty"`
+	Evaluation string          `json:"evaluation"`
+	Model      string          `json:"model"`
+	Dataset    string          `json:"dataset"`
+	Metric     string          `json:"metric"`
+	Published  float64         `json:"published"`
+	Tolerance  float64         `json:"tolerance"`
+	Source     string          `json:"source"`
+	Value      *float64        `json:"value"` // ours
+	Low        *float64        `json:"low"`
+	High       *float64        `json:"high"`
+	Verdict    compare.Outcome `json:"verdict"`
+	Reason     string          `json:"reason,omitempty"`
+}
+
+// Judged shows what became of a claim.
+func Judged(v compare.Verdict) Claim {
+	c := v.Claim
+	return Claim{Evaluation: c.Evaluation, Model: c.Model, Dataset: c.Dataset, Metric: c.Metric, Published: c.Value, Tolerance: c.Tolerance, Source: c.Source,
+		Value: v.Value, Low: v.Low, High: v.High, Verdict: v.Outcome, Reason: v.Reason}
 }
 
 // Dataset is the card of one dataset.

@@ -13,7 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/compare"
 	"github.com/cairn-bench/cairn/manifests/document"
 )
 
@@ -43,10 +45,12 @@ func example() Report {
 	}
 	r.Results[6].Value, r.Results[6].Low, r.Results[6].High = nil, nil, nil
 	r.Results[6].Undefined = "class mutagen has no positive sample"
-	r.Claims = []Claim{
-		Judge(Claim{Evaluation: "results", Model: "multitask", Dataset: "ecg", Metric: "auroc", Published: 0.84, Tolerance: 0.02, Source: "CLIMB, table 3"}, r.Results),
-		Judge(Claim{Evaluation: "results", Model: "single", Dataset: "xray", Metric: "auroc", Published: 0.95, Tolerance: 0.02, Source: "doi:10.1000/xyz"}, r.Results),
-		Judge(Claim{Evaluation: "results", Model: "multitask", Dataset: "retina", Metric: "auroc", Published: 0.9, Tolerance: 0.02, Source: "CLIMB, table 3"}, r.Results),
+	for _, v := range compare.Judge([]manifests.Claim{
+		{Evaluation: "results", Model: "multitask", Dataset: "ecg", Metric: "auroc", Value: 0.84, Tolerance: 0.02, Source: "CLIMB, table 3"},
+		{Evaluation: "results", Model: "single", Dataset: "xray", Metric: "auroc", Value: 0.95, Tolerance: 0.02, Source: "doi:10.1000/xyz"},
+		{Evaluation: "results", Model: "multitask", Dataset: "retina", Metric: "auroc", Value: 0.9, Tolerance: 0.02, Source: "CLIMB, table 3"},
+	}, numbers(r.Results)) {
+		r.Claims = append(r.Claims, Judged(v))
 	}
 	for _, id := range []string{"single/ecg", "single/xray", "single/molecules", "single/heart"} {
 		r.Models = append(r.Models, exampleModel(id, "single", strings.TrimPrefix(id, "single/")))
@@ -57,6 +61,14 @@ func example() Report {
 		r.Steps = append(r.Steps, Step{Name: s, Kind: kind, Plugin: kind + "/x@1", Determinism: "exact", Action: action.ID(named(s)), Artifact: named(s + " artifact")})
 	}
 	return r
+}
+
+func numbers(results []Result) []compare.Result {
+	var out []compare.Result
+	for _, r := range results {
+		out = append(out, compare.Result{Evaluation: r.Evaluation, Model: r.Model, Dataset: r.Dataset, Metric: r.Metric, Value: r.Value, Low: r.Low, High: r.High})
+	}
+	return out
 }
 
 func result(model, group, dataset, metric string, value, half float64) Result {
@@ -227,28 +239,6 @@ func TestEmptyReport(t *testing.T) {
 			if _, err := render(r); err != nil {
 				t.Error(err)
 			}
-		}
-	}
-}
-
-func TestJudge(t *testing.T) {
-	results := []Result{
-		{Evaluation: "e", Model: "single/ecg", ModelGroup: "single", Dataset: "ecg", Metric: "auroc", Value: ptr(0.93)},
-		{Evaluation: "e", Model: "single/xray", ModelGroup: "single", Dataset: "xray", Metric: "auroc", Undefined: "one class"},
-	}
-	for name, c := range map[string]struct {
-		claim Claim
-		want  Verdict
-		why   string
-	}{
-		"at the edge":  {Claim{Model: "single", Dataset: "ecg", Published: 0.9, Tolerance: 0.03}, Holds, "0.030 from the published number, within 0.03"},
-		"outside":      {Claim{Model: "single/ecg", Dataset: "ecg", Published: 0.9, Tolerance: 0.02}, Fails, "0.030 from the published number, more than 0.02"},
-		"undefined":    {Claim{Model: "single", Dataset: "xray", Published: 0.9, Tolerance: 1}, Unknown, "one class"},
-		"not computed": {Claim{Model: "multitask", Dataset: "ecg", Published: 0.9, Tolerance: 1}, Unknown, "this number was not computed"},
-	} {
-		c.claim.Evaluation, c.claim.Metric = "e", "auroc"
-		if got := Judge(c.claim, results); got.Verdict != c.want || got.Reason != c.why {
-			t.Errorf("%s: %s (%s), want %s (%s)", name, got.Verdict, got.Reason, c.want, c.why)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cairn-bench/cairn/manifests/compare"
 	"github.com/cairn-bench/cairn/manifests/document"
 )
 
@@ -291,7 +292,7 @@ func crossing(groups []document.DuplicateGroup) int {
 func holding(claims []Claim) int {
 	n := 0
 	for _, c := range claims {
-		if c.Verdict == Holds {
+		if c.Verdict == compare.Holds {
 			n++
 		}
 	}
