@@ -4,8 +4,9 @@
 // their UTF-16 code units, numbers in the shortest ECMAScript form, strings in UTF-8 with the fewest
 // escapes. Two values that mean the same have the same bytes, whatever language wrote them.
 //
-// RFC 8785 keeps numbers in IEEE 754 doubles. An integer beyond ±(2^53-1) would be rounded in silence,
-// so Marshal refuses it; a wider integer is written as a decimal string.
+// RFC 8785 keeps numbers in IEEE 754 doubles. An integer that would become another one, as most beyond
+// ±(2^53-1) do, is refused; write it as a decimal string. So is text that is not UTF-8, which encoding/json
+// would mend in silence.
 package canonical
 
 import (
@@ -15,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"strconv"
 	"strings"
 
 	"github.com/gowebpki/jcs"
@@ -24,7 +26,8 @@ import (
 // ErrWideInteger says that an integer does not fit into a double without rounding.
 var ErrWideInteger = errors.New("integer is beyond 2^53-1 and would be rounded; write it as a string")
 
-var widest = big.NewInt(1<<53 - 1)
+// ErrInvalidText says that a text is not UTF-8, or was not before encoding/json put \ufffd in its place.
+var ErrInvalidText = errors.New(`a text is not UTF-8 (or JSON within the value has the escape \ufffd; write the character itself)`)
 
 // Marshal returns the canonical bytes of v, which must be encodable by encoding/json.
 func Marshal(v any) ([]byte, error) {
@@ -34,7 +37,17 @@ func Marshal(v any) ([]byte, error) {
 	if err := enc.Encode(v); err != nil {
 		return nil, fmt.Errorf("canonical: encode %T: %w", v, err)
 	}
+	if mended(plain.Bytes()) {
+		return nil, fmt.Errorf("canonical: encode %T: %w", v, ErrInvalidText)
+	}
 	return Transform(plain.Bytes())
+}
+
+// mended says whether encoding/json has met a text that is not UTF-8. It writes the escape \ufffd for a byte
+// that is none and the character itself for the character. Pairs of backslashes go first, as \\ufffd is no escape.
+func mended(text []byte) bool {
+	escape := []byte(`\ufffd`)
+	return bytes.Contains(text, escape) && bytes.Contains(bytes.ReplaceAll(text, []byte(`\\`), nil), escape)
 }
 
 // Transform returns the canonical bytes of one JSON text. It refuses duplicate members, invalid UTF-8,
@@ -70,13 +83,26 @@ func checkIntegers(text []byte) error {
 		if err != nil {
 			return err
 		}
-		n, ok := tok.(json.Number)
-		if !ok || strings.ContainsAny(n.String(), ".eE") {
-			continue
-		}
-		i, ok := new(big.Int).SetString(n.String(), 10)
-		if ok && i.CmpAbs(widest) > 0 {
-			return fmt.Errorf("%s: %w", n, ErrWideInteger)
+		if n, ok := tok.(json.Number); ok && !keeps(n.String()) {
+			return fmt.Errorf("%.40s: %w", n, ErrWideInteger)
 		}
 	}
+}
+
+// keeps says whether a number, if it is an integer, is still the same one after it was a double.
+func keeps(n string) bool {
+	if len(n) <= len("999999999999999") || strings.ContainsAny(n, ".eE") {
+		return true
+	}
+	double, err := strconv.ParseFloat(n, 64)
+	if err != nil {
+		return false
+	}
+	written, err := jcs.NumberToJSON(double)
+	if err != nil {
+		return false
+	}
+	before, ok1 := new(big.Rat).SetString(n)
+	after, ok2 := new(big.Rat).SetString(written)
+	return ok1 && ok2 && before.Cmp(after) == 0
 }
