@@ -31,16 +31,14 @@ var ErrInvalidText = errors.New(`a text is not UTF-8 (or JSON within the value h
 
 // Marshal returns the canonical bytes of v, which must be encodable by encoding/json.
 func Marshal(v any) ([]byte, error) {
-	var plain bytes.Buffer
-	enc := json.NewEncoder(&plain)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
+	plain, err := json.Marshal(v)
+	if err != nil {
 		return nil, fmt.Errorf("canonical: encode %T: %w", v, err)
 	}
-	if mended(plain.Bytes()) {
+	if mended(plain) {
 		return nil, fmt.Errorf("canonical: encode %T: %w", v, ErrInvalidText)
 	}
-	return Transform(plain.Bytes())
+	return Transform(plain)
 }
 
 // mended says whether encoding/json has met a text that is not UTF-8. It writes the escape \ufffd for a byte
