@@ -8,6 +8,8 @@
 package action
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -91,7 +93,7 @@ func (a Action) Canonical() ([]byte, error) {
 		return nil, fmt.Errorf("action %s: %w", a.Plugin, err)
 	}
 	a.Schema = Schema
-	if a.Params == nil {
+	if len(a.Params) == 0 {
 		a.Params = json.RawMessage("{}")
 	}
 	a.Inputs = slices.Clone(a.Inputs)
@@ -147,10 +149,43 @@ func (a Action) check() error {
 		return fmt.Errorf("schema is %q, want %q", a.Schema, Schema)
 	case a.Plugin.Kind == "" || a.Plugin.Name == "" || a.Plugin.Version == "":
 		return errors.New("plugin needs kind, name and version")
+	case len(a.Params) > 0 && !bytes.HasPrefix(bytes.TrimSpace(a.Params), []byte("{")):
+		return fmt.Errorf("params: want a JSON object, have %.40s", a.Params)
 	}
-	if _, err := a.SeedValue(); err != nil {
+	return cmp.Or(a.checkSeed(), optional("plugin digest", a.Plugin.Digest), optional("source", a.Source), a.checkComponents(), a.checkInputs())
+}
+
+// checkSeed refuses a second spelling of a seed: it would be a second ID of the same work.
+func (a Action) checkSeed() error {
+	v, err := a.SeedValue()
+	if err != nil {
 		return fmt.Errorf("seed %q: %w", a.Seed, err)
 	}
+	if a.Seed != "" && (v == 0 || a.Seed != strconv.FormatUint(v, 10)) {
+		return fmt.Errorf("seed %q: want a decimal number without leading zeros, and no seed for zero", a.Seed)
+	}
+	return nil
+}
+
+func optional(what string, d digest.Digest) error {
+	if d == "" || d.Validate() == nil {
+		return nil
+	}
+	return fmt.Errorf("%s %q: %w", what, d, d.Validate())
+}
+
+func (a Action) checkComponents() error {
+	seen := map[string]bool{}
+	for _, c := range a.Plugin.Components {
+		if c.Name == "" || seen[c.Name] {
+			return fmt.Errorf("component name %q is empty or given twice", c.Name)
+		}
+		seen[c.Name] = true
+	}
+	return nil
+}
+
+func (a Action) checkInputs() error {
 	seen := map[string]bool{}
 	for _, in := range a.Inputs {
 		if in.Name == "" || seen[in.Name] {
