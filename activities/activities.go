@@ -18,14 +18,12 @@ const (
 	Publish = "cairn.Publish"
 )
 
-// Task queues. Workflows and the light activities run on Control; steps run on the queue their plugin names.
-const (
-	ControlQueue = "cairn"
-	queuePrefix  = "cairn-"
-)
+// ControlQueue is the task queue of the workers over one store, where workflows and the light activities run.
+// Workers over different stores never share a queue: they could not read each other's blobs.
+func ControlQueue(store string) string { return "cairn-" + store }
 
-// StepQueue is the task queue of steps that ask for io, cpu or gpu.
-func StepQueue(resource string) string { return queuePrefix + resource }
+// StepQueue is the task queue of steps that ask for io, cpu or gpu, beside a control queue.
+func StepQueue(control, resource string) string { return control + "-" + resource }
 
 // Error types, the one place where it is decided what is worth another try. An error of any other type is
 // taken for a passing fault of the world and tried again.
@@ -43,22 +41,28 @@ func NotRetried() []string { return []string{Invalid, Failed, Differs, TooLarge}
 type PrepareRequest struct {
 	Manifest digest.Digest // the manifest's text, as a blob in the store
 	Dir      string        // where the manifest's relative paths start; never part of an identity
-	Only     []string      // steps wanted, with all they need; empty means all
+	Only     []string      `json:",omitempty"` // steps wanted, with all they need; empty means all
+	Plan     digest.Digest `json:",omitempty"` // the plan, if it was made before
+	From     int           `json:",omitempty"` // position in the plan; what stands before it had its try
 }
 
-// Prepared is the plan and the part of it that has no result yet.
+// Prepared is the plan and the next part of it that has no result yet. A part is bounded, so that neither this
+// message nor the history of the workflow that does the part grows with the plan.
 type Prepared struct {
 	Plan   digest.Digest
-	Cached int    // steps whose results were found
+	Cached int    // wanted steps whose results were found
 	Todo   []Node // in the order of the plan
+	Next   int    // position in the plan of the first step after Todo
+	Later  int    `json:",omitempty"` // wanted steps without a result from Next on
 }
 
 // Node is one step to do.
 type Node struct {
-	Step   string
-	Queue  string
-	After  []int   // positions in Todo of the steps it needs
-	Inputs []Bound // artifacts of needed steps that were found in the cache
+	Step    string
+	Queue   string
+	After   []int   `json:",omitempty"` // positions in Todo of the steps it needs
+	Inputs  []Bound `json:",omitempty"` // artifacts of needed steps that were found in the cache
+	Blocked string  `json:",omitempty"` // a step before From that it needs and that has no result
 }
 
 // Bound is the artifact of a step.
@@ -73,16 +77,18 @@ type ExecuteRequest struct {
 	Step   string
 	Dir    string
 	Inputs []Bound
+	// Offline refuses a step that needs the network.
+	Offline bool
 }
 
 // Result is what a step gave.
 type Result struct {
 	Step     string
-	Action   action.ID
-	Artifact digest.Digest
-	Record   digest.Digest
-	Cached   bool // another run had done it by the time this one came to it
-	Seconds  float64
+	Action   action.ID     `json:",omitempty"`
+	Artifact digest.Digest `json:",omitempty"`
+	Record   digest.Digest `json:",omitempty"`
+	Cached   bool          `json:",omitempty"` // another run had done it by the time this one came to it
+	Seconds  float64       `json:",omitempty"`
 }
 
 // PublishRequest asks for the lock and the benchmark artifact of what is there.
@@ -94,5 +100,6 @@ type PublishRequest struct {
 // Published names what a finished run leaves.
 type Published struct {
 	Lock      digest.Digest // the text of benchmark.lock, as a blob
+	Report    digest.Digest // report.json, as a blob
 	Benchmark digest.Digest // the OCI index over all artifacts and records
 }

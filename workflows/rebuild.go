@@ -4,8 +4,8 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -29,82 +29,100 @@ const maxInFlight = 500
 type RebuildRequest struct {
 	Manifest digest.Digest
 	Dir      string
-	Only     []string
+	Only     []string `json:",omitempty"`
+	Offline  bool     `json:",omitempty"` // do nothing that needs the network
+	Earlier  *Earlier `json:",omitempty"` // nil at the start of a run
+}
+
+// Earlier is what a long run hands on when it goes on in a new execution, so that no history grows with the
+// plan.
+type Earlier struct {
+	Plan   digest.Digest
+	Next   int           // position in the plan of the first step that had no try yet
+	Cached int           // as in Rebuilt
+	Steps  []StepOutcome // without digests
 }
 
 // Rebuilt is the outcome of a run.
 type Rebuilt struct {
-	Plan      digest.Digest
-	Cached    int
-	Steps     []StepOutcome // of the steps that were to be done, in the order of the plan
+	Plan   digest.Digest
+	Cached int // steps that had results when the run began
+	// Steps are those that were to be done, in the order of the plan. Of a run of more than one execution only
+	// those of the last have digests; the results of the others are found through the action cache.
+	Steps     []StepOutcome
 	Published *activities.Published
 }
 
 // Step states.
 const (
-	Waiting = "waiting"
-	Running = "running"
-	Ran     = "ran"
-	Cached  = "cached"
-	Failed  = "failed"
-	Skipped = "skipped" // something it needs failed
+	Waiting   = "waiting"
+	Running   = "running"
+	Ran       = "ran"
+	Cached    = "cached"
+	Failed    = "failed"
+	Skipped   = "skipped"   // something it needs failed
+	Cancelled = "cancelled" // under way when the run was cancelled
 )
 
 // StepOutcome is what became of one step.
 type StepOutcome struct {
 	activities.Result
 	State string
-	Error string // the cause, for failed and skipped
+	Error string `json:",omitempty"` // the cause, for failed and skipped
 }
 
 // Progress is where a run stands.
 type Progress struct {
 	Cached int
 	Steps  []StepOutcome
+	Later  int `json:",omitempty"` // steps that are not among Steps yet
 }
 
 // Rebuild does every step of a manifest that has no result yet, each as soon as its inputs are there, and
 // publishes the lock. A failed step stops what needs it and nothing else.
 func Rebuild(ctx workflow.Context, req RebuildRequest) (Rebuilt, error) {
 	r := &rebuild{req: req}
+	if req.Earlier != nil {
+		r.earlier = *req.Earlier
+	}
 	if err := workflow.SetQueryHandler(ctx, ProgressQuery, r.progress); err != nil {
 		return Rebuilt{}, err
 	}
-	var p activities.Prepared
-	err := workflow.ExecuteActivity(light(ctx), activities.Prepare,
-		activities.PrepareRequest{Manifest: req.Manifest, Dir: req.Dir, Only: req.Only}).Get(ctx, &p)
-	if err != nil {
+	if err := r.prepare(ctx); err != nil {
 		return Rebuilt{}, err
 	}
-	r.start(p)
 	if err := r.walk(ctx); err != nil {
 		return Rebuilt{}, err
 	}
-	out := Rebuilt{Plan: p.Plan, Cached: p.Cached, Steps: r.outcomes}
-	if r.unfinished() || len(req.Only) > 0 {
-		return out, nil
+	if r.later > 0 {
+		return Rebuilt{}, r.goOn(ctx)
 	}
-	out.Published = &activities.Published{}
-	err = workflow.ExecuteActivity(light(ctx), activities.Publish,
-		activities.PublishRequest{Plan: p.Plan, Manifest: req.Manifest}).Get(ctx, out.Published)
-	return out, err
+	return r.end(ctx)
 }
+
+// What an activity may take. Days may pass over a step, but not half a minute without a sign of life.
+const (
+	lookLimit   = 6 * time.Hour // a first look at a local source hashes all of it
+	stepLimit   = 30 * 24 * time.Hour
+	signOfLife  = 30 * time.Second
+	maxAttempts = 20
+)
 
 // light is for activities that read and write the store and no more.
 func light(ctx workflow.Context) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: 6 * time.Hour, // a first look at a local source hashes all of it
-		HeartbeatTimeout:    30 * time.Second,
+		StartToCloseTimeout: lookLimit,
+		HeartbeatTimeout:    signOfLife,
 		RetryPolicy:         retry(),
 	})
 }
 
-// heavy is for steps: days may pass, but not thirty seconds without a sign of life.
+// heavy is for steps. Their queues lie beside the one of the workflow.
 func heavy(ctx workflow.Context, queue string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:           activities.StepQueue(queue),
-		StartToCloseTimeout: 30 * 24 * time.Hour,
-		HeartbeatTimeout:    30 * time.Second,
+		TaskQueue:           activities.StepQueue(workflow.GetInfo(ctx).TaskQueueName, queue),
+		StartToCloseTimeout: stepLimit,
+		HeartbeatTimeout:    signOfLife,
 		RetryPolicy:         retry(),
 		WaitForCancellation: true,
 	})
@@ -115,74 +133,93 @@ func retry() *temporal.RetryPolicy {
 		InitialInterval:        time.Second,
 		BackoffCoefficient:     2,
 		MaximumInterval:        5 * time.Minute,
-		MaximumAttempts:        20,
+		MaximumAttempts:        maxAttempts,
 		NonRetryableErrorTypes: activities.NotRetried(),
 	}
 }
 
-// rebuild is the state of one run. Positions are those of Prepared.Todo.
+// rebuild is the state of one execution. Positions are those of Prepared.Todo.
 type rebuild struct {
 	req      RebuildRequest
+	earlier  Earlier
 	plan     digest.Digest
-	cached   int
+	next     int // position in the plan where the next execution starts
+	later    int
 	nodes    []activities.Node
 	outcomes []StepOutcome
 	pending  []int   // for each step, how many of those it needs are not done
-	next     [][]int // for each step, those that need it
+	needs    [][]int // for each step, those that need it
 	ready    []int
 	inFlight int
 }
 
 func (r *rebuild) progress() (Progress, error) {
-	return Progress{Cached: r.cached, Steps: r.outcomes}, nil
+	return Progress{Cached: r.earlier.Cached, Steps: r.steps(), Later: r.later}, nil
+}
+
+// steps lists what became of every step so far, also in earlier executions.
+func (r *rebuild) steps() []StepOutcome { return slices.Concat(r.earlier.Steps, r.outcomes) }
+
+func (r *rebuild) prepare(ctx workflow.Context) error {
+	var p activities.Prepared
+	err := workflow.ExecuteActivity(light(ctx), activities.Prepare, activities.PrepareRequest{
+		Manifest: r.req.Manifest, Dir: r.req.Dir, Only: r.req.Only, Plan: r.earlier.Plan, From: r.earlier.Next}).Get(ctx, &p)
+	if err != nil {
+		return err
+	}
+	if r.req.Earlier == nil {
+		r.earlier.Cached = p.Cached
+	}
+	r.start(p)
+	return nil
 }
 
 func (r *rebuild) start(p activities.Prepared) {
-	r.plan, r.cached, r.nodes = p.Plan, p.Cached, p.Todo
+	r.plan, r.next, r.later, r.nodes = p.Plan, p.Next, p.Later, p.Todo
 	r.outcomes = make([]StepOutcome, len(p.Todo))
 	r.pending = make([]int, len(p.Todo))
-	r.next = make([][]int, len(p.Todo))
+	r.needs = make([][]int, len(p.Todo))
 	for i, n := range p.Todo {
 		r.outcomes[i] = StepOutcome{Result: activities.Result{Step: n.Step}, State: Waiting}
 		r.pending[i] = len(n.After)
 		for _, before := range n.After {
-			r.next[before] = append(r.next[before], i)
+			r.needs[before] = append(r.needs[before], i)
 		}
-		if len(n.After) == 0 {
+		if len(n.After) == 0 && n.Blocked == "" {
 			r.ready = append(r.ready, i)
+		}
+	}
+	for i, n := range p.Todo {
+		if n.Blocked != "" {
+			r.outcomes[i].State, r.outcomes[i].Error = Skipped, fmt.Sprintf("needs %s, which has no result", n.Blocked)
+			r.skip(i, n.Blocked)
 		}
 	}
 }
 
-// walk starts what is ready and waits for whatever ends first.
+// walk starts what is ready and waits for whatever ends first. After a cancellation it starts nothing more, but
+// still waits: a step that is under way has to hear of it and clean up.
 func (r *rebuild) walk(ctx workflow.Context) error {
 	done := workflow.NewSelector(ctx)
 	for {
-		for len(r.ready) > 0 && r.inFlight < maxInFlight {
+		for ctx.Err() == nil && len(r.ready) > 0 && r.inFlight < maxInFlight {
 			i := r.ready[0]
 			r.ready = r.ready[1:]
 			r.launch(ctx, done, i)
 		}
 		if r.inFlight == 0 {
-			return nil
-		}
-		done.Select(ctx)
-		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		done.Select(ctx)
 	}
 }
 
 func (r *rebuild) launch(ctx workflow.Context, done workflow.Selector, i int) {
 	n := r.nodes[i]
-	inputs := n.Inputs
-	for _, before := range n.After {
-		inputs = append(inputs, activities.Bound{Step: r.nodes[before].Step, Artifact: r.outcomes[before].Artifact})
-	}
 	r.outcomes[i].State = Running
 	r.inFlight++
 	f := workflow.ExecuteActivity(heavy(ctx, n.Queue), activities.Execute,
-		activities.ExecuteRequest{Plan: r.plan, Step: n.Step, Dir: r.req.Dir, Inputs: inputs})
+		activities.ExecuteRequest{Plan: r.plan, Step: n.Step, Dir: r.req.Dir, Inputs: r.inputs(n), Offline: r.req.Offline})
 	done.AddFuture(f, func(f workflow.Future) {
 		r.inFlight--
 		var res activities.Result
@@ -194,13 +231,22 @@ func (r *rebuild) launch(ctx workflow.Context, done workflow.Selector, i int) {
 	})
 }
 
+// inputs are the artifacts that a step reads: those that were there and those that this run made.
+func (r *rebuild) inputs(n activities.Node) []activities.Bound {
+	all := slices.Clone(n.Inputs)
+	for _, before := range n.After {
+		all = append(all, activities.Bound{Step: r.nodes[before].Step, Artifact: r.outcomes[before].Artifact})
+	}
+	return all
+}
+
 func (r *rebuild) finish(i int, res activities.Result) {
 	state := Ran
 	if res.Cached {
 		state = Cached
 	}
 	r.outcomes[i] = StepOutcome{Result: res, State: state}
-	for _, j := range r.next[i] {
+	for _, j := range r.needs[i] {
 		r.pending[j]--
 		if r.pending[j] == 0 && r.outcomes[j].State == Waiting {
 			r.ready = append(r.ready, j)
@@ -209,13 +255,17 @@ func (r *rebuild) finish(i int, res activities.Result) {
 }
 
 func (r *rebuild) fail(i int, err error) {
-	r.outcomes[i].State, r.outcomes[i].Error = Failed, cause(err)
+	if temporal.IsCanceledError(err) {
+		r.outcomes[i].State = Cancelled
+		return
+	}
+	r.outcomes[i].State, r.outcomes[i].Error = Failed, cut(cause(err), maxCause)
 	r.skip(i, r.nodes[i].Step)
 }
 
 // skip marks all that cannot be done without step i.
 func (r *rebuild) skip(i int, failed string) {
-	for _, j := range r.next[i] {
+	for _, j := range r.needs[i] {
 		if r.outcomes[j].State == Waiting {
 			r.outcomes[j].State, r.outcomes[j].Error = Skipped, fmt.Sprintf("needs %s, which failed", failed)
 			r.skip(j, failed)
@@ -223,20 +273,29 @@ func (r *rebuild) skip(i int, failed string) {
 	}
 }
 
-func (r *rebuild) unfinished() bool {
+// goOn ends this execution and starts the next one with what the plan has left.
+func (r *rebuild) goOn(ctx workflow.Context) error {
+	next := r.req
+	next.Earlier = &Earlier{Plan: r.plan, Next: r.next, Cached: r.earlier.Cached, Steps: slices.Clone(r.earlier.Steps)}
 	for _, o := range r.outcomes {
-		if o.State == Failed || o.State == Skipped {
-			return true
-		}
+		next.Earlier.Steps = append(next.Earlier.Steps, StepOutcome{
+			Result: activities.Result{Step: o.Step, Seconds: o.Seconds}, State: o.State, Error: cut(o.Error, maxCarried)})
 	}
-	return false
+	return workflow.NewContinueAsNewError(ctx, RebuildName, next)
 }
 
-// cause is the message of an activity's own error, without the SDK's wrapping.
-func cause(err error) string {
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) {
-		return app.Message()
+// end publishes, if there is a result of every step.
+func (r *rebuild) end(ctx workflow.Context) (Rebuilt, error) {
+	out := Rebuilt{Plan: r.plan, Cached: r.earlier.Cached, Steps: r.steps()}
+	if unfinished(out.Steps) || len(r.req.Only) > 0 {
+		return out, nil
 	}
-	return err.Error()
+	out.Published = &activities.Published{}
+	err := workflow.ExecuteActivity(light(ctx), activities.Publish,
+		activities.PublishRequest{Plan: r.plan, Manifest: r.req.Manifest}).Get(ctx, out.Published)
+	return out, err
+}
+
+func unfinished(steps []StepOutcome) bool {
+	return slices.ContainsFunc(steps, func(o StepOutcome) bool { return o.State == Failed || o.State == Skipped })
 }

@@ -142,7 +142,7 @@ func TestTagRefusesDamagedIndex(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(l.Dir(), ocispec.ImageIndexFile), []byte(`{"manifests":[`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := l.Tag(t.Context(), "x", ocispec.Descriptor{Digest: digest.FromString("x")})
+	err := l.Tag(t.Context(), map[string]ocispec.Descriptor{"x": {Digest: digest.FromString("x")}})
 	if err == nil || !strings.Contains(err.Error(), ocispec.ImageIndexFile) {
 		t.Errorf("Tag = %v; want an error that names %s, and the file left as it is", err, ocispec.ImageIndexFile)
 	}

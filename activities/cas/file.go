@@ -51,7 +51,7 @@ func newTemp(dir string) (temp, error) {
 		if stillThere(f) {
 			return temp{f}, nil
 		}
-		f.Close() // swept away before it was locked
+		_ = f.Close() // swept away before it was locked
 	}
 }
 
@@ -83,7 +83,7 @@ func (t temp) discard() {
 	if stillThere(t.File) {
 		os.Remove(t.Name())
 	}
-	t.Close()
+	_ = t.Close()
 }
 
 // sweep removes the temporary files whose writer is gone.

@@ -2,6 +2,7 @@ package cas
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -14,21 +15,35 @@ type Indexed interface {
 	Store
 	// Index lists the named blobs.
 	Index(ctx context.Context) (ocispec.Index, error)
-	// Tag makes name the name of d, in place of whatever had it.
-	Tag(ctx context.Context, name string, d ocispec.Descriptor) error
+	// Tag gives names to blobs, all or none of them, in place of whatever had the names.
+	Tag(ctx context.Context, named map[string]ocispec.Descriptor) error
 }
 
 func emptyIndex() ocispec.Index {
 	return ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
 }
 
-func tag(ix *ocispec.Index, name string, d ocispec.Descriptor) {
+func checkNames(named map[string]ocispec.Descriptor) error {
+	for name, d := range named {
+		if err := check(d.Digest); err != nil {
+			return fmt.Errorf("tag %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// tag changes an index; its new entries stand at the end, by name.
+func tag(ix *ocispec.Index, named map[string]ocispec.Descriptor) {
 	ix.Manifests = slices.DeleteFunc(ix.Manifests, func(have ocispec.Descriptor) bool {
-		return have.Annotations[ocispec.AnnotationRefName] == name
+		_, again := named[have.Annotations[ocispec.AnnotationRefName]]
+		return again
 	})
-	named := map[string]string{}
-	maps.Copy(named, d.Annotations)
-	named[ocispec.AnnotationRefName] = name
-	d.Annotations = named
-	ix.Manifests = append(ix.Manifests, d)
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		d := named[name]
+		notes := map[string]string{}
+		maps.Copy(notes, d.Annotations)
+		notes[ocispec.AnnotationRefName] = name
+		d.Annotations = notes
+		ix.Manifests = append(ix.Manifests, d)
+	}
 }

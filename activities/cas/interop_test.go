@@ -41,7 +41,7 @@ func tagged(t *testing.T, kind artifact.Kind, content map[string]string) (*cas.L
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Tag(t.Context(), "demo", d); err != nil {
+	if err := l.Tag(t.Context(), map[string]ocispec.Descriptor{"demo": d}); err != nil {
 		t.Fatal(err)
 	}
 	return l, d

@@ -178,12 +178,12 @@ func (l *Layout) Index(context.Context) (ocispec.Index, error) {
 	return ix, nil
 }
 
-// Tag makes name the name of d, in place of whatever had it.
-func (l *Layout) Tag(_ context.Context, name string, d ocispec.Descriptor) error {
-	if err := check(d.Digest); err != nil {
-		return fmt.Errorf("tag %s: %w", name, err)
+// Tag gives names to blobs, in place of whatever had the names.
+func (l *Layout) Tag(_ context.Context, named map[string]ocispec.Descriptor) error {
+	if err := checkNames(named); err != nil {
+		return err
 	}
-	return l.update(func(ix *ocispec.Index) { tag(ix, name, d) })
+	return l.update(func(ix *ocispec.Index) { tag(ix, named) })
 }
 
 // update changes index.json under a lock that holds between processes and between handles.

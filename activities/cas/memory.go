@@ -85,13 +85,13 @@ func (m *Memory) Index(context.Context) (ocispec.Index, error) {
 	return ix, nil
 }
 
-// Tag makes name the name of d, in place of whatever had it.
-func (m *Memory) Tag(_ context.Context, name string, d ocispec.Descriptor) error {
-	if err := check(d.Digest); err != nil {
-		return fmt.Errorf("tag %s: %w", name, err)
+// Tag gives names to blobs, in place of whatever had the names.
+func (m *Memory) Tag(_ context.Context, named map[string]ocispec.Descriptor) error {
+	if err := checkNames(named); err != nil {
+		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	tag(&m.index, name, d)
+	tag(&m.index, named)
 	return nil
 }

@@ -84,11 +84,11 @@ func (e *Executor) Execute(ctx context.Context, req activities.ExecuteRequest, i
 	if err != nil {
 		return activities.Result{}, activities.Permanent(activities.Invalid, err)
 	}
-	return e.once(ctx, step, a, req.Dir, invocation)
+	return e.once(ctx, step, a, req, invocation)
 }
 
 // once makes sure that of all who want an action one does it and the others get its result.
-func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, dir, invocation string) (activities.Result, error) {
+func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, req activities.ExecuteRequest, invocation string) (activities.Result, error) {
 	id, err := a.ID()
 	if err != nil {
 		return activities.Result{}, activities.Permanent(activities.Invalid, err)
@@ -105,7 +105,15 @@ func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, di
 	if miss.Reason == "" {
 		return activities.Result{Step: step.Name, Action: id, Artifact: entry.Artifact, Record: entry.Record, Cached: true}, nil
 	}
-	return e.run(ctx, step, a, id, dir, invocation)
+	if req.Offline && e.needsNetwork(step) {
+		return activities.Result{}, activities.Permanent(activities.Failed, fmt.Errorf("%s: its files are not in the store and the run is offline; run without --offline to fetch them", step.Name))
+	}
+	return e.run(ctx, step, a, id, req.Dir, invocation)
+}
+
+func (e *Executor) needsNetwork(s plan.Step) bool {
+	p, err := e.Plugins.Find(catalog.Kind(s.Plugin.Kind), s.Plugin.Name)
+	return err == nil && p.Spec().Network
 }
 
 func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id action.ID, dir, invocation string) (activities.Result, error) {

@@ -7,20 +7,26 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/activities/actioncache"
+	"github.com/cairn-bench/cairn/activities/attest"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/activities/sandbox"
+	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/report"
 )
 
 // Types and annotations of the benchmark artifact.
@@ -28,20 +34,38 @@ const (
 	BenchmarkType = "application/vnd.cairn.benchmark.v1+json"
 	LockType      = "application/vnd.cairn.lock.v1+yaml"
 	ManifestType  = "application/vnd.cairn.manifest.v1+yaml"
+	ReportType    = "application/vnd.cairn.report.v1+json"
+	DocumentsType = "application/vnd.cairn.documents.v1"
 	StepKey       = "io.cairn-bench.step"
 	ActionKey     = "io.cairn-bench.action"
 )
 
+// DocumentsStep is what the artifact of the documents is called beside the plan's own steps.
+const DocumentsStep = "documents"
+
+// Titles of the documents.
+const (
+	manifestFile = "benchmark.yaml"
+	lockFile     = "benchmark.lock"
+	reportFile   = "report.json"
+)
+
+// identity is that of the code that puts the documents together. Raise the version with every change of
+// their bytes.
+var identity = action.Plugin{Kind: "publish", Name: "benchmark", Version: "1"}
+
 // Publisher writes the documents of a finished run.
 type Publisher struct {
 	Resolver *resolve.Resolver
-	Tag      func(ctx context.Context, name string, d ocispec.Descriptor) error // names an artifact in the store's index
+	Tag      func(ctx context.Context, named map[string]ocispec.Descriptor) error // of the store
+	Builder  provenance.Builder
+	Now      func() time.Time
 }
 
-// Publish is the activity. Every step of the plan must have its result.
-func (p *Publisher) Publish(ctx context.Context, req activities.PublishRequest) (activities.Published, error) {
-	s := p.Resolver.Store
-	pl, err := resolve.ReadPlan(ctx, s, req.Plan)
+// Publish is the activity. Every step of the plan must have its result. To put the documents together is an
+// action like any other: when nothing changed, they are found in the action cache.
+func (p *Publisher) Publish(ctx context.Context, req activities.PublishRequest, invocation string) (activities.Published, error) {
+	pl, err := resolve.ReadPlan(ctx, p.Resolver.Store, req.Plan)
 	if err != nil {
 		return activities.Published{}, err
 	}
@@ -54,16 +78,111 @@ func (p *Publisher) Publish(ctx context.Context, req activities.PublishRequest) 
 			return activities.Published{}, fmt.Errorf("publish: step %s has no result: %s", st.Step.Name, st.Miss)
 		}
 	}
-	l, err := MakeLock(ctx, s, pl, req.Plan, states)
+	a, err := bind(req, states)
 	if err != nil {
 		return activities.Published{}, err
 	}
-	var out activities.Published
-	if out.Lock, err = cas.PutBytes(ctx, s, l.Marshal()); err != nil {
-		return out, err
+	id, err := a.ID()
+	if err != nil {
+		return activities.Published{}, err
 	}
-	out.Benchmark, err = p.index(ctx, pl, req.Manifest, out.Lock, states)
+	entry, miss, err := p.Resolver.Cache.Get(ctx, id)
+	if err == nil && miss.Reason != "" {
+		entry, err = p.documents(ctx, req, pl, a, states, invocation)
+	}
+	if err != nil {
+		return activities.Published{}, err
+	}
+	out, err := p.published(ctx, entry.Artifact)
+	if err != nil {
+		return activities.Published{}, err
+	}
+	out.Benchmark, err = p.index(ctx, pl.Benchmark, append(states, resolve.State{Step: plan.Step{Name: DocumentsStep}, ID: id, Entry: entry}))
 	return out, err
+}
+
+// bind makes the action of putting the documents together.
+func bind(req activities.PublishRequest, states []resolve.State) (action.Action, error) {
+	params, err := canonical.Marshal(map[string]digest.Digest{"manifest": req.Manifest, "plan": req.Plan})
+	a := action.Action{Schema: action.Schema, Plugin: identity, Params: params}
+	for _, st := range states {
+		a.Inputs = append(a.Inputs, action.Input{Name: st.Step.Name, Artifact: st.Entry.Artifact})
+	}
+	return a, err
+}
+
+// documents makes the documents, and the record that they were made.
+func (p *Publisher) documents(ctx context.Context, req activities.PublishRequest, pl *plan.Plan, a action.Action, states []resolve.State, invocation string) (actioncache.Entry, error) {
+	s, started := p.Resolver.Store, p.Now()
+	l, err := MakeLock(ctx, s, pl, req.Plan, states)
+	if err != nil {
+		return actioncache.Entry{}, err
+	}
+	lockText, err := cas.PutBytes(ctx, s, l.Marshal())
+	if err != nil {
+		return actioncache.Entry{}, err
+	}
+	b, err := p.Resolver.ReadManifest(ctx, req.Manifest)
+	if err != nil {
+		return actioncache.Entry{}, err
+	}
+	r, err := MakeReport(ctx, s, b, pl, lockText, states)
+	if err != nil {
+		return actioncache.Entry{}, err
+	}
+	text, err := report.JSON(r)
+	if err != nil {
+		return actioncache.Entry{}, err
+	}
+	reportText, err := cas.PutBytes(ctx, s, text)
+	if err != nil {
+		return actioncache.Entry{}, err
+	}
+	made, err := p.pack(ctx, []file{{ManifestType, manifestFile, req.Manifest}, {LockType, lockFile, lockText}, {ReportType, reportFile, reportText}})
+	if err != nil {
+		return actioncache.Entry{}, err
+	}
+	return p.record(ctx, a, made, provenance.Execution{Step: DocumentsStep, Builder: p.Builder, Invocation: invocation, Started: started, Finished: p.Now()})
+}
+
+// record keeps what an execution gave.
+func (p *Publisher) record(ctx context.Context, a action.Action, made ocispec.Descriptor, x provenance.Execution) (actioncache.Entry, error) {
+	text, err := a.Canonical()
+	if err != nil {
+		return actioncache.Entry{}, err
+	}
+	id, err := cas.PutBytes(ctx, p.Resolver.Store, text)
+	if err != nil {
+		return actioncache.Entry{}, err
+	}
+	record, err := attest.Write(ctx, p.Resolver.Store, a, made, x)
+	if err != nil {
+		return actioncache.Entry{}, err
+	}
+	e := actioncache.Entry{Schema: actioncache.Schema, Action: action.ID(id), Artifact: made.Digest, Record: record}
+	return e, p.Resolver.Cache.Put(ctx, e)
+}
+
+// published names the documents in their artifact.
+func (p *Publisher) published(ctx context.Context, documents digest.Digest) (activities.Published, error) {
+	text, err := cas.ReadAll(ctx, p.Resolver.Store, documents, artifact.MaxManifest)
+	if err != nil {
+		return activities.Published{}, err
+	}
+	var m ocispec.Manifest
+	if err := json.Unmarshal(text, &m); err != nil {
+		return activities.Published{}, fmt.Errorf("documents %s: %w", documents, err)
+	}
+	var out activities.Published
+	for _, l := range m.Layers {
+		switch l.Annotations[ocispec.AnnotationTitle] {
+		case lockFile:
+			out.Lock = l.Digest
+		case reportFile:
+			out.Report = l.Digest
+		}
+	}
+	return out, nil
 }
 
 // MakeLock collects what every step gave and every number.
@@ -115,17 +234,13 @@ func readDocument(ctx context.Context, s cas.Store, artifact digest.Digest, file
 	return nil
 }
 
-// index writes the benchmark artifact and names it, and every dataset and model, in the store's index.
-func (p *Publisher) index(ctx context.Context, pl *plan.Plan, manifest, lockText digest.Digest, states []resolve.State) (digest.Digest, error) {
-	about, err := p.about(ctx, manifest, lockText)
-	if err != nil {
-		return "", err
-	}
+// index writes the benchmark artifact and names it, and all in it, in the store's index.
+func (p *Publisher) index(ctx context.Context, name string, states []resolve.State) (digest.Digest, error) {
 	ix := ocispec.Index{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, ArtifactType: BenchmarkType,
-		Annotations: map[string]string{ocispec.AnnotationTitle: pl.Benchmark},
-		Manifests:   []ocispec.Descriptor{about},
+		Annotations: map[string]string{ocispec.AnnotationTitle: name},
 	}
+	named := map[string]ocispec.Descriptor{}
 	for _, st := range states {
 		made, err := p.describe(ctx, st.Entry.Artifact, st)
 		if err != nil {
@@ -137,9 +252,7 @@ func (p *Publisher) index(ctx context.Context, pl *plan.Plan, manifest, lockText
 		}
 		record.ArtifactType = provenance.MediaType
 		ix.Manifests = append(ix.Manifests, made, record)
-		if err := p.Tag(ctx, pl.Benchmark+"/"+st.Step.Name, made); err != nil {
-			return "", err
-		}
+		named[name+"/"+st.Step.Name] = made
 	}
 	text, err := canonical.Marshal(ix)
 	if err != nil {
@@ -149,7 +262,8 @@ func (p *Publisher) index(ctx context.Context, pl *plan.Plan, manifest, lockText
 	if err != nil {
 		return "", err
 	}
-	return d, p.Tag(ctx, pl.Benchmark, ocispec.Descriptor{MediaType: ix.MediaType, ArtifactType: BenchmarkType, Digest: d, Size: int64(len(text))})
+	named[name] = ocispec.Descriptor{MediaType: ix.MediaType, ArtifactType: BenchmarkType, Digest: d, Size: int64(len(text))}
+	return d, p.Tag(ctx, named)
 }
 
 func (p *Publisher) describe(ctx context.Context, d digest.Digest, st resolve.State) (ocispec.Descriptor, error) {
@@ -158,29 +272,32 @@ func (p *Publisher) describe(ctx context.Context, d digest.Digest, st resolve.St
 		Annotations: map[string]string{StepKey: st.Step.Name, ActionKey: st.ID.String()}}, err
 }
 
-// about is the artifact that carries the manifest and the lock themselves.
-func (p *Publisher) about(ctx context.Context, manifest, lockText digest.Digest) (ocispec.Descriptor, error) {
+// file is one document and the blob that holds it.
+type file struct {
+	mediaType, title string
+	blob             digest.Digest
+}
+
+// pack makes an artifact of documents, a layer each.
+func (p *Publisher) pack(ctx context.Context, files []file) (ocispec.Descriptor, error) {
 	s := p.Resolver.Store
 	config, err := cas.PutBytes(ctx, s, []byte("{}"))
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	m := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: LockType,
+	m := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: DocumentsType,
 		Config: ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: config, Size: 2}}
-	for _, l := range []struct {
-		mediaType, title string
-		id               digest.Digest
-	}{{ManifestType, "benchmark.yaml", manifest}, {LockType, "benchmark.lock", lockText}} {
-		size, err := s.Stat(ctx, l.id)
+	for _, f := range files {
+		size, err := s.Stat(ctx, f.blob)
 		if err != nil {
 			return ocispec.Descriptor{}, err
 		}
-		m.Layers = append(m.Layers, ocispec.Descriptor{MediaType: l.mediaType, Digest: l.id, Size: size, Annotations: map[string]string{ocispec.AnnotationTitle: l.title}})
+		m.Layers = append(m.Layers, ocispec.Descriptor{MediaType: f.mediaType, Digest: f.blob, Size: size, Annotations: map[string]string{ocispec.AnnotationTitle: f.title}})
 	}
 	text, err := canonical.Marshal(m)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
 	d, err := cas.PutBytes(ctx, s, text)
-	return ocispec.Descriptor{MediaType: m.MediaType, ArtifactType: LockType, Digest: d, Size: int64(len(text))}, err
+	return ocispec.Descriptor{MediaType: m.MediaType, ArtifactType: DocumentsType, Digest: d, Size: int64(len(text))}, err
 }

@@ -32,9 +32,11 @@ type Limits struct{ IO, CPU, GPU int }
 // beat is how often a step gives a sign of life; the server waits for thirty seconds.
 const beat = 5 * time.Second
 
-// Workers makes the workers of one machine: one for workflows and light work, one for each resource.
-func (s *Suite) Workers(c client.Client, l Limits) []worker.Worker {
-	control := worker.New(c, activities.ControlQueue, worker.Options{DisableRegistrationAliasing: true})
+// Workers makes the workers of one machine over one store: one for workflows and light work, one for each
+// resource.
+func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker {
+	queue := activities.ControlQueue(store)
+	control := worker.New(c, queue, worker.Options{DisableRegistrationAliasing: true})
 	control.RegisterWorkflowWithOptions(workflows.Rebuild, workflow.RegisterOptions{Name: workflows.RebuildName})
 	control.RegisterActivityWithOptions(s.prepare, activity.RegisterOptions{Name: activities.Prepare})
 	control.RegisterActivityWithOptions(s.publish, activity.RegisterOptions{Name: activities.Publish})
@@ -46,7 +48,7 @@ func (s *Suite) Workers(c client.Client, l Limits) []worker.Worker {
 		if q.limit < 1 {
 			continue
 		}
-		w := worker.New(c, activities.StepQueue(q.name), worker.Options{
+		w := worker.New(c, activities.StepQueue(queue, q.name), worker.Options{
 			MaxConcurrentActivityExecutionSize: q.limit,
 			DisableWorkflowWorker:              true,
 			WorkerStopTimeout:                  10 * time.Second,
@@ -71,7 +73,7 @@ func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (act
 
 func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (activities.Published, error) {
 	defer heartbeat(ctx)()
-	out, err := s.Publisher.Publish(ctx, req)
+	out, err := s.Publisher.Publish(ctx, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
 	return out, activities.Report(err)
 }
 

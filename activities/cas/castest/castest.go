@@ -140,7 +140,7 @@ func tagAll(t *testing.T, handle func(int) cas.Indexed) {
 			h := handle(i)
 			d, err := cas.PutBytes(ctx, h, []byte(tagName(i)))
 			if err == nil {
-				err = h.Tag(ctx, tagName(i), ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: d, Size: int64(len(tagName(i)))})
+				err = h.Tag(ctx, map[string]ocispec.Descriptor{tagName(i): {MediaType: ocispec.MediaTypeImageManifest, Digest: d, Size: int64(len(tagName(i)))}})
 			}
 			errs[i] = err
 		})
@@ -228,7 +228,7 @@ func putRepairs(t *testing.T, s Subject) {
 func tagReplaces(t *testing.T, s Subject) {
 	for _, text := range []string{"first", "second"} {
 		d := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: put(t, s.Store, text), Annotations: map[string]string{"keep": text}}
-		if err := s.Store.Tag(t.Context(), "latest", d); err != nil {
+		if err := s.Store.Tag(t.Context(), map[string]ocispec.Descriptor{"latest": d}); err != nil {
 			t.Fatal(err)
 		}
 		if len(d.Annotations) != 1 {
@@ -255,9 +255,12 @@ func foreignDigest(t *testing.T, s Subject) {
 		if _, _, err := s.Store.Put(t.Context(), d, strings.NewReader("x")); err == nil && d != "" {
 			t.Errorf("Put under %q was accepted", d)
 		}
-		if err := s.Store.Tag(t.Context(), "x", ocispec.Descriptor{Digest: d}); err == nil {
+		if err := s.Store.Tag(t.Context(), map[string]ocispec.Descriptor{"a": {Digest: digest.FromString("a")}, "x": {Digest: d}}); err == nil {
 			t.Errorf("Tag of %q was accepted", d)
 		}
+	}
+	if ix, err := s.Store.Index(t.Context()); err != nil || len(ix.Manifests) > 0 {
+		t.Errorf("index is %+v, %v; want none of a refused set of names", ix.Manifests, err)
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/cairn-bench/cairn/activities/actioncache"
@@ -44,6 +43,7 @@ type World struct {
 	Args           []string
 	Stdout, Stderr io.Writer
 	Lookup         func(string) (string, bool)
+	Exits          bool // the process ends when Main returns, so that nothing needs to be stopped in order
 }
 
 // exitError carries an exit code; an empty message has been printed already.
@@ -61,8 +61,9 @@ func exit(code int, format string, args ...any) error {
 // app is one invocation.
 type app struct {
 	World
-	json bool
-	home string
+	json    bool
+	home    string
+	address string
 }
 
 // Main runs one command line and returns the exit code.
@@ -112,7 +113,8 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "one JSON object on stdout")
 	root.PersistentFlags().StringVar(&a.home, "home", "", "folder of store, cache and engine (default $CAIRN_HOME, else $XDG_DATA_HOME/cairn)")
-	root.AddCommand(a.runCommand(), a.planCommand(), a.verifyCommand(), a.showCommand(), a.lsCommand(), a.catCommand(),
+	root.PersistentFlags().StringVar(&a.address, "address", "", "host:port of a Temporal cluster (default: TEMPORAL_ADDRESS or the TEMPORAL_PROFILE, else the engine in the box)")
+	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.planCommand(), a.verifyCommand(), a.showCommand(), a.lsCommand(), a.catCommand(),
 		a.explainCommand(), a.fmtCommand(), a.schemaCommand(), a.pluginCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
@@ -196,9 +198,7 @@ func (w *workshop) suite(a *app, report func(string, plugins.Progress)) *suite.S
 			Store: w.layout, Cache: w.cache, Plugins: w.plugins, Env: a.env, Scratch: filepath.Join(w.dir, "scratch"),
 			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report,
 		},
-		Publisher: &publish.Publisher{Resolver: w.resolver, Tag: func(ctx context.Context, name string, d ocispec.Descriptor) error {
-			return w.layout.Tag(ctx, name, d)
-		}},
+		Publisher: &publish.Publisher{Resolver: w.resolver, Tag: w.layout.Tag, Builder: builder(), Now: time.Now},
 	}
 }
 

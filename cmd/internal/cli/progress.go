@@ -4,58 +4,104 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"golang.org/x/term"
 
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/workflows"
 )
 
-// view shows how a run goes: a line for each step that changed its state and, now and then, how far the long
-// ones are.
+// view shows how a run goes: a line for each step that ends and, below them on a terminal, a bar for each step
+// under way. Where it is not a terminal, a line now and then says how far a long step is.
 type view struct {
 	out   io.Writer
-	name  string
-	mu    sync.Mutex
-	state map[string]string
-	last  map[string]time.Time
-	stop  chan struct{}
-	done  sync.WaitGroup
+	live  bool
+	width func() int
+	now   func() time.Time
+
+	mu     sync.Mutex
+	state  map[string]string
+	order  []string // of the steps under way, oldest first
+	meters map[string]*meter
+	drawn  int // lines of bars on the screen
+	stop   chan struct{}
+	done   sync.WaitGroup
+}
+
+// meter is how far one step is.
+type meter struct {
+	started time.Time
+	spoke   time.Time
+	last    plugins.Progress
 }
 
 // Intervals of the view.
 const (
-	look  = 250 * time.Millisecond // between looks at the run
-	speak = 3 * time.Second        // between two lines about the progress of one step
+	look  = 200 * time.Millisecond // between looks at the run
+	speak = 5 * time.Second        // between two lines about one step
 )
 
-func newView(out io.Writer, mode, name string) *view {
-	if mode == "none" {
-		out = io.Discard
+// newView makes the view of a mode: none, plain, fancy, or auto.
+func (a *app) newView(mode string) (*view, error) {
+	v := &view{out: a.Stderr, now: time.Now, width: func() int { return 80 }, state: map[string]string{}, meters: map[string]*meter{}, stop: make(chan struct{})}
+	f, isFile := a.Stderr.(*os.File)
+	terminal := isFile && term.IsTerminal(int(f.Fd())) && a.getenv("TERM") != "dumb"
+	if terminal {
+		v.width = func() int {
+			if w, _, err := term.GetSize(int(f.Fd())); err == nil {
+				return w
+			}
+			return 80
+		}
 	}
-	return &view{out: out, name: name, state: map[string]string{}, last: map[string]time.Time{}, stop: make(chan struct{})}
+	switch mode {
+	case "auto":
+		v.live = terminal && a.getenv("CI") == ""
+	case "fancy":
+		v.live = true
+	case "none":
+		v.out = io.Discard
+	case "plain":
+	default:
+		return nil, &usageError{fmt.Errorf("--progress %s: want auto, fancy, plain or none", mode)}
+	}
+	return v, nil
 }
 
 // progress is told by the steps that run in this process.
 func (v *view) progress(step string, p plugins.Progress) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	now := time.Now()
-	if first, ok := v.last[step]; ok && now.Sub(first) < speak {
-		return
+	m := v.meter(step)
+	m.last = p
+	if now := v.now(); !v.live && now.Sub(m.spoke) >= speak {
+		m.spoke = now
+		fmt.Fprintf(v.out, "  …   %s  %s\n", step, amount(p))
 	}
-	_, seen := v.last[step]
-	v.last[step] = now
-	if !seen {
-		return
+}
+
+func (v *view) meter(step string) *meter {
+	m, ok := v.meters[step]
+	if !ok {
+		now := v.now()
+		m = &meter{started: now, spoke: now}
+		v.meters[step] = m
 	}
-	line := fmt.Sprintf("  …   %s %d", step, p.Done)
+	return m
+}
+
+func amount(p plugins.Progress) string {
+	s := fmt.Sprint(p.Done)
 	if p.Total > 0 {
-		line += fmt.Sprintf("/%d", p.Total)
+		s += fmt.Sprintf("/%d", p.Total)
 	}
-	fmt.Fprintln(v.out, line, p.Unit, p.Note)
+	return strings.TrimRight(s+" "+p.Unit+"  "+p.Note, " ")
 }
 
 // watch asks the run for its state until end.
@@ -67,8 +113,10 @@ func (v *view) watch(ctx context.Context, c client.Client, run client.WorkflowRu
 			select {
 			case <-v.stop:
 				v.ask(ctx, c, run)
+				v.clear()
 				return
 			case <-ctx.Done():
+				v.clear()
 				return
 			case <-tick.C:
 				v.ask(ctx, c, run)
@@ -78,35 +126,119 @@ func (v *view) watch(ctx context.Context, c client.Client, run client.WorkflowRu
 }
 
 func (v *view) ask(ctx context.Context, c client.Client, run client.WorkflowRun) {
-	answer, err := c.QueryWorkflow(ctx, run.GetID(), run.GetRunID(), workflows.ProgressQuery)
+	answer, err := c.QueryWorkflow(ctx, run.GetID(), "", workflows.ProgressQuery)
 	if err != nil {
 		return // not ready yet; the next look will tell
 	}
 	var p workflows.Progress
-	if answer.Get(&p) != nil {
-		return
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for _, s := range p.Steps {
-		if v.state[s.Step] != s.State && s.State != workflows.Waiting {
-			v.state[s.Step] = s.State
-			v.line(s)
-		}
+	if answer.Get(&p) == nil {
+		v.show(p)
 	}
 }
 
-func (v *view) line(s workflows.StepOutcome) {
+// show prints what changed since the last look.
+func (v *view) show(p workflows.Progress) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var b strings.Builder
+	for _, s := range p.Steps {
+		if v.state[s.Step] == s.State || s.State == workflows.Waiting {
+			continue
+		}
+		v.state[s.Step] = s.State
+		if s.State == workflows.Running {
+			v.meter(s.Step)
+			v.order = append(v.order, s.Step)
+		} else {
+			v.order = slices.DeleteFunc(v.order, func(o string) bool { return o == s.Step })
+		}
+		if !v.live || s.State != workflows.Running {
+			fmt.Fprintln(&b, line(s))
+		}
+	}
+	v.draw(b.String())
+}
+
+// draw puts finished lines above the bars and draws the bars anew.
+func (v *view) draw(finished string) {
+	if !v.live {
+		io.WriteString(v.out, finished)
+		return
+	}
+	var b strings.Builder
+	b.WriteString(v.up())
+	b.WriteString(finished)
+	width := v.width()
+	for _, step := range v.order {
+		fmt.Fprintln(&b, bar(step, *v.meters[step], v.now(), width))
+	}
+	v.drawn = len(v.order)
+	io.WriteString(v.out, b.String())
+}
+
+// up goes back to where the bars begin and wipes them.
+func (v *view) up() string {
+	if v.drawn == 0 {
+		return ""
+	}
+	return fmt.Sprintf("\x1b[%dA\x1b[J", v.drawn)
+}
+
+func (v *view) clear() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	io.WriteString(v.out, v.up())
+	v.drawn = 0
+}
+
+// line is what is said of a step when its state changes.
+func line(s workflows.StepOutcome) string {
 	switch s.State {
 	case workflows.Running:
-		fmt.Fprintf(v.out, "  →   %s\n", s.Step)
+		return fmt.Sprintf("  →   %s", s.Step)
 	case workflows.Ran:
-		fmt.Fprintf(v.out, "  ok  %s  %.1f s  %s\n", s.Step, s.Seconds, s.Artifact)
+		return fmt.Sprintf("  ok  %s  %.1f s  %s", s.Step, s.Seconds, s.Artifact)
 	case workflows.Cached:
-		fmt.Fprintf(v.out, "  ok  %s  done by another run  %s\n", s.Step, s.Artifact)
-	default:
-		fmt.Fprintf(v.out, "  %s  %s: %s\n", s.State, s.Step, s.Error)
+		return fmt.Sprintf("  ok  %s  done by another run  %s", s.Step, s.Artifact)
 	}
+	return fmt.Sprintf("  %s  %s: %s", s.State, s.Step, s.Error)
+}
+
+// cells is the length of a bar.
+const cells = 20
+
+// bar is the line of a step under way: how far, how fast, how long still.
+func bar(step string, m meter, now time.Time, width int) string {
+	took := now.Sub(m.started)
+	s := fmt.Sprintf("  %-28s ", step)
+	if m.last.Total > 0 {
+		full := int(min(m.last.Done, m.last.Total) * cells / m.last.Total)
+		s += "[" + strings.Repeat("█", full) + strings.Repeat("·", cells-full) + "] "
+	}
+	if m.last.Done > 0 {
+		s += amount(plugins.Progress{Done: m.last.Done, Total: m.last.Total, Unit: m.last.Unit}) + rate(m.last, took)
+	} else {
+		s += took.Truncate(time.Second).String()
+	}
+	if m.last.Note != "" {
+		s += "  " + m.last.Note
+	}
+	if r := []rune(s); len(r) >= width && width > 1 {
+		s = string(r[:width-2]) + "…"
+	}
+	return s
+}
+
+func rate(p plugins.Progress, took time.Duration) string {
+	if took < time.Second || p.Done <= 0 {
+		return ""
+	}
+	perSecond := float64(p.Done) / took.Seconds()
+	s := fmt.Sprintf("  %.3g/s", perSecond)
+	if left := p.Total - p.Done; left > 0 {
+		s += "  " + (time.Duration(float64(left) / perSecond * float64(time.Second))).Round(time.Second).String() + " left"
+	}
+	return s
 }
 
 func (v *view) end() {

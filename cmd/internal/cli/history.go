@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/converter"
+
+	commonpb "go.temporal.io/api/common/v1"
+	failurepb "go.temporal.io/api/failure/v1"
+
+	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/workflows"
+)
+
+// runHistory reads from the events of a run how its steps stand.
+type runHistory struct {
+	cached   int
+	steps    []runStep
+	position map[string]int    // of a step in steps
+	begun    map[int64]string  // event that scheduled an activity -> its step
+	activity map[string]string // activity ID -> step
+	kinds    map[int64]string  // event that scheduled an activity -> its type
+}
+
+func newHistory() *runHistory {
+	return &runHistory{position: map[string]int{}, begun: map[int64]string{}, activity: map[string]string{}, kinds: map[int64]string{}}
+}
+
+// add takes the next event.
+func (h *runHistory) add(ev *history.HistoryEvent) error {
+	switch {
+	case ev.GetActivityTaskScheduledEventAttributes() != nil:
+		return h.scheduled(ev)
+	case ev.GetActivityTaskCompletedEventAttributes() != nil:
+		x := ev.GetActivityTaskCompletedEventAttributes()
+		return h.completed(x.GetScheduledEventId(), x.GetResult())
+	case ev.GetActivityTaskFailedEventAttributes() != nil:
+		x := ev.GetActivityTaskFailedEventAttributes()
+		h.ended(x.GetScheduledEventId(), workflows.Failed, message(x.GetFailure()))
+	case ev.GetActivityTaskTimedOutEventAttributes() != nil:
+		x := ev.GetActivityTaskTimedOutEventAttributes()
+		h.ended(x.GetScheduledEventId(), workflows.Failed, message(x.GetFailure()))
+	case ev.GetActivityTaskCanceledEventAttributes() != nil:
+		h.ended(ev.GetActivityTaskCanceledEventAttributes().GetScheduledEventId(), workflows.Failed, "canceled")
+	case ev.GetWorkflowExecutionCompletedEventAttributes() != nil:
+		return h.result(ev.GetWorkflowExecutionCompletedEventAttributes().GetResult())
+	}
+	return nil
+}
+
+func decode(p *commonpb.Payloads, into any) error {
+	return converter.GetDefaultDataConverter().FromPayloads(p, into)
+}
+
+// message is the innermost message, which is the activity's own.
+func message(f *failurepb.Failure) string {
+	for f.GetCause() != nil {
+		f = f.GetCause()
+	}
+	return f.GetMessage()
+}
+
+func (h *runHistory) scheduled(ev *history.HistoryEvent) error {
+	x := ev.GetActivityTaskScheduledEventAttributes()
+	h.kinds[ev.GetEventId()] = x.GetActivityType().GetName()
+	if x.GetActivityType().GetName() != activities.Execute {
+		return nil
+	}
+	var req activities.ExecuteRequest
+	if err := decode(x.GetInput(), &req); err != nil {
+		return err
+	}
+	h.begun[ev.GetEventId()], h.activity[x.GetActivityId()] = req.Step, req.Step
+	h.step(req.Step).State = workflows.Running
+	return nil
+}
+
+// step returns the entry of a step, a new one if need be.
+func (h *runHistory) step(name string) *runStep {
+	i, ok := h.position[name]
+	if !ok {
+		i = len(h.steps)
+		h.position[name] = i
+		h.steps = append(h.steps, runStep{Name: name, State: workflows.Waiting})
+	}
+	return &h.steps[i]
+}
+
+func (h *runHistory) completed(scheduled int64, result *commonpb.Payloads) error {
+	switch h.kinds[scheduled] {
+	case activities.Prepare:
+		var p activities.Prepared
+		if err := decode(result, &p); err != nil {
+			return err
+		}
+		h.cached = p.Cached
+		for _, n := range p.Todo {
+			h.step(n.Step)
+		}
+	case activities.Execute:
+		var r activities.Result
+		if err := decode(result, &r); err != nil {
+			return err
+		}
+		h.outcome(workflows.StepOutcome{Result: r, State: ranOrCached(r)})
+	}
+	return nil
+}
+
+func ranOrCached(r activities.Result) string {
+	if r.Cached {
+		return workflows.Cached
+	}
+	return workflows.Ran
+}
+
+func (h *runHistory) outcome(o workflows.StepOutcome) {
+	s := h.step(o.Step)
+	s.State, s.Action, s.Artifact, s.Seconds, s.Why = o.State, o.Action.Digest(), o.Artifact, o.Seconds, o.Error
+}
+
+func (h *runHistory) ended(scheduled int64, state, why string) {
+	if name, ok := h.begun[scheduled]; ok {
+		s := h.step(name)
+		s.State, s.Why = state, why
+	}
+}
+
+// result is the run's own account, which also says what was skipped.
+func (h *runHistory) result(p *commonpb.Payloads) error {
+	var r workflows.Rebuilt
+	if err := decode(p, &r); err != nil {
+		return err
+	}
+	h.cached = r.Cached
+	for _, o := range r.Steps {
+		h.outcome(o)
+	}
+	return nil
+}
+
+// pending adds what the events do not say yet: how often a step was tried and why that failed.
+func (h *runHistory) pending(all []*workflow.PendingActivityInfo) {
+	for _, p := range all {
+		if name, ok := h.activity[p.GetActivityId()]; ok && p.GetLastFailure() != nil {
+			h.step(name).Why = message(p.GetLastFailure())
+		}
+	}
+}

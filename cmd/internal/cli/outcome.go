@@ -1,0 +1,306 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/resolve"
+	"github.com/cairn-bench/cairn/manifests/compare"
+	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/report"
+	"github.com/cairn-bench/cairn/workflows"
+)
+
+// outcome is how a run ended.
+type outcome struct {
+	run     string
+	file    string
+	options runOptions
+	rebuilt workflows.Rebuilt
+	took    time.Duration
+}
+
+// runDocument is what `run --json` prints.
+type runDocument struct {
+	Schema    string         `json:"schema"`
+	Run       string         `json:"run"`
+	Manifest  string         `json:"manifest"`
+	Benchmark digest.Digest  `json:"benchmark,omitempty"`
+	Lock      string         `json:"lock,omitempty"`
+	Report    string         `json:"report,omitempty"`
+	Steps     []runStep      `json:"steps"`
+	Results   []runResult    `json:"results"`
+	Claims    []report.Claim `json:"claims"`
+}
+
+type runStep struct {
+	Name     string        `json:"name"`
+	Kind     string        `json:"kind"`
+	Plugin   string        `json:"plugin"`
+	Action   digest.Digest `json:"action,omitempty"`
+	Artifact digest.Digest `json:"artifact,omitempty"`
+	State    string        `json:"state"`
+	Seconds  float64       `json:"seconds"`
+	Why      string        `json:"why,omitempty"`
+}
+
+type runResult struct {
+	Evaluation string   `json:"evaluation"`
+	Model      string   `json:"model"`
+	Dataset    string   `json:"dataset"`
+	Metric     string   `json:"metric"`
+	Value      *float64 `json:"value"`
+	Low        *float64 `json:"low"`
+	High       *float64 `json:"high"`
+}
+
+// finish writes what a run gave and prints it.
+func (a *app) finish(ctx context.Context, w *workshop, o outcome) error {
+	doc := runDocument{Schema: "cairn/run/v1", Run: o.run, Manifest: o.file, Results: []runResult{}, Claims: []report.Claim{}}
+	pl, err := resolve.ReadPlan(ctx, w.layout, o.rebuilt.Plan)
+	if err != nil {
+		return err
+	}
+	outcomes := map[string]workflows.StepOutcome{}
+	for _, s := range o.rebuilt.Steps {
+		outcomes[s.Step] = s
+	}
+	failed := 0
+	for _, s := range pl.Steps {
+		st := runStep{Name: s.Name, Kind: s.Plugin.Kind, Plugin: s.Plugin.String(), State: workflows.Cached}
+		if out, ok := outcomes[s.Name]; ok {
+			st.State, st.Action, st.Artifact, st.Seconds, st.Why = out.State, out.Action.Digest(), out.Artifact, out.Seconds, out.Error
+		}
+		if st.State == workflows.Failed || st.State == workflows.Skipped {
+			failed++
+		}
+		doc.Steps = append(doc.Steps, st)
+	}
+	if o.rebuilt.Published != nil {
+		return a.published(ctx, w, o, doc)
+	}
+	if err := a.print(doc, func(out io.Writer) { printSteps(out, doc.Steps) }); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return exit(exitFailed, "%d of %d steps have no result; what does not depend on them is done, and `cairn run %s` tries the rest again", failed, len(doc.Steps), display(o.file))
+	}
+	return nil
+}
+
+func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocument) error {
+	text, err := cas.ReadAll(ctx, w.layout, o.rebuilt.Published.Lock, maxShown)
+	if err != nil {
+		return err
+	}
+	l, err := lock.Parse("benchmark.lock", text)
+	if err != nil {
+		return err
+	}
+	doc.Lock, doc.Benchmark = lockPath(o.file), o.rebuilt.Published.Benchmark
+	for _, r := range l.Results {
+		doc.Results = append(doc.Results, runResult{r.Evaluation, r.Model, r.Dataset, r.Metric, r.Value, r.Low, r.High})
+	}
+	for i, s := range doc.Steps {
+		if e, ok := l.Find(s.Name); ok {
+			doc.Steps[i].Action, doc.Steps[i].Artifact = e.Action, e.Artifact
+		}
+	}
+	r, err := w.report(ctx, *o.rebuilt.Published)
+	if err != nil {
+		return err
+	}
+	doc.Claims = append(doc.Claims, r.Claims...)
+	if doc.Report, err = writeReport(filepath.Join(w.dir, "reports", l.Benchmark), r); err != nil {
+		return err
+	}
+	if err := writeLock(doc.Lock, text, o.options.locked); err != nil {
+		return err
+	}
+	if err := a.print(doc, func(out io.Writer) { summary(out, r, doc, o) }); err != nil {
+		return err
+	}
+	return claimError(r.Claims)
+}
+
+// claimError chooses the exit code of a run whose every step is done.
+func claimError(claims []report.Claim) error {
+	failed := 0
+	for _, c := range claims {
+		if c.Verdict == compare.Fails {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return exit(exitClaim, "%d of %d claims do not hold; everything is done and the lock is written", failed, len(claims))
+	}
+	return nil
+}
+
+func lockPath(manifest string) string {
+	return filepath.Join(filepath.Dir(manifest), "benchmark.lock")
+}
+
+// writeLock puts the lock beside the manifest, unless it is there already with the same bytes.
+func writeLock(path string, text []byte, locked bool) error {
+	have, err := os.ReadFile(path)
+	switch {
+	case err == nil && bytes.Equal(have, text):
+		return nil
+	case locked && errors.Is(err, fs.ErrNotExist):
+		return exit(exitUsage, "--locked: there is no %s; run without --locked to write it", path)
+	case locked && err != nil:
+		return exit(exitUsage, "--locked: %v", err)
+	case locked:
+		return exit(exitDiffers, "--locked: the result is not what %s says; run without --locked to see what changed, or `cairn plan` for why", path)
+	}
+	return cas.ReplaceFile(filepath.Dir(path), path, text)
+}
+
+// report reads the report of a run and adds what it could not know of itself.
+func (w *workshop) report(ctx context.Context, p activities.Published) (report.Report, error) {
+	var r report.Report
+	text, err := cas.ReadAll(ctx, w.layout, p.Report, maxShown)
+	if err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal(text, &r); err != nil {
+		return r, fmt.Errorf("report %s: %w", p.Report, err)
+	}
+	r.Benchmark.Digest = p.Benchmark
+	return r, nil
+}
+
+// writeReport writes the report in all its forms and returns the path of the page.
+func writeReport(dir string, r report.Report) (string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	page := filepath.Join(dir, "report.html")
+	for _, form := range []struct {
+		file   string
+		render func(report.Report) ([]byte, error)
+	}{{page, report.HTML}, {filepath.Join(dir, "report.md"), report.Markdown}, {filepath.Join(dir, "report.json"), report.JSON}} {
+		text, err := form.render(r)
+		if err != nil {
+			return "", err
+		}
+		if have, err := os.ReadFile(form.file); err == nil && bytes.Equal(have, text) {
+			continue
+		}
+		if err := cas.ReplaceFile(dir, form.file, text); err != nil {
+			return "", err
+		}
+	}
+	return page, nil
+}
+
+func summary(out io.Writer, r report.Report, doc runDocument, o outcome) {
+	printResults(out, r)
+	printClaims(out, r.Claims)
+	if len(o.rebuilt.Steps) == 0 {
+		fmt.Fprintf(out, "\nnothing to do: all %d steps are done and unchanged (%.2f s)\n", o.rebuilt.Cached, o.took.Seconds())
+	} else {
+		fmt.Fprintf(out, "\n%d steps done, %d found in the cache (%.1f s)\n", len(o.rebuilt.Steps), o.rebuilt.Cached, o.took.Seconds())
+	}
+	fmt.Fprintf(out, "benchmark  %s\nlock       %s\nreport     %s\n", doc.Benchmark, display(doc.Lock), display(doc.Report))
+	fmt.Fprintf(out, "\nnext:\n  cairn verify %s --level bytes\n  cairn plan %s\n  cairn explain %s %s\n",
+		display(doc.Lock), display(o.file), display(doc.Lock), doc.Steps[len(doc.Steps)-1].Name)
+}
+
+// printResults prints a row for each dataset and metric, and a column for each model of the manifest.
+func printResults(out io.Writer, r report.Report) {
+	type key struct{ evaluation, dataset, metric string }
+	var rows []key
+	var groups []string
+	cells := map[key]map[string]string{}
+	for _, x := range r.Results {
+		k := key{x.Evaluation, x.Dataset, x.Metric}
+		if cells[k] == nil {
+			cells[k] = map[string]string{}
+			rows = append(rows, k)
+		}
+		if !slices.Contains(groups, x.ModelGroup) {
+			groups = append(groups, x.ModelGroup)
+		}
+		cells[k][x.ModelGroup] = number(x.Value) + interval(x.Low, x.High)
+	}
+	if len(rows) == 0 {
+		return
+	}
+	t := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	fmt.Fprint(t, "EVALUATION\tDATASET\tMETRIC")
+	for _, g := range groups {
+		fmt.Fprintf(t, "\t%s", g)
+	}
+	fmt.Fprintln(t)
+	for _, k := range rows {
+		fmt.Fprintf(t, "%s\t%s\t%s", k.evaluation, k.dataset, k.metric)
+		for _, g := range groups {
+			fmt.Fprintf(t, "\t%s", cells[k][g])
+		}
+		fmt.Fprintln(t)
+	}
+	t.Flush()
+	fmt.Fprintln(out, "values with their 95 % bootstrap intervals")
+}
+
+func printClaims(out io.Writer, claims []report.Claim) {
+	if len(claims) == 0 {
+		return
+	}
+	t := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(t, "\nCLAIM\tVERDICT\tWHY")
+	for _, c := range claims {
+		fmt.Fprintf(t, "%s of %s on %s: %s\t%s\t%s\n", c.Metric, c.Model, c.Dataset, number(&c.Published), c.Verdict, c.Reason)
+	}
+	t.Flush()
+}
+
+func number(v *float64) string {
+	if v == nil {
+		return "undefined"
+	}
+	return fmt.Sprintf("%.3f", *v)
+}
+
+func interval(low, high *float64) string {
+	if low == nil || high == nil {
+		return ""
+	}
+	return fmt.Sprintf(" [%.3f, %.3f]", *low, *high)
+}
+
+func printSteps(out io.Writer, steps []runStep) {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, s := range steps {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", s.State, s.Name, s.Why)
+	}
+	t.Flush()
+}
+
+// display shortens a path of this folder, so that what is printed can be typed.
+func display(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(here, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
+}

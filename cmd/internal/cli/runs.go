@@ -1,0 +1,268 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/workflows"
+)
+
+// maxRuns bounds the runs that status lists, newest first.
+const maxRuns = 100
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status [RUN]",
+		Short: "Show the runs of this home, or every step of one",
+		Args:  optional(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withEngine(c.Context(), func(ctx context.Context, _ *workshop, e *engine) error {
+				if len(args) == 0 {
+					return a.listRuns(ctx, e)
+				}
+				return a.showRun(ctx, e, args[0])
+			})
+		},
+	}
+}
+
+func (a *app) resumeCommand() *cobra.Command {
+	var o runOptions
+	c := &cobra.Command{
+		Use:   "resume [RUN]",
+		Short: "Go on with a run that was interrupted, with the manifest as it was then",
+		Args:  optional(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withEngine(c.Context(), func(ctx context.Context, w *workshop, e *engine) error {
+				return a.resume(ctx, w, e, args, o)
+			})
+		},
+	}
+	followFlags(c, &o)
+	return c
+}
+
+func (a *app) cancelCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "cancel RUN",
+		Short: "Give up a run; what it has done stays in the store",
+		Args:  args(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withEngine(c.Context(), func(ctx context.Context, _ *workshop, e *engine) error {
+				run, err := e.find(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				if run.State != stateOpen {
+					return exit(exitFailed, "run %s has ended: %s", run.Run, run.State)
+				}
+				return e.cancel(ctx, run.Run)
+			})
+		},
+	}
+}
+
+// optional allows up to n arguments.
+func optional(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > n {
+			return &usageError{fmt.Errorf("at most %d argument\nusage: %s", n, c.UseLine())}
+		}
+		return nil
+	}
+}
+
+func (a *app) withEngine(ctx context.Context, do func(context.Context, *workshop, *engine) error) error {
+	w, err := a.open()
+	if err != nil {
+		return err
+	}
+	e, err := a.connect(ctx, w)
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	return do(ctx, w, e)
+}
+
+// cancel asks the workers of a run to stop; where there are none, the run just ends.
+func (e *engine) cancel(ctx context.Context, run string) error {
+	if e.ours {
+		return e.client.TerminateWorkflow(ctx, run, "", "cairn cancel")
+	}
+	return e.client.CancelWorkflow(ctx, run, "")
+}
+
+// runInfo is one run as status shows it.
+type runInfo struct {
+	Run      string     `json:"run"`
+	Manifest string     `json:"manifest"`
+	State    string     `json:"state"` // running, completed, failed, canceled, terminated
+	Started  time.Time  `json:"started"`
+	Ended    *time.Time `json:"ended,omitempty"`
+	Cached   int        `json:"cached"`
+	Steps    []runStep  `json:"steps,omitempty"`
+}
+
+// stateOpen is the state of a run that has not ended, whether or not somebody works on it now.
+const stateOpen = "running"
+
+func describeRun(x *workflow.WorkflowExecutionInfo) runInfo {
+	r := runInfo{Run: x.GetExecution().GetWorkflowId(), Manifest: memo(x.GetMemo().GetFields()[memoFile]),
+		State: strings.ToLower(x.GetStatus().String()), Started: x.GetStartTime().AsTime()}
+	if x.GetCloseTime() != nil {
+		t := x.GetCloseTime().AsTime()
+		r.Ended = &t
+	}
+	return r
+}
+
+// list returns the runs of this home, newest first.
+func (e *engine) list(ctx context.Context) ([]runInfo, error) {
+	answer, err := e.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		PageSize: maxRuns,
+		Query:    fmt.Sprintf("WorkflowType = '%s' AND TaskQueue = '%s' AND ExecutionStatus != 'ContinuedAsNew'", workflows.RebuildName, activities.ControlQueue(e.store)),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	all := []runInfo{}
+	for _, x := range answer.GetExecutions() {
+		all = append(all, describeRun(x))
+	}
+	return all, nil
+}
+
+// find returns the newest run of that ID.
+func (e *engine) find(ctx context.Context, id string) (runInfo, error) {
+	d, err := e.client.DescribeWorkflowExecution(ctx, id, "")
+	if err != nil {
+		return runInfo{}, exit(exitUsage, "no run %q; `cairn status` lists the runs of this home", id)
+	}
+	return describeRun(d.GetWorkflowExecutionInfo()), nil
+}
+
+func (a *app) listRuns(ctx context.Context, e *engine) error {
+	all, err := e.list(ctx)
+	if err != nil {
+		return err
+	}
+	doc := map[string]any{"schema": "cairn/status/v1", "runs": all}
+	return a.print(doc, func(out io.Writer) {
+		if len(all) == 0 {
+			fmt.Fprintln(out, "no runs yet")
+			return
+		}
+		t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "RUN\tSTATE\tSTARTED\tTOOK\tMANIFEST")
+		for _, r := range all {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", r.Run, r.State, r.Started.Local().Format(time.DateTime), r.length(), display(r.Manifest))
+		}
+		t.Flush()
+	})
+}
+
+func (r runInfo) length() string {
+	if r.Ended == nil {
+		return "-"
+	}
+	return r.Ended.Sub(r.Started).Round(time.Second / 10).String()
+}
+
+func (a *app) showRun(ctx context.Context, e *engine, id string) error {
+	r, err := e.find(ctx, id)
+	if err != nil {
+		return err
+	}
+	if r.Cached, r.Steps, err = steps(ctx, e.client, id); err != nil {
+		return err
+	}
+	doc := struct {
+		Schema string `json:"schema"`
+		runInfo
+	}{"cairn/status/v1", r}
+	return a.print(doc, func(out io.Writer) {
+		fmt.Fprintf(out, "run       %s\nmanifest  %s\nstate     %s\nstarted   %s\ntook      %s\ncached    %d steps\n\n", r.Run, display(r.Manifest), r.State, r.Started.Local().Format(time.DateTime), r.length(), r.Cached)
+		printSteps(out, r.Steps)
+	})
+}
+
+// steps asks a run how its steps stand. A run whose workers are gone is asked through its history, so the
+// answer does not need any.
+func steps(ctx context.Context, c client.Client, id string) (int, []runStep, error) {
+	h := newHistory()
+	events := c.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		ev, err := events.Next()
+		if err != nil {
+			return 0, nil, fmt.Errorf("read history of %s: %w", id, err)
+		}
+		if err := h.add(ev); err != nil {
+			return 0, nil, fmt.Errorf("read history of %s: event %d: %w", id, ev.GetEventId(), err)
+		}
+	}
+	d, err := c.DescribeWorkflowExecution(ctx, id, "")
+	if err != nil {
+		return 0, nil, fmt.Errorf("describe %s: %w", id, err)
+	}
+	h.pending(d.GetPendingActivities())
+	return h.cached, h.steps, nil
+}
+
+// resume works on a run that is open until it ends.
+func (a *app) resume(ctx context.Context, w *workshop, e *engine, args []string, o runOptions) error {
+	id, err := e.open(ctx, args)
+	if err != nil {
+		return err
+	}
+	run, err := e.find(ctx, id)
+	if err != nil {
+		return err
+	}
+	if run.State != stateOpen {
+		return exit(exitFailed, "run %s has ended: %s; `cairn run %s` starts another", id, run.State, display(run.Manifest))
+	}
+	v, err := a.newView(o.progress)
+	if err != nil {
+		return err
+	}
+	if err := e.employ(w.suite(a, v.progress), o.jobs); err != nil {
+		return err
+	}
+	return a.follow(ctx, w, e, e.client.GetWorkflow(ctx, id, ""), run.Manifest, o, v)
+}
+
+// open returns the run that was named, or the only one that is open.
+func (e *engine) open(ctx context.Context, args []string) (string, error) {
+	if len(args) > 0 {
+		return args[0], nil
+	}
+	all, err := e.list(ctx)
+	if err != nil {
+		return "", err
+	}
+	var ids []string
+	for _, r := range all {
+		if r.State == stateOpen {
+			ids = append(ids, r.Run)
+		}
+	}
+	switch len(ids) {
+	case 0:
+		return "", exit(exitFailed, "nothing to resume: every run of this home has ended; `cairn run MANIFEST` starts one")
+	case 1:
+		return ids[0], nil
+	}
+	return "", exit(exitUsage, "several runs are open, name one: %s", strings.Join(ids, ", "))
+}
