@@ -39,9 +39,9 @@ func TestShapes(t *testing.T) {
 				`"text":"t","meta":{"age":"7"},"sources":[{"path":"1.dat","digest":"sha256:1"}]}`,
 		},
 		"curation": {
-			document.Curation{Schema: document.CurationSchema, Expected: 3, Done: 1, Excluded: []document.Outcome{{Sample: "2", Path: "2.dat", Code: "decode", Reason: "short"}},
+			document.Curation{Schema: document.CurationSchema, Expected: 2, Done: 1, Excluded: []document.Outcome{{Sample: "2", Path: "2.dat", Code: "decode", Reason: "short"}},
 				Failed: []document.Outcome{}, Split: "as published", Duplicates: []document.DuplicateGroup{{Digest: "sha256:1", Samples: []string{"a"}, Crosses: true}}, Warnings: []document.Outcome{}},
-			`{"schema":"cairn/curation/v1","expected":3,"done":1,"excluded":[{"sample":"2","path":"2.dat","code":"decode","reason":"short"}],` +
+			`{"schema":"cairn/curation/v1","expected":2,"done":1,"excluded":[{"sample":"2","path":"2.dat","code":"decode","reason":"short"}],` +
 				`"failed":[],"split":"as published","duplicates":[{"digest":"sha256:1","samples":["a"],"crosses":true}],"warnings":[]}`,
 		},
 		"model": {

@@ -6,8 +6,11 @@
 package plan
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -174,11 +177,14 @@ func (c *compiler) evaluate(name string, e manifests.Evaluation, m manifests.Exp
 
 // evaluationParams adds what a manifest says of an evaluation in fields of its own to the plugin's parameters.
 func evaluationParams(e manifests.Evaluation) (json.RawMessage, error) {
-	all := map[string]any{}
+	var all map[string]any
 	if len(e.Params) > 0 {
 		if err := json.Unmarshal(e.Params, &all); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("params: %w", err)
 		}
+	}
+	if all == nil { // no parameters, or null
+		all = map[string]any{}
 	}
 	if e.Split != "" {
 		all["split"] = e.Split
@@ -211,19 +217,19 @@ func (p *Plan) Find(name string) (Step, bool) {
 	return p.Steps[i], true
 }
 
-// Closure returns the named steps and all that they need, in the order of the plan. A name may be a step, or
-// a dataset's or model's own name.
+// Closure returns the named steps and all that they need. A name may be a step, or the own name of a dataset,
+// model or evaluation, which stands for every step that has it in its name.
 func (p *Plan) Closure(names ...string) (map[string]bool, error) {
 	keep := map[string]bool{}
 	for _, name := range names {
 		found := false
 		for _, s := range p.Steps {
-			if s.Name == name || strings.HasSuffix(s.Name, "/"+name) {
+			if s.Name == name || strings.Contains(s.Name+"/", "/"+name+"/") {
 				keep[s.Name], found = true, true
 			}
 		}
 		if !found {
-			return nil, fmt.Errorf("no step %q; steps are called like %q", name, p.Steps[0].Name)
+			return nil, fmt.Errorf("no step %q; steps are called like %q", name, fetchStep("NAME"))
 		}
 	}
 	for _, s := range slices.Backward(p.Steps) {
@@ -236,16 +242,61 @@ func (p *Plan) Closure(names ...string) (map[string]bool, error) {
 	return keep, nil
 }
 
-// Parse reads the bytes of a plan.
+// Parse reads the bytes of a plan. It refuses a plan with parts that this program does not know, as it would
+// do something else than the plan says, and one that cannot be done in its order.
 func Parse(text []byte) (*Plan, error) {
 	var p Plan
-	if err := json.Unmarshal(text, &p); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&p); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("plan: there is more behind the plan")
 	}
 	if p.Schema != Schema {
 		return nil, fmt.Errorf("plan: schema is %q, want %q", p.Schema, Schema)
 	}
+	if err := p.check(); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
 	return &p, nil
+}
+
+func (p *Plan) check() error {
+	before := map[string]bool{}
+	for _, s := range p.Steps {
+		if s.Name == "" {
+			return errors.New("there is a step without a name")
+		}
+		if before[s.Name] {
+			return fmt.Errorf("step %q is there twice", s.Name)
+		}
+		if err := s.check(before); err != nil {
+			return err
+		}
+		before[s.Name] = true
+	}
+	for _, e := range p.Evaluations {
+		if !before[e.Step] {
+			return fmt.Errorf("evaluation %q names the step %q, which is not there", e.Name, e.Step)
+		}
+	}
+	return nil
+}
+
+func (s Step) check(before map[string]bool) error {
+	inputs := map[string]bool{}
+	for _, n := range s.Needs {
+		if !before[n.Step] {
+			return fmt.Errorf("step %q needs %q, which does not come before it", s.Name, n.Step)
+		}
+		if inputs[n.Input] {
+			return fmt.Errorf("step %q has the input %q twice", s.Name, n.Input)
+		}
+		inputs[n.Input] = true
+	}
+	return nil
 }
 
 func sorted[V any](m map[string]V) []string {

@@ -85,8 +85,10 @@ func inputs(was, is []action.Input, needs []Need) []Cause {
 func maps(prefix string, was, is map[string]string) []Cause {
 	var out []Cause
 	for _, name := range union(was, is) {
-		if was[name] != is[name] {
-			out = append(out, Cause{Component: prefix + name, Was: was[name], Is: is[name]})
+		a, before := was[name]
+		b, after := is[name]
+		if a != b || before != after {
+			out = append(out, Cause{Component: prefix + name, Was: a, Is: b})
 		}
 	}
 	return out
@@ -98,7 +100,9 @@ func params(path string, was, is json.RawMessage) []Cause {
 		return nil
 	}
 	var a, b map[string]json.RawMessage
-	if json.Unmarshal(was, &a) != nil || json.Unmarshal(is, &b) != nil {
+	_ = json.Unmarshal(was, &a) // what is no object stays nil
+	_ = json.Unmarshal(is, &b)
+	if a == nil || b == nil {
 		return []Cause{{Component: path, Was: string(was), Is: string(is)}}
 	}
 	var out []Cause
