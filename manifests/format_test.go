@@ -2,6 +2,7 @@ package manifests_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -50,7 +51,7 @@ func TestFormatKeepsATidyFile(t *testing.T) {
 
 func TestFormatRefusesWhatIsNotYAML(t *testing.T) {
 	_, err := manifests.Format("benchmark.yaml", []byte("a: [1,\n"))
-	if _, ok := err.(manifests.Errors); !ok {
+	if _, ok := errors.AsType[manifests.Errors](err); !ok {
 		t.Errorf("error is %v, want Errors", err)
 	}
 }

@@ -78,7 +78,7 @@ func fetchArchive(ctx context.Context, c Call, src Source, f SourceFile, out *fe
 		return errors.New("create scratch file: " + withoutPath(err))
 	}
 	defer func() {
-		tmp.Close()
+		_ = tmp.Close()
 		os.Remove(tmp.Name())
 	}()
 	t := &transfer{src: src, file: f, dst: tmp, retry: c.Env.Retry, seen: out.progress}

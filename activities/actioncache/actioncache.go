@@ -214,7 +214,7 @@ func (c *Cache) Lock(ctx context.Context, id action.ID) (func(), error) {
 	if err := wait(ctx, f); err != nil {
 		return nil, fmt.Errorf("lock action %s: %w", id, err)
 	}
-	return func() { f.Close() }, nil // which gives the lock back
+	return func() { _ = f.Close() }, nil // which gives the lock back
 }
 
 // wait locks f, or closes it.
@@ -224,12 +224,12 @@ func wait(ctx context.Context, f *os.File) error {
 	select {
 	case err := <-locked:
 		if err != nil {
-			f.Close()
+			return errors.Join(err, f.Close())
 		}
-		return err
+		return nil
 	case <-ctx.Done():
 		// The waiting call cannot be taken back; whoever gets the lock late gives it up again.
-		go func() { <-locked; f.Close() }()
+		go func() { <-locked; _ = f.Close() }()
 		return ctx.Err()
 	}
 }

@@ -77,7 +77,7 @@ func Start(dir string, o Options) (_ *Engine, err error) {
 	e := &Engine{lock: lock, dir: dir}
 	defer func() {
 		if err != nil {
-			lock.Close()
+			_ = lock.Close()
 		}
 	}()
 	if e.Moved, err = ensureSchema(filepath.Join(dir, databaseFile)); err != nil {
@@ -117,8 +117,8 @@ func (e *Engine) Client(o client.Options) (client.Client, error) {
 // any moment, and stopping takes a second.
 func (e *Engine) Stop() {
 	os.Remove(filepath.Join(e.dir, connectionFile))
-	e.server.Stop()
-	e.lock.Close()
+	_ = e.server.Stop()
+	_ = e.lock.Close()
 }
 
 // Leave ends the engine's claim to the folder without waiting for the server, for a process that exits next.

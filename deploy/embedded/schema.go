@@ -105,19 +105,19 @@ func takeLock(file string) (*os.File, error) {
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		owner, _ := io.ReadAll(io.LimitReader(f, 32))
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("%w (process %s)", ErrRunning, owner)
 	}
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("start engine: lock %s: %w", file, err)
 	}
 	if err := f.Truncate(0); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
 	if _, err := fmt.Fprint(f, os.Getpid()); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
 	return f, nil
@@ -129,6 +129,6 @@ func newLogger(file string) (log.Logger, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.Close()
+	_ = f.Close()
 	return log.NewZapLogger(log.BuildZapLogger(log.Config{Level: "warn", OutputFile: file})), nil
 }

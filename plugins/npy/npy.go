@@ -105,14 +105,15 @@ func Decode(b []byte) (Array, error) {
 	if m[2] == "True" {
 		return Array{}, errors.New("decode npy: Fortran order is not supported")
 	}
-	a, size := Array{data: b[end:]}, 0
-	if a.DType, size = dtype(m[1]); size == 0 {
+	name, size := dtype(m[1])
+	if size == 0 {
 		return Array{}, fmt.Errorf("decode npy: element type %q is not supported, want <f4, |u1 or <i4", m[1])
 	}
-	var err error
-	if a.Shape, err = parseTuple(m[3]); err != nil {
+	shape, err := parseTuple(m[3])
+	if err != nil {
 		return Array{}, fmt.Errorf("decode npy: %w", err)
 	}
+	a := Array{DType: name, Shape: shape, data: b[end:]}
 	n, err := product(a.Shape, len(b))
 	if err != nil || n*size != len(a.data) {
 		return Array{}, fmt.Errorf("decode npy: shape %v of %s does not fill %d bytes", a.Shape, a.DType, len(a.data))

@@ -83,7 +83,7 @@ func drain(r io.Reader, file string) error {
 func Parse(r io.Reader, file string, f Format) (Table, error) {
 	text := bufio.NewReader(r)
 	if bom, err := text.Peek(3); err == nil && string(bom) == "\ufeff" {
-		text.Discard(3)
+		_, _ = text.Discard(3) // they were peeked at
 	}
 	cr := csv.NewReader(text)
 	cr.FieldsPerRecord = -1

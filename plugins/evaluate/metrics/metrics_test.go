@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -246,7 +247,7 @@ func TestBootstrapStops(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := table.Bootstrap(ctx, Names(), alone(10), 1000, 1, 2); err != context.Canceled {
+	if _, err := table.Bootstrap(ctx, Names(), alone(10), 1000, 1, 2); !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v, want %v", err, context.Canceled)
 	}
 }

@@ -106,7 +106,7 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, opts Options, out pl
 	}
 	head := make([]byte, 4)
 	n, err := r.ReadAt(head, 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read archive: %w", err)
 	}
 	switch head = head[:n]; {

@@ -181,7 +181,7 @@ func (s *source) Open(_ context.Context, f plugins.SourceFile, offset int64) (io
 		return nil, fmt.Errorf("open: %w", pathless(err))
 	}
 	if _, err := file.Seek(offset, io.SeekStart); err != nil {
-		file.Close()
+		_ = file.Close()
 		return nil, fmt.Errorf("open: %w", pathless(err))
 	}
 	return file, nil

@@ -343,7 +343,7 @@ type body struct {
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = plugins.Transient(fmt.Errorf("get %s: %w", b.ref, err), 0)
 	}
 	return n, err

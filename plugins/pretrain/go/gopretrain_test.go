@@ -304,9 +304,7 @@ func TestEachDatasetIsSeenOncePerEpoch(t *testing.T) {
 	sizes := []int{5, 17, 64}
 	seen := [3][]int{}
 	for _, b := range epochOrder(9, 2, sizes, 8) {
-		for _, i := range b.samples {
-			seen[b.dataset] = append(seen[b.dataset], i)
-		}
+		seen[b.dataset] = append(seen[b.dataset], b.samples...)
 	}
 	for d, n := range sizes {
 		counts := make([]int, n)
