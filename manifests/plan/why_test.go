@@ -204,6 +204,17 @@ func TestDifferMissesNothing(t *testing.T) {
 	})
 }
 
+// A component without a version is another thing than no component.
+func TestDifferOfNothing(t *testing.T) {
+	was := action.Action{Plugin: action.Plugin{Components: []action.Component{{Name: "x"}}}}
+	if diff := cmp.Diff([]plan.Cause{{Component: "plugin.components.x"}}, plan.Differ(was, action.Action{}, nil)); diff != "" {
+		t.Error(diff)
+	}
+	if got := plan.Differ(was, was, nil); got != nil {
+		t.Errorf("nothing changed, causes %+v", got)
+	}
+}
+
 func TestWaiting(t *testing.T) {
 	was := digest.FromString("was")
 	want := plan.Cause{Component: "input raw", Was: was.String(), Is: "(to be made)", Because: "fetch/ecg"}
