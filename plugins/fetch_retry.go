@@ -32,6 +32,12 @@ type transientError struct {
 func (e *transientError) Error() string { return e.err.Error() }
 func (e *transientError) Unwrap() error { return e.err }
 
+// IsTransient says whether an error is worth another attempt.
+func IsTransient(err error) bool {
+	_, again := transient(err)
+	return again
+}
+
 // transient says whether to try again, and how long the publisher wants us to wait.
 func transient(err error) (time.Duration, bool) {
 	var t *transientError

@@ -5,10 +5,7 @@ package execute
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -20,9 +17,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/attest"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/resolve"
-	"github.com/cairn-bench/cairn/activities/sandbox"
 	"github.com/cairn-bench/cairn/manifests/action"
-	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/provenance"
@@ -144,55 +139,4 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 		return activities.Result{}, err
 	}
 	return activities.Result{Step: step.Name, Action: id, Artifact: desc.Digest, Record: record, Seconds: finished.Sub(started).Seconds()}, nil
-}
-
-// scratch makes an empty folder and the function that removes it.
-func scratch(parent string) (string, func(), error) {
-	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return "", nil, fmt.Errorf("sandbox: %w", err)
-	}
-	dir, err := os.MkdirTemp(parent, "step-")
-	if err != nil {
-		return "", nil, fmt.Errorf("sandbox: %w", err)
-	}
-	return dir, func() { os.RemoveAll(dir) }, nil
-}
-
-// kindOf is the form in which the results of a kind of step are kept.
-func kindOf(k catalog.Kind) artifact.Kind {
-	switch k {
-	case catalog.Pretrain:
-		return artifact.Model
-	case catalog.Evaluate:
-		return artifact.Evaluation
-	}
-	return artifact.Dataset
-}
-
-// inputs opens the artifacts that an action names.
-func inputs(ctx context.Context, s cas.Store, a action.Action) ([]plugins.Input, error) {
-	var out []plugins.Input
-	for _, in := range a.Inputs {
-		tree, err := sandbox.OpenTree(ctx, s, in.Artifact)
-		if err != nil {
-			return nil, fmt.Errorf("input %s: %w", in.Name, err)
-		}
-		out = append(out, plugins.Input{Name: in.Name, Artifact: in.Artifact, Tree: tree})
-	}
-	return out, nil
-}
-
-// outputFolder is where a step writes, inside its scratch folder.
-func outputFolder(dir string) string { return filepath.Join(dir, "out") }
-
-// classify decides whether another try can help: a plugin that failed on good inputs will fail again, a
-// fetch may have met a passing fault, and an interrupted step was not at fault.
-func classify(ctx context.Context, kind catalog.Kind, err error) error {
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, plugins.ErrNotData), kind != catalog.Fetch:
-		return activities.Permanent(activities.Failed, err)
-	}
-	return err
 }

@@ -2,10 +2,16 @@ package execute
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/sandbox"
 	"github.com/cairn-bench/cairn/manifests/action"
@@ -27,26 +33,23 @@ type RunRequest struct {
 	Progress func(plugins.Progress)
 }
 
-// Run executes an action and packs what the plugin wrote.
+// Run executes an action and packs what the plugin wrote. An error that no other try can help is marked as
+// such.
 func Run(ctx context.Context, r RunRequest) (ocispec.Descriptor, error) {
-	kind := catalog.Kind(r.Action.Plugin.Kind)
-	p, err := r.Plugins.Find(kind, r.Action.Plugin.Name)
+	p, err := r.plugin()
+	if err != nil {
+		return ocispec.Descriptor{}, activities.Permanent(activities.Invalid, err)
+	}
+	dir, err := newScratch(r.Scratch)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	if have := p.Spec().Identity().String(); have != r.Action.Plugin.String() {
-		return ocispec.Descriptor{}, fmt.Errorf("the action needs plugin %s, this program has %s", r.Action.Plugin, have)
-	}
-	dir, clean, err := scratch(r.Scratch)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	defer clean()
+	defer dir.remove()
 	in, err := inputs(ctx, r.Store, r.Action)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	out, err := sandbox.NewOutput(outputFolder(dir))
+	out, err := sandbox.NewOutput(filepath.Join(dir.path(), "out"))
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
@@ -55,10 +58,123 @@ func Run(ctx context.Context, r RunRequest) (ocispec.Descriptor, error) {
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	err = p.Run(ctx, plugins.Call{Params: r.Action.Params, Seed: seed, Dataset: r.Action.Dataset, Inputs: in, Output: out,
-		Env: r.Env, Workers: r.Workers, Progress: r.Progress, Scratch: dir})
+	err = guarded(ctx, p, plugins.Call{Params: r.Action.Params, Seed: seed, Dataset: r.Action.Dataset, Inputs: in, Output: out,
+		Env: r.Env, Workers: r.Workers, Progress: r.Progress, Scratch: dir.path()})
 	if err != nil {
-		return ocispec.Descriptor{}, classify(ctx, kind, err)
+		return ocispec.Descriptor{}, classify(ctx, err)
 	}
-	return artifact.Pack(ctx, r.Into, kindOf(kind), out.Files(), out.Open)
+	if err := r.unchanged(ctx, p); err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	return artifact.Pack(ctx, r.Into, kindOf(p.Spec().Kind), out.Files(), out.Open)
+}
+
+// plugin finds the plugin that the action names, and no other version of it.
+func (r RunRequest) plugin() (plugins.Plugin, error) {
+	want := r.Action.Plugin
+	p, err := r.Plugins.Find(catalog.Kind(want.Kind), want.Name)
+	if err != nil {
+		return p, err
+	}
+	if have := p.Spec().Identity(); describe(have) != describe(want) {
+		return p, fmt.Errorf("the action needs plugin %s, this program has %s; plan again with this program, or use the one that the action needs", describe(want), describe(have))
+	}
+	return p, nil
+}
+
+// describe names a plugin with all that can change its bytes.
+func describe(p action.Plugin) string {
+	all := []string{p.String()}
+	for _, c := range p.Components {
+		all = append(all, c.Name+"@"+c.Version)
+	}
+	if p.Digest != "" {
+		all = append(all, p.Digest.String())
+	}
+	slices.Sort(all[1:])
+	return strings.Join(all, " with ")
+}
+
+// unchanged makes sure that a local source still holds what it held when the plan was made. A source that was
+// written to while it was read gives bytes that never stood in it together.
+func (r RunRequest) unchanged(ctx context.Context, p plugins.Plugin) error {
+	if r.Action.Source == "" {
+		return nil
+	}
+	now, err := p.SourceDigest(ctx, r.Action.Params, r.Env)
+	if err != nil {
+		return classify(ctx, err)
+	}
+	if now != r.Action.Source {
+		return activities.Permanent(activities.Failed,
+			fmt.Errorf("the source changed while it was read, or since the plan was made: it was %s, it is %s; run again", r.Action.Source, now))
+	}
+	return nil
+}
+
+// errPanic marks the error that a plugin's panic became.
+var errPanic = errors.New("the plugin panicked")
+
+// guarded runs a plugin; its panic is its own failure and not the end of the worker.
+func guarded(ctx context.Context, p plugins.Plugin, c plugins.Call) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%w: %v%s", errPanic, v, origin())
+		}
+	}()
+	return p.Run(ctx, c)
+}
+
+// origin is where the panic that is being recovered was raised.
+func origin() string {
+	pc := make([]uintptr, 16)
+	frames := runtime.CallersFrames(pc[:runtime.Callers(3, pc)]) // past Callers, origin and the deferred function
+	for {
+		f, more := frames.Next()
+		if f.Function != "" && !strings.HasPrefix(f.Function, "runtime.") {
+			return fmt.Sprintf(" (%s:%d)", filepath.Base(f.File), f.Line)
+		}
+		if !more {
+			return ""
+		}
+	}
+}
+
+// kindOf is the form in which the results of a kind of step are kept.
+func kindOf(k catalog.Kind) artifact.Kind {
+	switch k {
+	case catalog.Pretrain:
+		return artifact.Model
+	case catalog.Evaluate:
+		return artifact.Evaluation
+	}
+	return artifact.Dataset
+}
+
+// inputs opens the artifacts that an action names.
+func inputs(ctx context.Context, s cas.Store, a action.Action) ([]plugins.Input, error) {
+	var out []plugins.Input
+	for _, in := range a.Inputs {
+		tree, err := sandbox.OpenTree(ctx, s, in.Artifact)
+		if errors.Is(err, cas.ErrNotFound) {
+			err = activities.Permanent(activities.Failed, fmt.Errorf("%w; run again, and the step that gave it is done again", err))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("input %s: %w", in.Name, err)
+		}
+		out = append(out, plugins.Input{Name: in.Name, Artifact: in.Artifact, Tree: tree})
+	}
+	return out, nil
+}
+
+// classify decides whether another try can help: a plugin that failed on good inputs will fail again, a fetch
+// says itself which faults pass, and an interrupted step was not at fault.
+func classify(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case plugins.IsTransient(err):
+		return err
+	}
+	return activities.Permanent(activities.Failed, err)
 }

@@ -30,13 +30,13 @@ type Resolver struct {
 	Env     func(dir string) plugins.Env
 }
 
-// Plan compiles a manifest and keeps the plan in the store.
+// Plan compiles a manifest and keeps the plan in the store. What no other try can help is marked as such.
 func (r *Resolver) Plan(ctx context.Context, b *manifests.Benchmark, dir string) (*plan.Plan, digest.Digest, error) {
 	p, err := plan.Compile(b, func(kind catalog.Kind, name string, params json.RawMessage) (plan.Resolved, error) {
 		return r.step(ctx, kind, name, params, dir)
 	})
 	if err != nil {
-		return nil, "", err
+		return nil, "", invalid(ctx, err)
 	}
 	text, err := canonical.Marshal(p)
 	if err != nil {
@@ -107,13 +107,25 @@ func (r *Resolver) look(ctx context.Context, step plan.Step, a action.Action) (S
 	return State{Step: step, Bound: true, Action: a, ID: id, Entry: entry, Miss: miss.Reason}, nil
 }
 
+// invalid marks an error as the manifest's, unless somebody interrupted.
+func invalid(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return activities.Permanent(activities.Invalid, err)
+}
+
 // ReadManifest reads and checks the text of a manifest.
 func (r *Resolver) ReadManifest(ctx context.Context, d digest.Digest) (*manifests.Benchmark, error) {
 	text, err := cas.ReadAll(ctx, r.Store, d, maxManifest)
 	if err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
-	return manifests.Parse("benchmark.yaml", text, r.Plugins.Catalog())
+	b, err := manifests.Parse("benchmark.yaml", text, r.Plugins.Catalog())
+	if err != nil {
+		return nil, invalid(ctx, err)
+	}
+	return b, nil
 }
 
 // ReadPlan reads a plan.
@@ -123,53 +135,4 @@ func ReadPlan(ctx context.Context, s cas.Store, d digest.Digest) (*plan.Plan, er
 		return nil, fmt.Errorf("plan: %w", err)
 	}
 	return plan.Parse(text)
-}
-
-// Prepare is the activity.
-func (r *Resolver) Prepare(ctx context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
-	b, err := r.ReadManifest(ctx, req.Manifest)
-	if err != nil {
-		return activities.Prepared{}, activities.Permanent(activities.Invalid, err)
-	}
-	p, d, err := r.Plan(ctx, b, req.Dir)
-	if err != nil {
-		return activities.Prepared{}, activities.Permanent(activities.Invalid, err)
-	}
-	states, err := r.States(ctx, p)
-	if err != nil {
-		return activities.Prepared{}, err
-	}
-	wanted := map[string]bool{}
-	if len(req.Only) > 0 {
-		if wanted, err = p.Closure(req.Only...); err != nil {
-			return activities.Prepared{}, activities.Permanent(activities.Invalid, err)
-		}
-	}
-	return todo(d, states, wanted), nil
-}
-
-// todo lists the steps that are not done, with what they wait for.
-func todo(p digest.Digest, states []State, wanted map[string]bool) activities.Prepared {
-	out := activities.Prepared{Plan: p}
-	position := map[string]int{}
-	artifact := map[string]digest.Digest{}
-	for _, s := range states {
-		switch {
-		case s.Done():
-			out.Cached++
-			artifact[s.Step.Name] = s.Entry.Artifact
-		case len(wanted) == 0 || wanted[s.Step.Name]:
-			n := activities.Node{Step: s.Step.Name, Queue: s.Step.Hints.Queue}
-			for _, need := range s.Step.Needs {
-				if i, ok := position[need.Step]; ok {
-					n.After = append(n.After, i)
-				} else {
-					n.Inputs = append(n.Inputs, activities.Bound{Step: need.Step, Artifact: artifact[need.Step]})
-				}
-			}
-			position[s.Step.Name] = len(out.Todo)
-			out.Todo = append(out.Todo, n)
-		}
-	}
-	return out
 }

@@ -1,0 +1,274 @@
+package workflows_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+	"github.com/stretchr/testify/mock"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/workflows"
+)
+
+const (
+	anything            = mock.Anything
+	timeoutStartToClose = enumspb.TIMEOUT_TYPE_START_TO_CLOSE
+)
+
+// continued decodes what an execution hands on to the next.
+func continued(t *testing.T, more *workflow.ContinueAsNewError) workflows.RebuildRequest {
+	t.Helper()
+	if more.WorkflowType.Name != workflows.RebuildName {
+		t.Fatalf("went on as %q", more.WorkflowType.Name)
+	}
+	var req workflows.RebuildRequest
+	if err := converter.GetDefaultDataConverter().FromPayloads(more.Input, &req); err != nil {
+		t.Fatal(err)
+	}
+	return req
+}
+
+// inParts is a plan of fetch and curate steps of which Prepare gives a few at a time. What execute finished is
+// found.
+type inParts struct {
+	world
+	names []string
+	size  int
+	found map[string]bool
+}
+
+func newInParts(names []string, size int, fails func(string) bool) *inParts {
+	p := &inParts{names: names, size: size, found: map[string]bool{}}
+	p.world.prepare = p.part
+	p.world.execute = func(_ context.Context, req activities.ExecuteRequest) (activities.Result, error) {
+		if fails(req.Step) {
+			return activities.Result{}, activities.Report(activities.Permanent(activities.Failed, errors.New(req.Step+strings.Repeat(" is broken", 200))))
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.found[req.Step] = true
+		return done(req.Step), nil
+	}
+	return p
+}
+
+// needs: curate/x needs fetch/x.
+func needs(step string) (string, bool) {
+	x, ok := strings.CutPrefix(step, "curate/")
+	return "fetch/" + x, ok
+}
+
+func (p *inParts) part(req activities.PrepareRequest) (activities.Prepared, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := activities.Prepared{Plan: digest.FromString("plan"), Cached: len(p.found), Next: len(p.names)}
+	position := map[string]int{}
+	for i, name := range p.names[req.From:] {
+		switch {
+		case p.found[name]:
+			continue
+		case len(out.Todo) == p.size:
+			if out.Later == 0 {
+				out.Next = req.From + i
+			}
+			out.Later++
+			continue
+		}
+		n := activities.Node{Step: name, Queue: "cpu"}
+		if need, ok := needs(name); ok {
+			if at, todo := position[need]; todo {
+				n.After = []int{at}
+			} else if p.found[need] {
+				n.Inputs = []activities.Bound{{Step: need, Artifact: artifactOf(need)}}
+			} else {
+				n.Blocked = need
+			}
+		}
+		position[name] = len(out.Todo)
+		out.Todo = append(out.Todo, n)
+	}
+	return out, nil
+}
+
+func never(string) bool { return false }
+
+func pairs(n int) []string {
+	var out []string
+	for i := range n {
+		out = append(out, fmt.Sprintf("fetch/set-%05d", i))
+	}
+	for i := range n {
+		out = append(out, fmt.Sprintf("curate/set-%05d", i))
+	}
+	return out
+}
+
+func TestLongRunGoesOnInNewExecutions(t *testing.T) {
+	p := newInParts(pairs(5), 4, never)
+	p.found["fetch/set-00002"] = true
+	got, requests := p.runAll(t, request)
+	if len(requests) != 3 || got.Published == nil || got.Cached != 1 || got.Plan != digest.FromString("plan") {
+		t.Fatalf("%d executions, %d cached, published %v; want 3, 1 and a lock", len(requests), got.Cached, got.Published)
+	}
+	want := slices.DeleteFunc(pairs(5), func(s string) bool { return p.names[2] == s })
+	var names []string
+	for _, s := range got.Steps {
+		names = append(names, s.Step)
+		if s.State != workflows.Ran || s.Seconds != 1.5 {
+			t.Errorf("%s: %s, %v s; want ran, 1.5 s", s.Step, s.State, s.Seconds)
+		}
+	}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, p.steps()); diff != "" {
+		t.Errorf("each step is done once (-want +got):\n%s", diff)
+	}
+	if first := p.prepared[0]; first.Plan != "" || first.From != 0 {
+		t.Errorf("the first execution asks for plan %q from %d; want a new plan from 0", first.Plan, first.From)
+	}
+	for i, want := range []int{5, 9} {
+		if r := p.prepared[i+1]; r.Plan != got.Plan || r.From != want || r.Manifest != request.Manifest {
+			t.Errorf("execution %d asks for plan %q from %d of %s; want the same plan from %d", i+1, r.Plan, r.From, r.Manifest, want)
+		}
+	}
+	if len(p.published) != 1 {
+		t.Errorf("published %d times", len(p.published))
+	}
+}
+
+// TestFailureOfAnEarlierExecution: it is not tried again, what needs it is skipped, and nothing is published.
+func TestFailureOfAnEarlierExecution(t *testing.T) {
+	p := newInParts(pairs(3), 3, func(s string) bool { return s == "fetch/set-00001" })
+	got, requests := p.runAll(t, request)
+	if len(requests) != 2 || got.Published != nil || len(p.published) > 0 {
+		t.Fatalf("%d executions, published %v; want 2 and no lock", len(requests), got.Published)
+	}
+	want := map[string]string{
+		"fetch/set-00000": workflows.Ran, "fetch/set-00001": workflows.Failed, "fetch/set-00002": workflows.Ran,
+		"curate/set-00000": workflows.Ran, "curate/set-00001": workflows.Skipped, "curate/set-00002": workflows.Ran,
+	}
+	if diff := cmp.Diff(want, states(got.Steps)); diff != "" {
+		t.Errorf("states (-want +got):\n%s", diff)
+	}
+	if n := len(p.executed); n != 5 {
+		t.Errorf("%d steps were started, want 5", n)
+	}
+	for _, s := range got.Steps {
+		if s.State == workflows.Failed && !strings.HasPrefix(s.Error, "fetch/set-00001 is broken") ||
+			s.State == workflows.Skipped && s.Error != "needs fetch/set-00001, which has no result" {
+			t.Errorf("%s: %q", s.Step, s.Error)
+		}
+	}
+}
+
+// TestSizes: a server refuses messages of 2 MB, and a plan of 10,000 steps of which every one fails must not
+// come near it.
+func TestSizes(t *testing.T) {
+	p := newInParts(pairs(1500), 1000, func(string) bool { return true })
+	got, requests := p.runAll(t, request)
+	if len(requests) != 3 || len(got.Steps) != 3000 {
+		t.Fatalf("%d executions, %d steps", len(requests), len(got.Steps))
+	}
+	last := requests[2].Earlier.Steps
+	if n := bytesOf(t, last) / len(last); n > 200 {
+		t.Errorf("a step of an earlier execution takes %d bytes; 10,000 of them must stay below 2 MB", n)
+	}
+	if n := bytesOf(t, got) - bytesOf(t, last); n > 1_200_000 {
+		t.Errorf("1,000 failed steps of the last execution take %d bytes", n)
+	}
+	fine := newInParts(pairs(1000), 1000, never)
+	got, _ = fine.runAll(t, request)
+	if n := bytesOf(t, got.Steps[:1000]) / 1000; n > 100 {
+		t.Errorf("a step that an earlier execution did takes %d bytes", n)
+	}
+	if n := bytesOf(t, got.Steps[1000:]) / 1000; n > 400 {
+		t.Errorf("a step that this execution did takes %d bytes", n)
+	}
+}
+
+func bytesOf(t *testing.T, v any) int {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(text)
+}
+
+// gauge counts the steps that are scheduled and not yet done. All of its calls come from the one goroutine that
+// the workflow runs in.
+type gauge struct {
+	interceptor.WorkerInterceptorBase
+	now, most int
+}
+
+func (g *gauge) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+	in := &gaugeIn{gauge: g}
+	in.Next = next
+	return in
+}
+
+type gaugeIn struct {
+	interceptor.WorkflowInboundInterceptorBase
+	gauge *gauge
+}
+
+func (in *gaugeIn) Init(out interceptor.WorkflowOutboundInterceptor) error {
+	mine := &gaugeOut{gauge: in.gauge}
+	mine.Next = out
+	return in.Next.Init(mine)
+}
+
+type gaugeOut struct {
+	interceptor.WorkflowOutboundInterceptorBase
+	gauge *gauge
+}
+
+func (out *gaugeOut) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
+	f := out.Next.ExecuteActivity(ctx, name, args...)
+	if name != activities.Execute {
+		return f
+	}
+	out.gauge.now++
+	out.gauge.most = max(out.gauge.most, out.gauge.now)
+	ended, settle := workflow.NewFuture(ctx)
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		var res activities.Result
+		err := f.Get(ctx, &res)
+		out.gauge.now--
+		settle.Set(res, err)
+	})
+	return ended
+}
+
+func TestStepsInFlightAreBounded(t *testing.T) {
+	w := &world{prepare: todo(wide(2000)...)}
+	env := w.env()
+	var g gauge
+	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&g}})
+	env.ExecuteWorkflow(workflows.RebuildName, request)
+	var got workflows.Rebuilt
+	if err := env.GetWorkflowResult(&got); err != nil {
+		t.Fatal(err)
+	}
+	if g.most != 500 || g.now != 0 {
+		t.Errorf("at most %d steps were in flight, %d at the end; want 500 and 0", g.most, g.now)
+	}
+	if len(w.executed) != 2000 || got.Published == nil {
+		t.Errorf("%d of 2000 steps were done", len(w.executed))
+	}
+}
