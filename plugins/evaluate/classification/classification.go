@@ -146,7 +146,7 @@ func (e *evaluator) Metrics(ctx context.Context, data *plugins.Curated, predicti
 func (e *evaluator) metric(name string, v metrics.Value, draws []float64) document.Metric {
 	out := document.Metric{Name: name, Value: number(v), Replicates: len(draws), Undefined: v.Undefined}
 	if v.Undefined == "" && len(draws) >= fewest && 2*len(draws) >= e.params.Replicates {
-		tail := (1 - e.params.Level) / 2
+		tail := float64((1 - e.params.Level) / 2) // rounded, or arm64 fuses it into 1-tail
 		low, high := metrics.Percentile(draws, tail), metrics.Percentile(draws, 1-tail)
 		out.Low, out.High = &low, &high
 	}
