@@ -71,8 +71,12 @@ func (a *app) plan(ctx context.Context, file string) error {
 	}
 	before := w.before(ctx, lockPath(file))
 	doc := planDocument{Schema: "cairn/plan/v1", Manifest: p.Manifest}
+	now := map[string]digest.Digest{}
 	for _, s := range states {
-		doc.Steps = append(doc.Steps, before.explain(s))
+		if s.Done() {
+			now[s.Step.Name] = s.Entry.Artifact
+		}
+		doc.Steps = append(doc.Steps, before.explain(s, now))
 	}
 	return a.print(doc, func(out io.Writer) { printPlan(out, doc) })
 }
@@ -107,7 +111,8 @@ func (w *workshop) before(ctx context.Context, path string) before {
 	return known
 }
 
-func (b before) explain(s resolve.State) planStep {
+// explain says what is to be done with a step; now holds the artifacts of the steps before it that are done.
+func (b before) explain(s resolve.State, now map[string]digest.Digest) planStep {
 	out := planStep{Name: s.Step.Name, Kind: s.Step.Plugin.Kind, Plugin: s.Step.Plugin.String(), State: planRun, Why: []plan.Cause{}}
 	if s.Bound {
 		out.Action = s.ID.Digest()
@@ -117,7 +122,7 @@ func (b before) explain(s resolve.State) planStep {
 	case s.Done():
 		out.State = planCached
 	case !s.Bound:
-		out.Why = b.waiting(s, was, known)
+		out.Why = b.waiting(s, was, known, now)
 	case known:
 		out.Why = plan.Differ(was, s.Action, s.Step.Needs)
 	}
@@ -128,7 +133,7 @@ func (b before) explain(s resolve.State) planStep {
 }
 
 // waiting explains a step whose inputs are still to be made: its own changes first, then what it waits for.
-func (b before) waiting(s resolve.State, was action.Action, known bool) []plan.Cause {
+func (b before) waiting(s resolve.State, was action.Action, known bool, now map[string]digest.Digest) []plan.Cause {
 	var out []plan.Cause
 	if known {
 		is := was
@@ -136,7 +141,13 @@ func (b before) waiting(s resolve.State, was action.Action, known bool) []plan.C
 		out = plan.Differ(was, is, s.Step.Needs)
 	}
 	for _, n := range s.Step.Needs {
-		out = append(out, plan.Waiting(n, b.artifacts[n.Step]))
+		is, made := now[n.Step]
+		switch was := b.artifacts[n.Step]; {
+		case !made:
+			out = append(out, plan.Waiting(n, was))
+		case is != was:
+			out = append(out, plan.Cause{Component: "input " + n.Input, Was: was.String(), Is: is.String(), Because: n.Step})
+		}
 	}
 	return out
 }
