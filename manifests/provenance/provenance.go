@@ -7,14 +7,17 @@
 package provenance
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/canonical"
@@ -91,9 +94,15 @@ type Execution struct {
 
 // New returns the canonical bytes of a statement.
 func New(a action.Action, artifact digest.Digest, e Execution) ([]byte, error) {
-	id, err := a.ID()
+	written, err := a.Canonical()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("record of %s: %w", e.Step, err)
+	}
+	if a, err = action.Parse(written); err != nil { // as it lies in the store
+		return nil, fmt.Errorf("record of %s: %w", e.Step, err)
+	}
+	if err := checkArtifact(artifact); err != nil {
+		return nil, fmt.Errorf("record of %s: %w", e.Step, err)
 	}
 	text, err := canonical.Marshal(Statement{
 		Type: StatementType, PredicateType: PredicateType,
@@ -101,7 +110,7 @@ func New(a action.Action, artifact digest.Digest, e Execution) ([]byte, error) {
 		Predicate: Predicate{
 			BuildDefinition: BuildDefinition{
 				BuildType:            BuildType,
-				ExternalParameters:   Parameters{ID: id, Action: a},
+				ExternalParameters:   Parameters{ID: action.ID(digest.FromBytes(written)), Action: a},
 				ResolvedDependencies: dependencies(a),
 			},
 			RunDetails: RunDetails{Builder: e.Builder, Metadata: Metadata{
@@ -139,30 +148,59 @@ func Manifest(subject, statement, config ocispec.Descriptor) ([]byte, error) {
 	})
 }
 
-// Parse reads a statement and checks that it is one of ours and agrees with itself.
+// Parse reads a statement and checks that it is one of ours, written as New writes it, and agrees with itself.
 func Parse(text []byte) (Statement, error) {
 	var s Statement
 	if err := json.Unmarshal(text, &s); err != nil {
 		return s, fmt.Errorf("record: %w", err)
 	}
-	if s.Type != StatementType || s.PredicateType != PredicateType || s.Predicate.BuildDefinition.BuildType != BuildType {
-		return s, fmt.Errorf("record: type %q, predicate %q, build type %q: not a record of an action", s.Type, s.PredicateType, s.Predicate.BuildDefinition.BuildType)
-	}
-	p := s.Predicate.BuildDefinition.ExternalParameters
-	id, err := p.Action.ID()
-	if err != nil {
+	if err := s.check(); err != nil {
 		return s, fmt.Errorf("record: %w", err)
 	}
-	if id != p.ID {
-		return s, fmt.Errorf("record: its action has ID %s, it says %s", id, p.ID)
-	}
-	if len(s.Subject) != 1 {
-		return s, fmt.Errorf("record: %d subjects, want one", len(s.Subject))
+	if want, err := canonical.Marshal(s); err != nil || !bytes.Equal(want, text) {
+		return s, errors.New("record: bytes are not canonical")
 	}
 	return s, nil
 }
 
-// Artifact returns the digest of a record's subject.
+func (s Statement) check() error {
+	definition := s.Predicate.BuildDefinition
+	if s.Type != StatementType || s.PredicateType != PredicateType || definition.BuildType != BuildType {
+		return fmt.Errorf("type %q, predicate %q, build type %q: not a record of an action", s.Type, s.PredicateType, definition.BuildType)
+	}
+	p := definition.ExternalParameters
+	id, err := p.Action.ID()
+	if err != nil {
+		return err
+	}
+	if id != p.ID {
+		return fmt.Errorf("its action has ID %s, it says %s", id, p.ID)
+	}
+	if len(s.Subject) != 1 {
+		return fmt.Errorf("%d subjects, want one", len(s.Subject))
+	}
+	if err := checkArtifact(s.Artifact()); err != nil {
+		return err
+	}
+	if want := dependencies(p.Action); !slices.EqualFunc(want, definition.ResolvedDependencies, same) {
+		return fmt.Errorf("its dependencies %v are not the inputs of its action %v", definition.ResolvedDependencies, want)
+	}
+	return nil
+}
+
+func checkArtifact(d digest.Digest) error {
+	if err := d.Validate(); err != nil || d.Algorithm() != digest.SHA256 {
+		return fmt.Errorf("its artifact %q is not a sha256 digest", d)
+	}
+	return nil
+}
+
+func same(x, y Subject) bool { return x.Name == y.Name && maps.Equal(x.Digest, y.Digest) }
+
+// Artifact returns the digest of a record's subject, which is not valid if the record is not.
 func (s Statement) Artifact() digest.Digest {
-	return digest.NewDigestFromEncoded(digest.SHA256, s.Subject[0].Digest["sha256"])
+	if len(s.Subject) != 1 {
+		return ""
+	}
+	return digest.NewDigestFromEncoded(digest.SHA256, s.Subject[0].Digest[digest.SHA256.String()])
 }
