@@ -344,14 +344,18 @@ func TestCausesAreShortAndReadable(t *testing.T) {
 		{"long", errors.New(strings.Repeat("ä", 3000)), strings.Repeat("ä", 498) + "..."},
 	} {
 		w := &world{prepare: todo(activities.Node{Step: "a", Queue: "io"})}
-		w.execute = func(context.Context, activities.ExecuteRequest) (activities.Result, error) { return activities.Result{}, c.err }
+		w.execute = func(context.Context, activities.ExecuteRequest) (activities.Result, error) {
+			return activities.Result{}, c.err
+		}
 		got := w.run(t, request)
 		if len(got.Steps) != 1 || got.Steps[0].State != workflows.Failed || got.Steps[0].Error != c.want {
 			t.Errorf("%s: outcome is %+v; want failed with %q", c.name, got.Steps, c.want)
 		}
 	}
 	w := &world{prepare: todo(activities.Node{Step: "a", Queue: "io"})}
-	w.execute = func(context.Context, activities.ExecuteRequest) (activities.Result, error) { panic("index out of range") }
+	w.execute = func(context.Context, activities.ExecuteRequest) (activities.Result, error) {
+		panic("index out of range")
+	}
 	if got := w.run(t, request); got.Steps[0].State != workflows.Failed || got.Steps[0].Error != "index out of range" {
 		t.Errorf("panic: outcome is %+v", got.Steps)
 	}
