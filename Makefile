@@ -13,10 +13,17 @@ SOURCES := $(shell find cmd deploy activities workflows plugins manifests -name 
 ENGINE := ./deploy/... ./cmd/...
 PURE   := . ./activities/... ./manifests/... ./plugins/... ./workflows/...
 
-.PHONY: help build demo test check vet clean
+# Tools by version, so that nothing need be installed; Go builds and caches them.
+LINT          := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+WORKFLOWCHECK := $(GO) run go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0
+GOFMT_DIRS    := cmd deploy activities workflows plugins manifests $(wildcard *.go)
+FUZZTIME      ?= 20s
+BENCHTIME     ?= 3x
+
+.PHONY: help build demo test unit e2e check vet lint tidy arm64 fuzz bench clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 build: $(CAIRN) ## build bin/cairn
 
@@ -26,16 +33,43 @@ $(CAIRN): $(SOURCES)
 demo: $(CAIRN) ## build, start Temporal in the box, rebuild the demo benchmark, show the results
 	$(CAIRN) --home $(HOME_D) run $(DEMO)
 
-test: ## run all tests
+test: unit e2e ## run all tests
+
+unit: ## the tests of all packages that do not link the engine, with the race detector
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on $(PURE)
+
+e2e: ## the integration tests alone: the command line and the engine
 	$(GO) test -tags $(TAGS) -shuffle=on $(ENGINE)
 
-check: vet test ## what CI runs
+check: vet lint tidy test arm64 ## what CI runs
 
-vet: ## gofmt, go vet, workflowcheck
-	@test -z "$$(gofmt -l cmd deploy activities workflows plugins manifests *.go)" || { gofmt -l cmd deploy activities workflows plugins manifests *.go; exit 1; }
+vet: ## gofmt, go vet, and Temporal's check that workflows are deterministic
+	@out=$$(gofmt -l $(GOFMT_DIRS)); test -z "$$out" || { echo "not formatted: $$out"; exit 1; }
 	$(GO) vet -tags $(TAGS) ./...
-	$(GO) run go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0 -config .workflowcheck.yaml ./workflows/...
+	$(WORKFLOWCHECK) -config .workflowcheck.yaml ./workflows/...
+
+lint: ## golangci-lint with .golangci.yml
+	$(LINT) run ./...
+
+tidy: ## go.mod says what is needed, and the modules are those of go.sum
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+arm64: ## the golden tests on an emulated arm64: the same bytes as here
+	@if command -v qemu-aarch64 >/dev/null; then \
+		GOARCH=arm64 $(GO) test -exec qemu-aarch64 -run 'Golden|Deterministic' ./plugins/... ./manifests/...; \
+	else echo "arm64: skipped, qemu-aarch64 is not installed (Debian: qemu-user)"; fi
+
+fuzz: ## every fuzz target for FUZZTIME (20s)
+	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' activities manifests plugins workflows | xargs -n1 dirname | sort -u); do \
+		for f in $$(grep -oh '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | cut -c6-); do \
+			echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) ./$$p || exit 1; \
+		done; \
+	done
+
+bench: $(CAIRN) ## the hot paths, then Cairn beside its peers (BENCHTIME, 3x; see BENCHMARKS.md)
+	$(GO) test -run '^$$' -bench . $$(grep -rl --include='*_test.go' '^func Benchmark' activities manifests plugins workflows | xargs -n1 dirname | sort -u | sed 's|^|./|')
+	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -timeout 60m -v .
 
 clean: ## remove what was built
 	rm -rf bin .cache

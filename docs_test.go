@@ -128,8 +128,8 @@ func comment(g *ast.CommentGroup) string {
 }
 
 var (
-	makeWord  = regexp.MustCompile("(?m)(?:^    |`)make ([a-z]+)")
-	makeRule  = regexp.MustCompile(`(?m)^([a-z]+):`)
+	makeWord  = regexp.MustCompile("(?m)(?:^    |`)make ([a-z0-9]+)")
+	makeRule  = regexp.MustCompile(`(?m)^([a-z0-9]+):`)
 	cairnWord = regexp.MustCompile("(?m)(?:^    |`)(?:bin/)?cairn (?:--home \\S+ )?([a-z]+)(?: ([a-z]+))?")
 	cairnVerb = regexp.MustCompile(`Use:\s+"([a-z]+)`)
 )
