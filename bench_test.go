@@ -42,10 +42,7 @@ func contest(b *testing.B, unit string, units float64, sides ...side) {
 	total := make([]time.Duration, len(sides))
 	for b.Loop() {
 		for i, s := range sides {
-			dir, err := os.MkdirTemp("", "cairn-bench-")
-			if err != nil {
-				b.Fatal(err)
-			}
+			dir := b.TempDir()
 			took, err := s.work(dir)
 			if err := cmp.Or(err, removeAll(dir)); err != nil {
 				b.Fatalf("%s: %v", s.name, err)

@@ -229,7 +229,7 @@ func wait(ctx context.Context, f *os.File) error {
 		return nil
 	case <-ctx.Done():
 		// The waiting call cannot be taken back; whoever gets the lock late gives it up again.
-		go func() { <-locked; _ = f.Close() }()
+		go func() { _ = errors.Join(<-locked, f.Close()) }()
 		return ctx.Err()
 	}
 }

@@ -41,7 +41,7 @@ func TestLayout(t *testing.T) {
 }
 
 func TestMemory(t *testing.T) {
-	castest.Run(t, func(t *testing.T) castest.Subject {
+	castest.Run(t, func(*testing.T) castest.Subject {
 		m := cas.NewMemory()
 		return castest.Subject{
 			Store: m,
