@@ -25,17 +25,14 @@ func ControlQueue(store string) string { return "cairn-" + store }
 // StepQueue is the task queue of steps that ask for io, cpu or gpu, beside a control queue.
 func StepQueue(control, resource string) string { return control + "-" + resource }
 
-// Error types, the one place where it is decided what is worth another try. An error of any other type is
-// taken for a passing fault of the world and tried again.
+// Error types. Report makes such an error one that is not tried again; any other is taken for a passing fault of
+// the world.
 const (
 	Invalid  = "Invalid"  // the manifest or its parameters; never retried
 	Failed   = "Failed"   // the plugin failed on its input, and would again; never retried
 	Differs  = "Differs"  // the result is not what the lock says; never retried
 	TooLarge = "TooLarge" // a result does not fit into a history; never retried
 )
-
-// NotRetried lists the error types that no other try can help.
-func NotRetried() []string { return []string{Invalid, Failed, Differs, TooLarge} }
 
 // PrepareRequest asks for the plan of a manifest and for what of it is still to be done.
 type PrepareRequest struct {
@@ -76,17 +73,16 @@ type ExecuteRequest struct {
 	Plan   digest.Digest
 	Step   string
 	Dir    string
-	Inputs []Bound
+	Inputs []Bound `json:",omitempty"`
 	// Offline refuses a step that needs the network.
-	Offline bool
+	Offline bool `json:",omitempty"`
 }
 
-// Result is what a step gave.
+// Result is what a step gave. The record of it is found through the action cache.
 type Result struct {
 	Step     string
 	Action   action.ID     `json:",omitempty"`
 	Artifact digest.Digest `json:",omitempty"`
-	Record   digest.Digest `json:",omitempty"`
 	Cached   bool          `json:",omitempty"` // another run had done it by the time this one came to it
 	Seconds  float64       `json:",omitempty"`
 }

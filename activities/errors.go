@@ -14,7 +14,7 @@ type fault struct {
 
 func (f *fault) Unwrap() error { return f.error }
 
-// Permanent marks an error that no other try can help, with one of the types of NotRetried.
+// Permanent marks an error that no other try can help, with one of the package's error types.
 func Permanent(kind string, err error) error { return &fault{kind, err} }
 
 // Report turns an error into what the server understands. An activity returns it last: the server looks at

@@ -128,13 +128,13 @@ func heavy(ctx workflow.Context, queue string) workflow.Context {
 	})
 }
 
+// retry bears passing faults for more than an hour; an error that says that it lasts ends a step at once.
 func retry() *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{
-		InitialInterval:        time.Second,
-		BackoffCoefficient:     2,
-		MaximumInterval:        5 * time.Minute,
-		MaximumAttempts:        maxAttempts,
-		NonRetryableErrorTypes: activities.NotRetried(),
+		InitialInterval:    time.Second,
+		BackoffCoefficient: 2,
+		MaximumInterval:    5 * time.Minute,
+		MaximumAttempts:    maxAttempts,
 	}
 }
 

@@ -35,8 +35,7 @@ type world struct {
 func artifactOf(step string) digest.Digest { return digest.FromString(step) }
 
 func done(step string) activities.Result {
-	return activities.Result{Step: step, Action: action.ID(digest.FromString("action of " + step)), Artifact: artifactOf(step),
-		Record: digest.FromString("record of " + step), Seconds: 1.5}
+	return activities.Result{Step: step, Action: action.ID(digest.FromString("action of " + step)), Artifact: artifactOf(step), Seconds: 1.5}
 }
 
 func (w *world) doPrepare(_ context.Context, req activities.PrepareRequest) (activities.Prepared, error) {

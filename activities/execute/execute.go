@@ -98,7 +98,7 @@ func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, re
 		return activities.Result{}, err
 	}
 	if miss.Reason == "" {
-		return activities.Result{Step: step.Name, Action: id, Artifact: entry.Artifact, Record: entry.Record, Cached: true}, nil
+		return activities.Result{Step: step.Name, Action: id, Artifact: entry.Artifact, Cached: true}, nil
 	}
 	if req.Offline && e.needsNetwork(step) {
 		return activities.Result{}, activities.Permanent(activities.Failed, fmt.Errorf("%s: its files are not in the store and the run is offline; run without --offline to fetch them", step.Name))
@@ -138,5 +138,5 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 	if err := e.Cache.Put(ctx, actioncache.Entry{Schema: actioncache.Schema, Action: id, Artifact: desc.Digest, Record: record}); err != nil {
 		return activities.Result{}, err
 	}
-	return activities.Result{Step: step.Name, Action: id, Artifact: desc.Digest, Record: record, Seconds: finished.Sub(started).Seconds()}, nil
+	return activities.Result{Step: step.Name, Action: id, Artifact: desc.Digest, Seconds: finished.Sub(started).Round(time.Millisecond).Seconds()}, nil
 }

@@ -1,0 +1,339 @@
+package embedded_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/deploy/embedded"
+	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/workflows"
+)
+
+// With -update the histories of these runs replace those that the workflows' replay test reads. Do it for a
+// release, under new names: a change of the workflow must go on with what was begun before it.
+var update = flag.Bool("update", false, "write workflows/testdata")
+
+// world stands for the store and the plugins: it gives a plan and does its steps.
+type world struct {
+	nodes   []activities.Node
+	part    int // steps of one execution; 0 means all
+	do      func(ctx context.Context, step string) error
+	mu      sync.Mutex
+	results map[string]bool
+	ended   map[string]bool
+}
+
+func (w *world) prepare(_ context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := activities.Prepared{Plan: digest.FromString("plan"), Cached: len(w.results), Next: len(w.nodes)}
+	nodes := w.nodes[req.From:]
+	if w.part > 0 && len(nodes) > w.part {
+		out.Next, out.Later = req.From+w.part, len(nodes)-w.part
+		nodes = nodes[:w.part]
+	}
+	for _, n := range nodes {
+		var after []int
+		for _, i := range n.After {
+			if i >= req.From {
+				after = append(after, i-req.From)
+			} else {
+				n.Inputs = append(n.Inputs, activities.Bound{Step: w.nodes[i].Step, Artifact: digest.FromString(w.nodes[i].Step)})
+			}
+		}
+		n.After = after
+		out.Todo = append(out.Todo, n)
+	}
+	return out, nil
+}
+
+func (w *world) execute(ctx context.Context, req activities.ExecuteRequest) (activities.Result, error) {
+	if w.do != nil {
+		if err := w.do(ctx, req.Step); err != nil {
+			w.end(req.Step)
+			return activities.Result{}, activities.Report(err)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.results[req.Step] = true
+	return activities.Result{Step: req.Step, Action: action.ID(digest.FromString("action " + req.Step)), Artifact: digest.FromString(req.Step), Seconds: 1.25}, nil
+}
+
+func (w *world) end(step string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended[step] = true
+}
+
+func (w *world) publish(context.Context, activities.PublishRequest) (activities.Published, error) {
+	return activities.Published{Lock: digest.FromString("lock"), Report: digest.FromString("report"), Benchmark: digest.FromString("benchmark")}, nil
+}
+
+// work starts workers for a world and returns their control queue.
+func (w *world) work(t *testing.T, c client.Client) string {
+	t.Helper()
+	w.results, w.ended = map[string]bool{}, map[string]bool{}
+	queue := activities.ControlQueue(strings.ReplaceAll(t.Name(), "/", "-"))
+	control := worker.New(c, queue, worker.Options{})
+	control.RegisterWorkflowWithOptions(workflows.Rebuild, workflow.RegisterOptions{Name: workflows.RebuildName})
+	control.RegisterActivityWithOptions(w.prepare, activity.RegisterOptions{Name: activities.Prepare})
+	control.RegisterActivityWithOptions(w.publish, activity.RegisterOptions{Name: activities.Publish})
+	steps := worker.New(c, activities.StepQueue(queue, "cpu"), worker.Options{DisableWorkflowWorker: true, MaxHeartbeatThrottleInterval: 50 * time.Millisecond})
+	steps.RegisterActivityWithOptions(w.execute, activity.RegisterOptions{Name: activities.Execute})
+	for _, wk := range []worker.Worker{control, steps} {
+		if err := wk.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(wk.Stop)
+	}
+	return queue
+}
+
+func start(t *testing.T, c client.Client, queue string) client.WorkflowRun {
+	t.Helper()
+	run, err := c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: queue, TaskQueue: queue}, workflows.RebuildName,
+		workflows.RebuildRequest{Manifest: digest.FromString("manifest"), Dir: "/home/someone/benchmarks/climb"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+func history(t *testing.T, c client.Client, id, run string) *historypb.History {
+	t.Helper()
+	var h historypb.History
+	for it := c.GetWorkflowHistory(t.Context(), id, run, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); it.HasNext(); {
+		e, err := it.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Events = append(h.Events, e)
+	}
+	return &h
+}
+
+// keep replays a history that a real server recorded and writes it down if that is wanted.
+func keep(t *testing.T, c client.Client, name, id, run string) *historypb.History {
+	t.Helper()
+	h := history(t, c, id, run)
+	replay := worker.NewWorkflowReplayer()
+	replay.RegisterWorkflowWithOptions(workflows.Rebuild, workflow.RegisterOptions{Name: workflows.RebuildName})
+	if err := replay.ReplayWorkflowHistory(nil, h); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	if *update && name != "" {
+		text, err := protojson.MarshalOptions{Multiline: true, Indent: " "}.Marshal(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join("..", "..", "workflows", "testdata", name+".json"), append(text, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return h
+}
+
+func engine(t *testing.T) client.Client {
+	t.Helper()
+	e, err := embedded.Start(t.TempDir(), embedded.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Stop)
+	c, err := e.Client(client.Options{Identity: "cairn", Logger: silent{}}) // the default identity names this machine
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+type silent struct{}
+
+func (silent) Debug(string, ...any) {}
+func (silent) Info(string, ...any)  {}
+func (silent) Warn(string, ...any)  {}
+func (silent) Error(string, ...any) {}
+
+// benchmark is a plan of n datasets, one model over all of them and an evaluation on each.
+func benchmark(n int) []activities.Node {
+	var nodes []activities.Node
+	var curated []int
+	for i := range n {
+		nodes = append(nodes, activities.Node{Step: fmt.Sprintf("fetch/dataset-%03d", i), Queue: "cpu"},
+			activities.Node{Step: fmt.Sprintf("curate/dataset-%03d", i), Queue: "cpu", After: []int{2 * i}})
+		curated = append(curated, 2*i+1)
+	}
+	nodes = append(nodes, activities.Node{Step: "pretrain/multitask", Queue: "cpu", After: curated})
+	for i := range n {
+		nodes = append(nodes, activities.Node{Step: fmt.Sprintf("evaluate/test/multitask/dataset-%03d", i), Queue: "cpu", After: []int{2 * n, curated[i]}})
+	}
+	return nodes
+}
+
+func result(t *testing.T, run client.WorkflowRun) workflows.Rebuilt {
+	t.Helper()
+	var out workflows.Rebuilt
+	if err := run.Get(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestHistories(t *testing.T) {
+	c := engine(t)
+	t.Run("success", func(t *testing.T) {
+		w := &world{nodes: benchmark(2)}
+		run := start(t, c, w.work(t, c))
+		if out := result(t, run); out.Published == nil || len(out.Steps) != 7 {
+			t.Errorf("result is %+v", out)
+		}
+		keep(t, c, "success", run.GetID(), run.GetRunID())
+	})
+	t.Run("failure", func(t *testing.T) {
+		w := &world{nodes: benchmark(2), do: func(_ context.Context, step string) error {
+			if step == "curate/dataset-001" {
+				return activities.Permanent(activities.Failed, errors.New("curate/dataset-001: none of 10 samples is usable"))
+			}
+			return nil
+		}}
+		run := start(t, c, w.work(t, c))
+		if out := result(t, run); out.Published != nil || out.Steps[3].Error != "curate/dataset-001: none of 10 samples is usable" {
+			t.Errorf("result is %+v", out)
+		}
+		keep(t, c, "failure", run.GetID(), run.GetRunID())
+	})
+	t.Run("retry", func(t *testing.T) {
+		w := &world{nodes: benchmark(1), do: func(ctx context.Context, step string) error {
+			if step == "fetch/dataset-000" && activity.GetInfo(ctx).Attempt == 1 {
+				return errors.New("fetch/dataset-000: connection reset")
+			}
+			return nil
+		}}
+		run := start(t, c, w.work(t, c))
+		if out := result(t, run); out.Published == nil {
+			t.Errorf("result is %+v", out)
+		}
+		keep(t, c, "retry", run.GetID(), run.GetRunID())
+	})
+	t.Run("parts", func(t *testing.T) { parts(t, c) })
+	t.Run("cancelled", func(t *testing.T) { cancelled(t, c) })
+}
+
+// parts is a run of two executions.
+func parts(t *testing.T, c client.Client) {
+	w := &world{nodes: benchmark(2), part: 4}
+	run := start(t, c, w.work(t, c))
+	first := run.GetRunID()
+	out := result(t, run)
+	if out.Published == nil || len(out.Steps) != 7 || run.GetRunID() == first {
+		t.Errorf("result is %+v", out)
+	}
+	keep(t, c, "parts-1", run.GetID(), first)
+	keep(t, c, "parts-2", run.GetID(), run.GetRunID())
+}
+
+// cancelled is a run whose two steps take their time to hear of it: it ends when both have.
+func cancelled(t *testing.T, c client.Client) {
+	nodes := benchmark(2)
+	var underWay sync.WaitGroup
+	underWay.Add(2)
+	w := &world{nodes: nodes, do: func(ctx context.Context, step string) error {
+		if !strings.HasPrefix(step, "fetch/") {
+			return nil
+		}
+		underWay.Done()
+		for tick := time.NewTicker(10 * time.Millisecond); ctx.Err() == nil; <-tick.C {
+			activity.RecordHeartbeat(ctx)
+		}
+		return ctx.Err()
+	}}
+	run := start(t, c, w.work(t, c))
+	underWay.Wait()
+	if err := c.CancelWorkflow(t.Context(), run.GetID(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Get(t.Context(), nil); !temporal.IsCanceledError(err) {
+		t.Errorf("the run ended with %v, want cancelled", err)
+	}
+	w.mu.Lock()
+	if len(w.ended) != 2 {
+		t.Errorf("when the run ended, of two steps these had: %v", w.ended)
+	}
+	w.mu.Unlock()
+	h := keep(t, c, "cancelled", run.GetID(), run.GetRunID())
+	heard := func(e *historypb.HistoryEvent) bool { return e.EventType == enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCELED }
+	if n := len(slices.Collect(filter(h.Events, heard))); n != 2 {
+		t.Errorf("%d steps told the server that they heard of it, want 2", n)
+	}
+}
+
+func filter[T any](all []T, keep func(T) bool) func(yield func(T) bool) {
+	return func(yield func(T) bool) {
+		for _, v := range all {
+			if keep(v) && !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// TestHistorySize holds the promises about histories: what we put into one stays under 1 KiB a step, and at six
+// events a step the 1,000 steps of an execution stay under 10,240 events.
+func TestHistorySize(t *testing.T) {
+	c := engine(t)
+	chain := make([]activities.Node, 100)
+	for i := range chain {
+		chain[i] = activities.Node{Step: fmt.Sprintf("curate/dataset-%03d", i), Queue: "cpu"}
+		if i > 0 {
+			chain[i].After = []int{i - 1}
+		}
+	}
+	for name, nodes := range map[string][]activities.Node{"chain": chain, "benchmark": benchmark(44)} {
+		t.Run(name, func(t *testing.T) {
+			w := &world{nodes: nodes}
+			run := start(t, c, w.work(t, c))
+			result(t, run)
+			h := keep(t, c, "", run.GetID(), run.GetRunID())
+			t.Logf("%d steps: %d events, %d bytes, %d of them ours", len(nodes), len(h.Events), proto.Size(h), payloads(h))
+			if ours, all := payloads(h)/len(nodes), proto.Size(h)/len(nodes); ours > 1024 || all > 1536 {
+				t.Errorf("a step takes %d bytes, %d of them ours; want at most 1536 and 1024", all, ours)
+			}
+			if most := 6*len(nodes) + 20; len(h.Events) > most {
+				t.Errorf("%d steps took %d events, want at most %d", len(nodes), len(h.Events), most)
+			}
+		})
+	}
+}
+
+// payloads counts the bytes of requests and results.
+func payloads(h *historypb.History) int {
+	n := 0
+	for _, e := range h.Events {
+		n += proto.Size(e.GetActivityTaskScheduledEventAttributes().GetInput()) + proto.Size(e.GetActivityTaskCompletedEventAttributes().GetResult()) +
+			proto.Size(e.GetWorkflowExecutionStartedEventAttributes().GetInput()) + proto.Size(e.GetWorkflowExecutionCompletedEventAttributes().GetResult())
+	}
+	return n
+}
