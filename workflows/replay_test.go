@@ -1,9 +1,13 @@
 package workflows_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -33,23 +37,57 @@ func replay(t *testing.T, file string, o worker.WorkflowReplayerOptions) error {
 	return r.ReplayWorkflowHistoryFromJSONFile(silent{}, file)
 }
 
+// TestReplay compares the requests of all activities, too: the SDK itself compares only their names, so it would not
+// notice that steps are started in another order and their results taken for one another's.
 func TestReplay(t *testing.T) {
 	for _, file := range histories(t) {
-		if err := replay(t, file, worker.WorkflowReplayerOptions{}); err != nil {
+		var asked []string
+		listen := &changed{change: func(_ workflow.Context, name *string, args []any) {
+			text, err := converter.GetDefaultDataConverter().ToPayloads(args...)
+			if err != nil {
+				t.Error(err)
+			}
+			asked = append(asked, *name+" "+string(text.GetPayloads()[0].GetData()))
+		}}
+		if err := replay(t, file, worker.WorkflowReplayerOptions{Interceptors: []interceptor.WorkerInterceptor{listen}}); err != nil {
 			t.Errorf("%s: %v", file, err)
+		}
+		if diff := cmp.Diff(recorded(t, file), asked); diff != "" {
+			t.Errorf("%s: requests (-recorded +replayed):\n%s", file, diff)
 		}
 	}
 }
 
+// recorded lists the requests of a history.
+func recorded(t *testing.T, file string) []string {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	h, err := client.HistoryFromJSON(f, client.HistoryJSONOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, e := range h.Events {
+		if a := e.GetActivityTaskScheduledEventAttributes(); a != nil {
+			out = append(out, a.GetActivityType().GetName()+" "+string(a.GetInput().GetPayloads()[0].GetData()))
+		}
+	}
+	return out
+}
+
 // TestReplayNotices proves that TestReplay can fail: it changes what the workflow asks for in small ways.
 func TestReplayNotices(t *testing.T) {
-	for name, change := range map[string]func(ctx workflow.Context, activity *string){
-		"a timer before the plan": func(ctx workflow.Context, name *string) {
+	for name, change := range map[string]func(ctx workflow.Context, activity *string, args []any){
+		"a timer before the plan": func(ctx workflow.Context, name *string, _ []any) {
 			if *name == activities.Prepare {
 				workflow.NewTimer(ctx, 1)
 			}
 		},
-		"another activity in the place of the plan": func(_ workflow.Context, name *string) {
+		"another activity in the place of the plan": func(_ workflow.Context, name *string, _ []any) {
 			if *name == activities.Prepare {
 				*name = activities.Publish
 			}
@@ -64,10 +102,10 @@ func TestReplayNotices(t *testing.T) {
 	}
 }
 
-// changed is a workflow that differs from the one that was recorded.
+// changed is a workflow whose activities pass through change, which may make them differ from what was recorded.
 type changed struct {
 	interceptor.WorkerInterceptorBase
-	change func(workflow.Context, *string)
+	change func(workflow.Context, *string, []any)
 }
 
 func (c *changed) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
@@ -89,6 +127,6 @@ type changedOut struct {
 }
 
 func (out *changedOut) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
-	out.change(ctx, &name)
+	out.change(ctx, &name, args)
 	return out.Next.ExecuteActivity(ctx, name, args...)
 }
