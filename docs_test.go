@@ -216,6 +216,20 @@ func TestNoLargeBinaries(t *testing.T) {
 	}
 }
 
+// TestDependenciesAreDecided asks for a line in DECISIONS.md for each direct dependency, in its version.
+func TestDependenciesAreDecided(t *testing.T) {
+	decided := read(t, "DECISIONS.md")
+	direct := regexp.MustCompile(`(?m)^\t(\S+) (v\S+)$`).FindAllStringSubmatch(read(t, "go.mod"), -1)
+	if len(direct) < 10 {
+		t.Fatalf("only %d direct dependencies were found", len(direct))
+	}
+	for _, m := range direct {
+		if !strings.Contains(decided, "| "+m[1]+" | "+m[2]+", ") {
+			t.Errorf("DECISIONS.md has no line of %s %s: why, what else was weighed, licence, date", m[1], m[2])
+		}
+	}
+}
+
 func TestBenchmarksAreComplete(t *testing.T) {
 	folders, err := os.ReadDir("manifests/benchmarks")
 	if err != nil || len(folders) == 0 {
