@@ -27,6 +27,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/manifests/report"
+	"github.com/cairn-bench/cairn/manifests/verify"
 )
 
 // Types and annotations of the benchmark artifact.
@@ -36,17 +37,11 @@ const (
 	ManifestType  = "application/vnd.cairn.manifest.v1+yaml"
 	ReportType    = "application/vnd.cairn.report.v1+json"
 	DocumentsType = "application/vnd.cairn.documents.v1"
-	StepKey       = "io.cairn-bench.step"
-	ActionKey     = "io.cairn-bench.action"
 )
-
-// DocumentsStep is what the artifact of the documents is called beside the plan's own steps.
-const DocumentsStep = "documents"
 
 // Titles of the documents.
 const (
 	manifestFile = "benchmark.yaml"
-	lockFile     = "benchmark.lock"
 	reportFile   = "report.json"
 )
 
@@ -97,7 +92,7 @@ func (p *Publisher) Publish(ctx context.Context, req activities.PublishRequest, 
 	if err != nil {
 		return activities.Published{}, err
 	}
-	out.Benchmark, err = p.index(ctx, pl.Benchmark, append(states, resolve.State{Step: plan.Step{Name: DocumentsStep}, ID: id, Entry: entry}))
+	out.Benchmark, err = p.index(ctx, pl.Benchmark, append(states, resolve.State{Step: plan.Step{Name: verify.DocumentsStep}, ID: id, Entry: entry}))
 	return out, err
 }
 
@@ -138,11 +133,11 @@ func (p *Publisher) documents(ctx context.Context, req activities.PublishRequest
 	if err != nil {
 		return actioncache.Entry{}, err
 	}
-	made, err := p.pack(ctx, []file{{ManifestType, manifestFile, req.Manifest}, {LockType, lockFile, lockText}, {ReportType, reportFile, reportText}})
+	made, err := p.pack(ctx, []file{{ManifestType, manifestFile, req.Manifest}, {LockType, verify.LockFile, lockText}, {ReportType, reportFile, reportText}})
 	if err != nil {
 		return actioncache.Entry{}, err
 	}
-	return p.record(ctx, a, made, provenance.Execution{Step: DocumentsStep, Builder: p.Builder, Invocation: invocation, Started: started, Finished: p.Now()})
+	return p.record(ctx, a, made, provenance.Execution{Step: verify.DocumentsStep, Builder: p.Builder, Invocation: invocation, Started: started, Finished: p.Now()})
 }
 
 // record keeps what an execution gave.
@@ -176,7 +171,7 @@ func (p *Publisher) published(ctx context.Context, documents digest.Digest) (act
 	var out activities.Published
 	for _, l := range m.Layers {
 		switch l.Annotations[ocispec.AnnotationTitle] {
-		case lockFile:
+		case verify.LockFile:
 			out.Lock = l.Digest
 		case reportFile:
 			out.Report = l.Digest
@@ -269,7 +264,7 @@ func (p *Publisher) index(ctx context.Context, name string, states []resolve.Sta
 func (p *Publisher) describe(ctx context.Context, d digest.Digest, st resolve.State) (ocispec.Descriptor, error) {
 	size, err := p.Resolver.Store.Stat(ctx, d)
 	return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: d, Size: size,
-		Annotations: map[string]string{StepKey: st.Step.Name, ActionKey: st.ID.String()}}, err
+		Annotations: map[string]string{verify.StepKey: st.Step.Name, verify.ActionKey: st.ID.String()}}, err
 }
 
 // file is one document and the blob that holds it.

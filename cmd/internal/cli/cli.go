@@ -44,7 +44,8 @@ type World struct {
 	Args           []string
 	Stdout, Stderr io.Writer
 	Lookup         func(string) (string, bool)
-	Exits          bool // the process ends when Main returns, so that nothing needs to be stopped in order
+	Name           string // what the program was called by; "" is "cairn"
+	Exits          bool   // the process ends when Main returns, so that nothing needs to be stopped in order
 }
 
 // exitError carries an exit code; an empty message has been printed already.
@@ -110,6 +111,8 @@ func (a *app) root() *cobra.Command {
 		Short:         "Rebuild a clinical benchmark from its manifest, and prove it",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+
+		SuggestionsMinimumDistance: 2,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil

@@ -9,10 +9,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/cairn-bench/cairn/activities/suite"
@@ -114,12 +117,45 @@ func (e environment) LookupEnv(name string) (string, bool) { return e(name) }
 func (e environment) Environ() []string { return nil }
 
 // employ starts this process's workers.
-func (e *engine) employ(s *suite.Suite, jobs int) error {
+func (e *engine) employ(ctx context.Context, s *suite.Suite, jobs int) error {
+	if e.ours {
+		if err := e.takeBack(ctx); err != nil {
+			return fmt.Errorf("go on with interrupted runs: %w", err)
+		}
+	}
 	for _, w := range s.Workers(e.client, e.store, limits(jobs)) {
 		if err := w.Start(); err != nil {
 			return fmt.Errorf("start worker: %w", err)
 		}
 		e.work = append(e.work, w)
+	}
+	return nil
+}
+
+// takeBack ends the steps that a process which is gone was at. This process has just started the engine, so no
+// other worker of it can be alive; to wait until their heartbeats are missed would cost half a minute.
+func (e *engine) takeBack(ctx context.Context) error {
+	runs, err := e.list(ctx)
+	if err != nil {
+		return err
+	}
+	gone := temporal.NewApplicationErrorWithOptions("the process that did it has ended", "Interrupted", temporal.ApplicationErrorOptions{NextRetryDelay: time.Millisecond})
+	for _, r := range runs {
+		if r.State != stateOpen {
+			continue
+		}
+		d, err := e.client.DescribeWorkflowExecution(ctx, r.Run, "")
+		if err != nil {
+			return err
+		}
+		for _, p := range d.GetPendingActivities() {
+			if p.GetState() != enumspb.PENDING_ACTIVITY_STATE_STARTED {
+				continue
+			}
+			if err := e.client.CompleteActivityByID(ctx, embedded.Namespace, r.Run, "", p.GetActivityId(), nil, gone); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

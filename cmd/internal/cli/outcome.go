@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -131,7 +132,7 @@ func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocu
 	if err := writeLock(doc.Lock, text, o.options.locked); err != nil {
 		return err
 	}
-	if err := a.print(doc, func(out io.Writer) { summary(out, r, doc, o) }); err != nil {
+	if err := a.print(doc, func(out io.Writer) { a.summary(out, r, doc, o) }); err != nil {
 		return err
 	}
 	return claimError(r.Claims)
@@ -209,7 +210,7 @@ func writeReport(dir string, r report.Report) (string, error) {
 	return page, nil
 }
 
-func summary(out io.Writer, r report.Report, doc runDocument, o outcome) {
+func (a *app) summary(out io.Writer, r report.Report, doc runDocument, o outcome) {
 	printResults(out, r)
 	printClaims(out, r.Claims)
 	if len(o.rebuilt.Steps) == 0 {
@@ -218,8 +219,9 @@ func summary(out io.Writer, r report.Report, doc runDocument, o outcome) {
 		fmt.Fprintf(out, "\n%d steps done, %d found in the cache (%.1f s)\n", len(o.rebuilt.Steps), o.rebuilt.Cached, o.took.Seconds())
 	}
 	fmt.Fprintf(out, "benchmark  %s\nlock       %s\nreport     %s\n", doc.Benchmark, display(doc.Lock), display(doc.Report))
-	fmt.Fprintf(out, "\nnext:\n  cairn verify %s --level bytes\n  cairn plan %s\n  cairn explain %s %s\n",
-		display(doc.Lock), display(o.file), display(doc.Lock), doc.Steps[len(doc.Steps)-1].Name)
+	cairn := a.typed()
+	fmt.Fprintf(out, "\nnext:\n  %s verify %s --level bytes\n  %s plan %s\n  %s explain %s %s\n",
+		cairn, display(doc.Lock), cairn, display(o.file), cairn, display(doc.Lock), doc.Steps[len(doc.Steps)-1].Name)
 }
 
 // printResults prints a row for each dataset and metric, and a column for each model of the manifest.
@@ -291,6 +293,15 @@ func printSteps(out io.Writer, steps []runStep) {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", s.State, s.Name, s.Why)
 	}
 	t.Flush()
+}
+
+// typed is how this program was called, so that the commands it recommends can be typed as they are.
+func (a *app) typed() string {
+	name := cmp.Or(a.Name, "cairn")
+	if a.home != "" {
+		name += " --home " + a.home
+	}
+	return name
 }
 
 // display shortens a path of this folder, so that what is printed can be typed.

@@ -169,6 +169,8 @@ func printPlan(out io.Writer, doc planDocument) {
 
 func reason(c plan.Cause) string {
 	switch {
+	case c.Because != "" && c.Was == "":
+		return fmt.Sprintf("%s: waits for %s", c.Component, c.Because)
 	case c.Because != "":
 		return fmt.Sprintf("%s: %s changes", c.Component, c.Because)
 	case c.Component == "result":

@@ -57,6 +57,10 @@ func followFlags(c *cobra.Command, o *runOptions) {
 }
 
 func (a *app) run(ctx context.Context, file string, o runOptions) error {
+	v, err := a.newView(o.progress)
+	if err != nil {
+		return err
+	}
 	w, err := a.open()
 	if err != nil {
 		return err
@@ -66,10 +70,6 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 		return err
 	}
 	if file, err = filepath.Abs(file); err != nil {
-		return err
-	}
-	v, err := a.newView(o.progress)
-	if err != nil {
 		return err
 	}
 	id, err := cas.PutBytes(ctx, w.layout, text)
@@ -85,7 +85,7 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	if o.detach {
 		return a.detach(ctx, e, file, b.Name, req)
 	}
-	if err := e.employ(w.suite(a, v.progress), o.jobs); err != nil {
+	if err := e.employ(ctx, w.suite(a, v.progress), o.jobs); err != nil {
 		return err
 	}
 	run, err := a.start(ctx, e, file, b.Name, req)

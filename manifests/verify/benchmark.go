@@ -1,0 +1,120 @@
+package verify
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/provenance"
+)
+
+// What a benchmark artifact, an OCI index, says of its parts.
+const (
+	StepKey       = "io.cairn-bench.step"   // annotation: the step an artifact or record is of
+	ActionKey     = "io.cairn-bench.action" // annotation: its action
+	DocumentsStep = "documents"             // the artifact that holds manifest, lock and report
+	LockFile      = "benchmark.lock"        // title of the lock's layer
+)
+
+// Benchmark verifies a benchmark artifact: the lock in it, and every artifact and record that it lists. It
+// needs no action cache, because the artifact names the records.
+func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, level string) (Verdict, error) {
+	listed := &listed{Store: s, records: map[digest.Digest]digest.Digest{}}
+	v := newVerifier(ctx, subject, listed, level)
+	text, ok := v.read(ref, "benchmark")
+	if !ok {
+		return v.verdict(), ctx.Err()
+	}
+	var ix ocispec.Index
+	if err := json.Unmarshal(text, &ix); err != nil {
+		v.problem(Problem{Code: Malformed, Path: "benchmark", Digest: ref, Got: err.Error()})
+		return v.verdict(), ctx.Err()
+	}
+	documents := v.listed(ix, listed.records)
+	v.documents(documents)
+	if text, ok := v.lockText(documents.Artifact); ok {
+		l, err := lock.Parse(LockFile, text)
+		if err != nil {
+			v.problem(Problem{Code: LockEdited, Path: LockFile, Digest: documents.Artifact, Got: err.Error()})
+			return v.verdict(), ctx.Err()
+		}
+		v.lock(l)
+	}
+	return v.verdict(), ctx.Err()
+}
+
+// listed is a store whose records are those that a benchmark artifact names.
+type listed struct {
+	Store
+	records map[digest.Digest]digest.Digest
+}
+
+func (l *listed) Record(_ context.Context, action digest.Digest) (digest.Digest, error) {
+	return l.records[action], nil
+}
+
+// listed checks everything that the index lists and returns the artifact of the documents.
+func (v *verifier) listed(ix ocispec.Index, records map[digest.Digest]digest.Digest) lock.Step {
+	var documents lock.Step
+	for _, d := range ix.Manifests {
+		v.step = d.Annotations[StepKey]
+		action := digest.Digest(d.Annotations[ActionKey])
+		switch {
+		case d.ArtifactType == provenance.MediaType:
+			records[action] = d.Digest
+		case v.step == DocumentsStep:
+			documents = lock.Step{Name: v.step, Action: action, Artifact: d.Digest}
+		}
+		v.artifact(d.Digest)
+	}
+	v.step = ""
+	return documents
+}
+
+// documents checks the action and the record of the documents; the lock cannot name them.
+func (v *verifier) documents(s lock.Step) {
+	if s.Artifact == "" {
+		return // lockText says so
+	}
+	v.step = DocumentsStep
+	v.action(nil, s, nil)
+	v.record(s)
+	v.step = ""
+}
+
+// lockText reads the lock out of the artifact of the documents.
+func (v *verifier) lockText(documents digest.Digest) ([]byte, bool) {
+	v.step = DocumentsStep
+	defer func() { v.step = "" }()
+	if documents == "" {
+		v.problem(Problem{Code: Malformed, Path: "benchmark", Want: "an artifact of the documents"})
+		return nil, false
+	}
+	raw, ok := v.read(documents, "manifest")
+	if !ok {
+		return nil, false
+	}
+	d, ok := LockOf(raw)
+	if !ok {
+		v.problem(Problem{Code: Malformed, Path: "manifest", Digest: documents, Want: "a layer titled " + LockFile})
+		return nil, false
+	}
+	return v.read(d, LockFile)
+}
+
+// LockOf returns the digest of the lock in the manifest of the artifact of the documents.
+func LockOf(manifest []byte) (digest.Digest, bool) {
+	var m ocispec.Manifest
+	if json.Unmarshal(manifest, &m) != nil {
+		return "", false
+	}
+	for _, l := range m.Layers {
+		if l.Annotations[ocispec.AnnotationTitle] == LockFile {
+			return l.Digest, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,278 @@
+package verify_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cairn-bench/cairn/manifests"
+	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/artifact"
+	"github.com/cairn-bench/cairn/manifests/canonical"
+	"github.com/cairn-bench/cairn/manifests/catalog"
+	"github.com/cairn-bench/cairn/manifests/document"
+	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/plan"
+	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/verify"
+)
+
+// store keeps blobs in memory and checks nothing: whatever a test does to them is served.
+type store struct {
+	mu      sync.Mutex
+	blobs   map[digest.Digest][]byte
+	records map[digest.Digest]digest.Digest // action -> record
+	opened  map[digest.Digest]int
+	open    func(digest.Digest) error // may be nil
+}
+
+func newStore() *store {
+	return &store{blobs: map[digest.Digest][]byte{}, records: map[digest.Digest]digest.Digest{}, opened: map[digest.Digest]int{}}
+}
+
+func (s *store) Put(_ context.Context, _ digest.Digest, r io.Reader) (digest.Digest, int64, error) {
+	text, err := io.ReadAll(r)
+	return s.put(text), int64(len(text)), err
+}
+
+func (s *store) put(text []byte) digest.Digest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := digest.FromBytes(text)
+	s.blobs[d] = text
+	return d
+}
+
+// keep puts the canonical bytes of a document.
+func (s *store) keep(t testing.TB, v any) ocispec.Descriptor {
+	t.Helper()
+	text, err := canonical.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: s.put(text), Size: int64(len(text))}
+}
+
+func (s *store) Open(_ context.Context, d digest.Digest) (io.ReadCloser, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opened[d]++
+	if s.open != nil {
+		if err := s.open(d); err != nil {
+			return nil, err
+		}
+	}
+	text, ok := s.blobs[d]
+	if !ok {
+		return nil, fmt.Errorf("blob %s: %w", d, fs.ErrNotExist)
+	}
+	return io.NopCloser(bytes.NewReader(text)), nil
+}
+
+func (s *store) Record(_ context.Context, action digest.Digest) (digest.Digest, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.records[action], nil
+}
+
+// digests lists the blobs in a fixed order.
+func (s *store) digests() []digest.Digest { return slices.Sorted(maps.Keys(s.blobs)) }
+
+// bench has two datasets, a model of each and an evaluation of both.
+func bench() *manifests.Benchmark {
+	dataset := func(modality string) manifests.Dataset {
+		return manifests.Dataset{Title: modality, Modality: modality, Licence: "CC-BY-4.0", Access: "open",
+			Fetch: manifests.Step{Plugin: "dir", Params: json.RawMessage(`{"path":"` + modality + `"}`)}, Curate: manifests.Step{Plugin: modality, Seed: 1}}
+	}
+	return &manifests.Benchmark{
+		APIVersion: manifests.APIVersion, Kind: manifests.Kind, Name: "small",
+		Datasets:    map[string]manifests.Dataset{"ecg": dataset("ecg"), "xray": dataset("xray")},
+		Models:      map[string]manifests.Model{"single": {Plugin: "go", Datasets: []string{"ecg", "xray"}, Each: true, Seed: 7}},
+		Evaluations: map[string]manifests.Evaluation{"test": {Plugin: "classification", Models: []string{"single"}, Split: "test"}},
+	}
+}
+
+func resolve(kind catalog.Kind, name string, params json.RawMessage) (plan.Resolved, error) {
+	if len(params) == 0 {
+		params = json.RawMessage(`{}`)
+	}
+	return plan.Resolved{Spec: catalog.Spec{Kind: kind, Name: name, Version: "1", Determinism: catalog.Exact, Queue: catalog.QueueCPU}, Params: params}, nil
+}
+
+// evidence is all that a finished rebuild leaves.
+type evidence struct {
+	t testing.TB
+	*store
+	plan  *plan.Plan
+	lock  *lock.Lock
+	kinds map[string]ocispec.Descriptor // step -> its artifact
+	// lie, where a test sets it, has the last word on the artifact of a step.
+	lie func(step string, made ocispec.Descriptor) ocispec.Descriptor
+}
+
+// rebuild leaves the evidence of a rebuild.
+func rebuild(t testing.TB, b *manifests.Benchmark, lie func(e *evidence, step string, made ocispec.Descriptor) ocispec.Descriptor) *evidence {
+	t.Helper()
+	p, err := plan.Compile(b, resolve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &evidence{t: t, store: newStore(), plan: p, kinds: map[string]ocispec.Descriptor{}}
+	if lie != nil {
+		e.lie = func(step string, made ocispec.Descriptor) ocispec.Descriptor { return lie(e, step, made) }
+	}
+	e.lock = &lock.Lock{Benchmark: p.Benchmark, Manifest: p.Manifest, Plan: e.keep(t, p).Digest}
+	for _, s := range p.Steps {
+		e.step(s)
+	}
+	for _, ev := range p.Evaluations {
+		for _, m := range metrics(ev.Step).Metrics {
+			e.lock.Results = append(e.lock.Results, lock.Result{Evaluation: ev.Name, Model: ev.Model, Dataset: ev.Dataset, Metric: m.Name, Value: m.Value, Low: m.Low, High: m.High})
+		}
+	}
+	return e
+}
+
+// step does a step: action, artifact, record, an entry of the lock.
+func (e *evidence) step(s plan.Step) {
+	e.t.Helper()
+	a, err := s.Bind(func(step string) (digest.Digest, bool) { d, ok := e.kinds[step]; return d.Digest, ok })
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	text, err := a.Canonical()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	id := e.put(text)
+	made := e.pack(s)
+	if e.lie != nil {
+		made = e.lie(s.Name, made)
+	}
+	e.kinds[s.Name] = made
+	e.records[id] = e.record(a, made, s.Name)
+	e.lock.Steps = append(e.lock.Steps, lock.Step{Name: s.Name, Plugin: s.Plugin.String(), Action: id, Artifact: made.Digest})
+}
+
+// record leaves the statement that an action gave an artifact and returns its manifest.
+func (e *evidence) record(a action.Action, made ocispec.Descriptor, step string) digest.Digest {
+	e.t.Helper()
+	text, err := provenance.New(a, made.Digest, provenance.Execution{Step: step, Builder: provenance.Builder{ID: "https://example.org"},
+		Started: time.Unix(1, 0), Finished: time.Unix(2, 0)})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return e.manifest(made, text)
+}
+
+func (e *evidence) manifest(subject ocispec.Descriptor, statement []byte) digest.Digest {
+	e.t.Helper()
+	m, err := provenance.Manifest(subject,
+		ocispec.Descriptor{MediaType: provenance.MediaType, Digest: e.put(statement), Size: int64(len(statement))},
+		ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: e.put([]byte("{}")), Size: 2})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return e.put(m)
+}
+
+func (e *evidence) pack(s plan.Step) ocispec.Descriptor {
+	e.t.Helper()
+	kind, tree := contents(e.t, s)
+	var files []artifact.File
+	for path, text := range tree {
+		files = append(files, artifact.File{Path: path, Size: int64(len(text)), Digest: digest.FromString(text)})
+	}
+	d, err := artifact.Pack(e.t.Context(), e.store, kind, files, func(path string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(tree[path])), nil })
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return d
+}
+
+// contents are the files that a step gives. Some blobs are those of several artifacts: the raw shards and the
+// cards of the models.
+func contents(t testing.TB, s plan.Step) (artifact.Kind, map[string]string) {
+	t.Helper()
+	switch catalog.Kind(s.Plugin.Kind) {
+	case catalog.Fetch:
+		return artifact.Dataset, map[string]string{"dataset.json": `{"id":"` + s.Name + `"}`, "records/1.dat": "one", "records/2.dat": "two"}
+	case catalog.Curate:
+		return artifact.Dataset, map[string]string{"dataset.json": "{}", "samples.jsonl": s.Name + "\n", "curation.json": "{}", "data/1.npy": s.Name}
+	case catalog.Pretrain:
+		return artifact.Model, map[string]string{"model.safetensors": s.Name, "model.json": `{"name":"` + s.Name + `"}`, "README.md": "# Model\n"}
+	}
+	text, err := canonical.Marshal(metrics(s.Name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return artifact.Evaluation, map[string]string{document.MetricsFile: string(text), document.PredictionsFile: s.Name + "\n"}
+}
+
+func metrics(step string) document.Metrics {
+	number := func(f float64) *float64 { return &f }
+	value := float64(len(step)) / 100
+	return document.Metrics{Schema: document.MetricsSchema, Metrics: []document.Metric{
+		{Name: "auroc", Value: number(value), Low: number(value / 2), High: number(value * 2)},
+		{Name: "accuracy", Undefined: "no sample"},
+	}}
+}
+
+func (e *evidence) text() []byte { return e.lock.Marshal() }
+
+// check verifies a text against the evidence.
+func (e *evidence) check(text []byte, level string) verify.Verdict {
+	e.t.Helper()
+	v, err := verify.Lock(e.t.Context(), "benchmark.lock", text, e.store, level)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	if v.OK != (len(v.Problems) == 0) || v.Schema != "cairn/verify/v1" || v.Subject != "benchmark.lock" {
+		e.t.Errorf("verdict contradicts itself: %+v", v)
+	}
+	if v.OK && v.Level != level {
+		e.t.Errorf("level %q was asked for and found right, the verdict says %q", level, v.Level)
+	}
+	return v
+}
+
+// manifestOf reads the manifest of the artifact of a step.
+func (e *evidence) manifestOf(d digest.Digest) ocispec.Manifest {
+	e.t.Helper()
+	m, err := artifact.ParseManifest(e.blobs[d])
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return m
+}
+
+// entry is the lock's entry of a step.
+func (e *evidence) entry(step string) *lock.Step {
+	e.t.Helper()
+	i := slices.IndexFunc(e.lock.Steps, func(s lock.Step) bool { return s.Name == step })
+	if i < 0 {
+		e.t.Fatalf("no step %s", step)
+	}
+	return &e.lock.Steps[i]
+}
+
+// codes lists the codes of the problems, each once.
+func codes(v verify.Verdict) string {
+	seen := map[string]bool{}
+	for _, p := range v.Problems {
+		seen[p.Code] = true
+	}
+	return strings.Join(slices.Sorted(maps.Keys(seen)), " ")
+}
