@@ -9,7 +9,6 @@ package lock
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,17 +80,25 @@ func entry(keys []string, values ...string) string {
 	return "{" + strings.TrimPrefix(b.String(), ", ") + "}"
 }
 
-var (
-	plain = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._/@+-]*$`)
-	typed = regexp.MustCompile(`^(?i:null|true|false|yes|no|on|off|y|n)$`) // what a YAML reader takes for something else than a text
-)
+// typed are the words that a YAML reader takes for something else than a text.
+var typed = map[string]bool{"null": true, "true": true, "false": true, "yes": true, "no": true, "on": true, "off": true, "y": true, "n": true}
 
 // word writes a name as YAML, in quotes where it needs them. Go's escapes are those of YAML.
 func word(s string) string {
-	if plain.MatchString(s) && !typed.MatchString(s) {
+	if plain(s) && !typed[strings.ToLower(s)] {
 		return s
 	}
 	return strconv.Quote(s)
+}
+
+func plain(s string) bool {
+	for i, c := range []byte(s) {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (i == 0 || !('0' <= c && c <= '9') && !strings.ContainsRune("._/@+-", rune(c))) {
+			return false
+		}
+	}
+	return s != ""
 }
 
 func number(v *float64) string {
