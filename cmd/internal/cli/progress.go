@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"go.temporal.io/sdk/client"
 	"golang.org/x/term"
 
@@ -97,11 +98,35 @@ func (v *view) meter(step string) *meter {
 }
 
 func amount(p plugins.Progress) string {
-	s := fmt.Sprint(p.Done)
-	if p.Total > 0 {
-		s += fmt.Sprintf("/%d", p.Total)
+	count := func(n int64) string { return fmt.Sprint(n) }
+	unit := " " + p.Unit
+	if p.Unit == bytesUnit {
+		count, unit = func(n int64) string { return size(float64(n)) }, ""
 	}
-	return strings.TrimRight(s+" "+p.Unit+"  "+p.Note, " ")
+	s := count(p.Done)
+	if p.Total > 0 {
+		s += "/" + count(p.Total)
+	}
+	return strings.TrimRight(s+unit+"  "+p.Note, " ")
+}
+
+// bytesUnit is the unit of progress that is shown in kB, MB and so on.
+const bytesUnit = "bytes"
+
+func size(n float64) string {
+	for _, unit := range []string{"B", "kB", "MB", "GB"} {
+		if n < 1000 {
+			return fmt.Sprintf("%.3g %s", n, unit)
+		}
+		n /= 1000
+	}
+	return fmt.Sprintf("%.4g TB", n)
+}
+
+// short is enough of a digest to tell it from others by eye; the lock has all of it.
+func short(d digest.Digest) string {
+	s := d.String()
+	return s[:min(len(s), len("sha256:")+12)]
 }
 
 // watch asks the run for its state until end.
@@ -197,9 +222,9 @@ func line(s workflows.StepOutcome) string {
 	case workflows.Running:
 		return fmt.Sprintf("  →   %s", s.Step)
 	case workflows.Ran:
-		return fmt.Sprintf("  ok  %s  %.1f s  %s", s.Step, s.Seconds, s.Artifact)
+		return fmt.Sprintf("  ok  %-32s  %6.1f s  %s", s.Step, s.Seconds, short(s.Artifact))
 	case workflows.Cached:
-		return fmt.Sprintf("  ok  %s  done by another run  %s", s.Step, s.Artifact)
+		return fmt.Sprintf("  ok  %-32s  done by another run  %s", s.Step, short(s.Artifact))
 	}
 	return fmt.Sprintf("  %s  %s: %s", s.State, s.Step, s.Error)
 }
@@ -210,7 +235,7 @@ const cells = 20
 // bar is the line of a step under way: how far, how fast, how long still.
 func bar(step string, m meter, now time.Time, width int) string {
 	took := now.Sub(m.started)
-	s := fmt.Sprintf("  %-28s ", step)
+	s := fmt.Sprintf("  ..  %-32s  ", step)
 	if m.last.Total > 0 {
 		full := int(min(m.last.Done, m.last.Total) * cells / m.last.Total)
 		s += "[" + strings.Repeat("█", full) + strings.Repeat("·", cells-full) + "] "
@@ -235,6 +260,9 @@ func rate(p plugins.Progress, took time.Duration) string {
 	}
 	perSecond := float64(p.Done) / took.Seconds()
 	s := fmt.Sprintf("  %.3g/s", perSecond)
+	if p.Unit == bytesUnit {
+		s = "  " + size(perSecond) + "/s"
+	}
 	if left := p.Total - p.Done; left > 0 {
 		s += "  " + (time.Duration(float64(left) / perSecond * float64(time.Second))).Round(time.Second).String() + " left"
 	}
