@@ -200,6 +200,23 @@ func (l *local) SourceDigest(context.Context) (digest.Digest, error) {
 	return digest.FromString(text), nil
 }
 
+// Nowhere is a plugin for a folder that is not there.
+func Nowhere() plugins.Plugin {
+	return plugins.Fetch(spec("nowhere", "1", catalog.QueueIO), named{}, func(_ named, env plugins.Env, _ uint64) (plugins.Source, error) {
+		return nowhere{env.Dir}, nil
+	})
+}
+
+type nowhere struct{ dir string }
+
+func (n nowhere) err() error { return fmt.Errorf("open %s/data: no such folder", n.dir) }
+
+func (n nowhere) SourceDigest(context.Context) (digest.Digest, error) { return "", n.err() }
+func (n nowhere) List(context.Context) ([]plugins.SourceFile, error)  { return nil, n.err() }
+func (n nowhere) Open(context.Context, plugins.SourceFile, int64) (io.ReadCloser, error) {
+	return nil, n.err()
+}
+
 type curateParams struct {
 	Name  string            `json:"name"`
 	Split plugins.SplitRule `json:"split"`

@@ -52,7 +52,18 @@ func TestScratchIsSwept(t *testing.T) {
 // TestScratchRace: makers and sweepers never take a folder from one another.
 func TestScratchRace(t *testing.T) {
 	parent := t.TempDir()
-	var wg sync.WaitGroup
+	var wg, sweeper sync.WaitGroup
+	stop := make(chan struct{})
+	sweeper.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				sweep(parent)
+			}
+		}
+	})
 	for range 8 {
 		wg.Go(func() {
 			for range 50 {
@@ -69,6 +80,8 @@ func TestScratchRace(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	close(stop)
+	sweeper.Wait()
 	if left := names(t, parent); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
