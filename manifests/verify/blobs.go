@@ -29,11 +29,11 @@ func (v *verifier) read(d digest.Digest, path string) ([]byte, bool) {
 	}
 	defer func() { _ = r.Close() }() // only read
 	raw, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
-	switch got := digest.FromBytes(raw); {
-	case err == nil && len(raw) > maxDocument:
+	if len(raw) > maxDocument {
 		v.problem(Problem{Code: Malformed, Path: path, Digest: d, Want: fmt.Sprintf("at most %d bytes", maxDocument), Got: "more"})
 		return nil, false
-	case err != nil || got != d:
+	}
+	if got := digest.FromBytes(raw); err != nil || got != d {
 		v.altered(d, path, got, err)
 		return nil, false
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -36,6 +38,7 @@ type store struct {
 	records map[digest.Digest]digest.Digest // action -> record
 	opened  map[digest.Digest]int
 	open    func(digest.Digest) error // may be nil
+	rotten  digest.Digest             // of the blob that fails in the middle
 }
 
 func newStore() *store {
@@ -77,6 +80,9 @@ func (s *store) Open(_ context.Context, d digest.Digest) (io.ReadCloser, error) 
 	text, ok := s.blobs[d]
 	if !ok {
 		return nil, fmt.Errorf("blob %s: %w", d, fs.ErrNotExist)
+	}
+	if d == s.rotten {
+		return io.NopCloser(io.MultiReader(bytes.NewReader(text[:len(text)/2]), iotest.ErrReader(errors.New("input/output error")))), nil
 	}
 	return io.NopCloser(bytes.NewReader(text)), nil
 }

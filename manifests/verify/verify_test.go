@@ -216,6 +216,19 @@ func TestSharedArtifacts(t *testing.T) {
 	}
 }
 
+// A disk that fails in the middle of a blob has not given what the digest names.
+func TestUnreadableBlobs(t *testing.T) {
+	e := rebuild(t, bench(), nil)
+	layer := e.manifestOf(e.kinds["fetch/ecg"].Digest).Layers[0].Digest
+	for _, d := range []digest.Digest{e.lock.Plan, layer} {
+		e.rotten = d
+		v := e.check(e.text(), verify.Bytes)
+		if len(v.Problems) != 1 || v.Problems[0].Code != verify.BlobAltered || v.Problems[0].Digest != d || v.Problems[0].Got != "input/output error" || v.Level != "none" {
+			t.Errorf("%s: level %s, %+v", d, v.Level, v.Problems)
+		}
+	}
+}
+
 func TestRecordsThatAreNotThere(t *testing.T) {
 	e := rebuild(t, bench(), nil)
 	id := e.entry("curate/ecg").Action
