@@ -105,27 +105,3 @@ func (a *app) pluginCommand() *cobra.Command {
 	})
 	return c
 }
-
-func (a *app) doctorCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "doctor", Short: "Check the home: can it be written, is the store sound, is an engine running", Args: args(0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			w, err := a.open()
-			if err != nil {
-				return err
-			}
-			d, _, err := w.layout.Put(c.Context(), "", bytes.NewReader([]byte("cairn doctor\n")))
-			if err != nil {
-				return err
-			}
-			ix, err := w.layout.Index(c.Context())
-			if err != nil {
-				return err
-			}
-			doc := map[string]any{"schema": "cairn/doctor/v1", "home": w.dir, "writable": true, "artifacts": len(ix.Manifests), "probe": d}
-			return a.print(doc, func(out io.Writer) {
-				fmt.Fprintf(out, "home      %s\nwritable  yes\nartifacts %d named in the store\n", w.dir, len(ix.Manifests))
-			})
-		},
-	}
-}
