@@ -220,8 +220,8 @@ func (a *app) rerun(ctx context.Context, w *workshop, file string, text []byte, 
 	if !found {
 		return exit(exitUsage, "--rerun %s: the lock has no such step", which)
 	}
-	if !v.OK {
-		v.Level = verify.Bytes
+	if v.OK && which == "all" { // of a part of the steps, level bytes is all that is proven
+		v.Level = verify.Rerun
 	}
 	return nil
 }
