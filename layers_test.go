@@ -27,6 +27,7 @@ var rules = []rule{
 	{"manifests", []string{"manifests"}, []string{"os", "os/exec", "net", "net/http", "go.temporal.io"}},
 	{"plugins/all", []string{"plugins"}, []string{"go.temporal.io"}},
 	{"plugins/plugintest", []string{"=plugins", "manifests"}, []string{"go.temporal.io"}},
+	{"plugins/host", []string{"=plugins", "manifests"}, []string{"go.temporal.io"}},
 	{"plugins/nn", []string{"plugins/nn", "plugins/npy", "manifests/document"}, []string{"go.temporal.io", "os", "net"}},
 	{"plugins/npy", nil, []string{"go.temporal.io", "os", "net"}},
 	{"plugins/fetch", []string{"=plugins", "plugins/fetch", "plugins/nn", "manifests/catalog", "manifests/document", "manifests/action"}, []string{"go.temporal.io"}},
@@ -36,7 +37,7 @@ var rules = []rule{
 	{"plugins", []string{"manifests/action", "manifests/canonical", "manifests/catalog", "manifests/document"}, []string{"go.temporal.io"}},
 	{"workflows", []string{"manifests", "=activities"}, []string{"os", "net", "net/http", "math/rand", "math/rand/v2", "crypto/rand"}},
 	{"activities/suite", []string{"activities", "manifests", "plugins", "workflows"}, nil},
-	{"activities", []string{"activities", "manifests", "=plugins"}, []string{module + "/workflows"}},
+	{"activities", []string{"activities", "manifests", "=plugins", "=plugins/host"}, []string{module + "/workflows"}},
 	{"deploy", nil, nil},
 	{"cmd", []string{"activities", "cmd", "deploy", "manifests", "plugins", "workflows"}, nil},
 }

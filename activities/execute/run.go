@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/host"
 )
 
 // RunRequest is one execution of an action, with no look at the action cache. Verification uses it to do a
@@ -58,7 +58,7 @@ func Run(ctx context.Context, r RunRequest) (ocispec.Descriptor, error) {
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	err = guarded(ctx, p, plugins.Call{Params: r.Action.Params, Seed: seed, Dataset: r.Action.Dataset, Inputs: in, Output: out,
+	err = host.InProcess(ctx, p, plugins.Call{Params: r.Action.Params, Seed: seed, Dataset: r.Action.Dataset, Inputs: in, Output: out,
 		Env: r.Env, Workers: r.Workers, Progress: r.Progress, Scratch: dir.path()})
 	if err != nil {
 		return ocispec.Descriptor{}, classify(ctx, err)
@@ -110,34 +110,6 @@ func (r RunRequest) unchanged(ctx context.Context, p plugins.Plugin) error {
 			fmt.Errorf("the source changed while it was read, or since the plan was made: it was %s, it is %s; run again", r.Action.Source, now))
 	}
 	return nil
-}
-
-// errPanic marks the error that a plugin's panic became.
-var errPanic = errors.New("the plugin panicked")
-
-// guarded runs a plugin; its panic is its own failure and not the end of the worker.
-func guarded(ctx context.Context, p plugins.Plugin, c plugins.Call) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("%w: %v%s", errPanic, v, origin())
-		}
-	}()
-	return p.Run(ctx, c)
-}
-
-// origin is where the panic that is being recovered was raised.
-func origin() string {
-	pc := make([]uintptr, 16)
-	frames := runtime.CallersFrames(pc[:runtime.Callers(3, pc)]) // past Callers, origin and the deferred function
-	for {
-		f, more := frames.Next()
-		if f.Function != "" && !strings.HasPrefix(f.Function, "runtime.") {
-			return fmt.Sprintf(" (%s:%d)", filepath.Base(f.File), f.Line)
-		}
-		if !more {
-			return ""
-		}
-	}
 }
 
 // kindOf is the form in which the results of a kind of step are kept.
