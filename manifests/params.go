@@ -17,6 +17,30 @@ import (
 	"github.com/cairn-bench/cairn/manifests/catalog"
 )
 
+// rules are what the parameters of a plugin are checked against. They are made once a plugin: a large manifest
+// names one plugin hundreds of times.
+type rules struct {
+	schema   *jsonschema.Schema
+	resolved *jsonschema.Resolved
+}
+
+func (r *reader) rules(spec catalog.Spec) (rules, error) {
+	name := string(spec.Kind) + "/" + spec.Name
+	if known, ok := r.byPlugin[name]; ok {
+		return known, nil
+	}
+	s, err := paramsSchema(spec)
+	if err != nil {
+		return rules{}, err
+	}
+	resolved, err := s.Resolve(nil)
+	if err != nil {
+		return rules{}, fmt.Errorf("schema of plugin %s: %w", name, err)
+	}
+	r.byPlugin[name] = rules{s, resolved}
+	return r.byPlugin[name], nil
+}
+
 // paramsSchema returns the schema of what a person may write as parameters of a plugin: a parameter with a
 // default is not required, and says its default.
 func paramsSchema(spec catalog.Spec) (*jsonschema.Schema, error) {
@@ -61,7 +85,7 @@ func (r *reader) params(f fields, kind catalog.Kind, plugin string) json.RawMess
 	if !ok {
 		return nil // is already an error
 	}
-	s, err := paramsSchema(spec)
+	rules, err := r.rules(spec)
 	if err != nil {
 		r.fail(f.node, f.at("plugin"), "%v", err)
 		return nil
@@ -72,21 +96,17 @@ func (r *reader) params(f fields, kind catalog.Kind, plugin string) json.RawMess
 	}
 	before := len(r.errs)
 	value := r.value(n, f.at("params"))
-	r.conform(n, f.at("params"), s)
+	r.conform(n, f.at("params"), rules.schema)
 	if len(r.errs) > before || len(n.Content) == 0 {
 		return nil
 	}
-	return r.canonical(n, f.at("params"), s, value)
+	return r.canonical(n, f.at("params"), rules.resolved, value)
 }
 
 // canonical writes parameters in canonical form, after the last check: the rest of JSON Schema, such as
 // patterns and bounds, which conform leaves to the library.
-func (r *reader) canonical(n *yaml.Node, path string, s *jsonschema.Schema, value any) json.RawMessage {
-	resolved, err := s.Resolve(nil)
-	if err == nil {
-		err = resolved.Validate(value)
-	}
-	if err != nil {
+func (r *reader) canonical(n *yaml.Node, path string, rules *jsonschema.Resolved, value any) json.RawMessage {
+	if err := rules.Validate(value); err != nil {
 		r.fail(n, path, "%v", err)
 		return nil
 	}

@@ -19,7 +19,7 @@ func Parse(file string, text []byte, cat catalog.Catalog) (*Benchmark, error) {
 	if doc == nil {
 		return nil, p.failed()
 	}
-	r := &reader{parser: p, catalog: cat, broken: map[string]bool{}}
+	r := &reader{parser: p, catalog: cat, broken: map[string]bool{}, byPlugin: map[string]rules{}}
 	b := r.benchmark(doc.Content[0])
 	if len(p.errs) > 0 {
 		return nil, p.failed()
@@ -33,6 +33,7 @@ type reader struct {
 	catalog                       catalog.Catalog
 	datasets, models, evaluations names
 	bench                         *Benchmark
+	byPlugin                      map[string]rules
 	broken                        map[string]bool // paths of what has errors, from which no others should follow
 }
 
