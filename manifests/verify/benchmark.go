@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -22,7 +23,7 @@ const (
 // Benchmark verifies a benchmark artifact: the lock in it, and every artifact and record that it lists. It
 // needs no action cache, because the artifact names the records.
 func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, level string) (Verdict, error) {
-	listed := &listed{Store: s, records: map[digest.Digest]digest.Digest{}}
+	listed := &listed{Store: s, records: map[digest.Digest]digest.Digest{}, artifacts: map[digest.Digest]bool{}}
 	v := newVerifier(ctx, subject, listed, level)
 	text, ok := v.read(ref, "benchmark")
 	if !ok {
@@ -33,7 +34,7 @@ func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, 
 		v.problem(Problem{Code: Malformed, Path: "benchmark", Digest: ref, Got: err.Error()})
 		return v.verdict(), ctx.Err()
 	}
-	documents := v.listed(ix, listed.records)
+	documents := v.listed(ix, listed)
 	v.documents(documents)
 	if text, ok := v.lockText(documents.Artifact); ok {
 		l, err := lock.Parse(LockFile, text)
@@ -41,6 +42,7 @@ func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, 
 			v.problem(Problem{Code: LockEdited, Path: LockFile, Digest: documents.Artifact, Got: err.Error()})
 			return v.verdict(), ctx.Err()
 		}
+		v.complete(l, ref, listed.artifacts)
 		v.lock(l)
 	}
 	return v.verdict(), ctx.Err()
@@ -49,7 +51,8 @@ func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, 
 // listed is a store whose records are those that a benchmark artifact names.
 type listed struct {
 	Store
-	records map[digest.Digest]digest.Digest
+	records   map[digest.Digest]digest.Digest // action -> record
+	artifacts map[digest.Digest]bool
 }
 
 func (l *listed) Record(_ context.Context, action digest.Digest) (digest.Digest, error) {
@@ -57,21 +60,34 @@ func (l *listed) Record(_ context.Context, action digest.Digest) (digest.Digest,
 }
 
 // listed checks everything that the index lists and returns the artifact of the documents.
-func (v *verifier) listed(ix ocispec.Index, records map[digest.Digest]digest.Digest) lock.Step {
+func (v *verifier) listed(ix ocispec.Index, l *listed) lock.Step {
 	var documents lock.Step
 	for _, d := range ix.Manifests {
 		v.step = d.Annotations[StepKey]
 		action := digest.Digest(d.Annotations[ActionKey])
 		switch {
 		case d.ArtifactType == provenance.MediaType:
-			records[action] = d.Digest
+			l.records[action] = d.Digest
 		case v.step == DocumentsStep:
 			documents = lock.Step{Name: v.step, Action: action, Artifact: d.Digest}
 		}
+		l.artifacts[d.Digest] = true
 		v.artifact(d.Digest)
+		if n, read := v.seen[d.Digest]; read && n != d.Size {
+			v.problem(Problem{Code: Malformed, Path: "benchmark", Digest: d.Digest, Want: fmt.Sprintf("%d bytes, as the index says", d.Size), Got: fmt.Sprintf("%d bytes", n)})
+		}
 	}
 	v.step = ""
 	return documents
+}
+
+// complete checks that the index lists what the lock names: who takes the one takes the other.
+func (v *verifier) complete(l *lock.Lock, ref digest.Digest, artifacts map[digest.Digest]bool) {
+	for _, s := range l.Steps {
+		if !artifacts[s.Artifact] {
+			v.problem(Problem{Code: Malformed, Step: s.Name, Path: "benchmark", Digest: ref, Want: s.Artifact.String(), Got: "not in the index"})
+		}
+	}
 }
 
 // documents checks the action and the record of the documents; the lock cannot name them.

@@ -1,0 +1,173 @@
+package verify_test
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/verify"
+)
+
+// published is a benchmark artifact: an index over everything, the documents included.
+type published struct {
+	*evidence
+	index     ocispec.Index
+	documents ocispec.Manifest
+}
+
+func publish(t *testing.T, text []byte) *published {
+	t.Helper()
+	e := rebuild(t, bench(), nil)
+	if text == nil {
+		text = e.text()
+	}
+	p := &published{evidence: e, index: ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}}
+	for _, s := range e.lock.Steps {
+		p.list(s.Name, s.Action, e.kinds[s.Name], e.records[s.Action])
+	}
+	p.documents = ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+		Config: ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: e.put([]byte("{}")), Size: 2},
+		Layers: []ocispec.Descriptor{{MediaType: "application/yaml", Digest: e.put(text), Size: int64(len(text)), Annotations: map[string]string{ocispec.AnnotationTitle: verify.LockFile}}}}
+	p.addDocuments()
+	return p
+}
+
+// addDocuments lists the artifact of the documents with its record.
+func (p *published) addDocuments() {
+	p.t.Helper()
+	made := p.keep(p.t, p.documents)
+	a := action.Action{Plugin: action.Plugin{Kind: "publish", Name: "documents", Version: "1"}}
+	text, err := a.Canonical()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.list(verify.DocumentsStep, p.put(text), made, p.record(a, made, verify.DocumentsStep))
+}
+
+func (p *published) list(step string, id digest.Digest, made ocispec.Descriptor, record digest.Digest) {
+	about := map[string]string{verify.StepKey: step, verify.ActionKey: id.String()}
+	made.Annotations = about
+	p.index.Manifests = append(p.index.Manifests, made, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, ArtifactType: provenance.MediaType,
+		Digest: record, Size: int64(len(p.blobs[record])), Annotations: about})
+}
+
+func (p *published) verify(level string) verify.Verdict {
+	p.t.Helper()
+	p.store.records = nil // the index names them
+	v, err := verify.Benchmark(p.t.Context(), "small", p.keep(p.t, p.index).Digest, p.store, level)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if v.OK && v.Level != level {
+		p.t.Errorf("level %q was asked for and found right, the verdict says %q", level, v.Level)
+	}
+	return v
+}
+
+func TestAnHonestBenchmarkVerifies(t *testing.T) {
+	p := publish(t, nil)
+	for _, level := range []string{verify.Records, verify.Bytes} {
+		if v := p.verify(level); !v.OK || v.Checked.Records != 9 || v.Subject != "small" {
+			t.Errorf("level %s: %+v", level, v)
+		}
+	}
+	if v := p.verify(verify.Bytes); v.Checked.Blobs != len(p.blobs) {
+		t.Errorf("%d blobs of %d were checked", v.Checked.Blobs, len(p.blobs))
+	}
+}
+
+// Whatever happens to a blob of the benchmark is found; the steps' own are tested with their lock.
+func TestBenchmarkBlobsCount(t *testing.T) {
+	p := publish(t, nil)
+	layer := p.documents.Layers[0].Digest
+	documents := p.index.Manifests[len(p.index.Manifests)-2]
+	record := p.index.Manifests[len(p.index.Manifests)-1].Digest
+	for _, d := range []digest.Digest{p.keep(t, p.index).Digest, layer, documents.Digest, record, digest.Digest(documents.Annotations[verify.ActionKey]), p.manifestOf(record).Layers[0].Digest} {
+		good := p.blobs[d]
+		for _, bad := range [][]byte{nil, append(slices.Clone(good), 0), good[:len(good)-1], []byte("{}")} {
+			if p.blobs[d] = bad; bad == nil {
+				delete(p.blobs, d)
+			}
+			v, err := verify.Benchmark(t.Context(), "small", p.refOf(p.index), p.store, verify.Bytes)
+			if err != nil || v.OK || v.Level != "none" {
+				t.Errorf("%s: OK %t, level %s, %v", d, v.OK, v.Level, err)
+			}
+			if !slices.ContainsFunc(v.Problems, func(o verify.Problem) bool { return o.Digest == d && o.Path != "" && o.Missing() == (bad == nil) }) {
+				t.Errorf("%s is not named: %+v", d, v.Problems)
+			}
+		}
+		p.blobs[d] = good
+	}
+}
+
+// refOf is the digest of an index, which is not put.
+func (p *published) refOf(ix ocispec.Index) digest.Digest {
+	return newStore().keep(p.t, ix).Digest
+}
+
+func TestBenchmarksThatLie(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(p *published)
+		want   string
+	}{
+		"no documents": {func(p *published) { p.index.Manifests = p.index.Manifests[:len(p.index.Manifests)-2] }, verify.Malformed},
+		"no lock in the documents": {func(p *published) {
+			p.index.Manifests = p.index.Manifests[:len(p.index.Manifests)-2]
+			p.documents.Layers = nil
+			p.addDocuments()
+		}, verify.Malformed},
+		"a step's artifact less": {func(p *published) { p.index.Manifests = p.index.Manifests[1:] }, verify.Malformed},
+		"a record less":          {func(p *published) { p.index.Manifests = slices.Delete(p.index.Manifests, 1, 2) }, verify.RecordMissing},
+		"another's record": {func(p *published) {
+			p.index.Manifests[1].Digest, p.index.Manifests[1].Size = p.index.Manifests[3].Digest, p.index.Manifests[3].Size
+		}, verify.RecordDiffers},
+		"a size":         {func(p *published) { p.index.Manifests[0].Size++ }, verify.Malformed},
+		"no digest":      {func(p *published) { p.index.Manifests[0].Digest = "sha256:../x" }, verify.Malformed},
+		"something else": {func(p *published) { p.index.Manifests[0].Digest = p.put([]byte("{}")); p.index.Manifests[0].Size = 2 }, verify.Malformed},
+	} {
+		p := publish(t, nil)
+		c.change(p)
+		if v := p.verify(verify.Records); v.OK || codes(v) != c.want || v.Level != "none" {
+			t.Errorf("%s: level %s, %+v; want %s", name, v.Level, v.Problems, c.want)
+		}
+	}
+}
+
+// The lock inside is checked as any lock.
+func TestBenchmarkWithAnotherLock(t *testing.T) {
+	good := rebuild(t, bench(), nil).text()
+	if v := publish(t, append(slices.Clone(good), '\n')).verify(verify.Records); codes(v) != verify.LockEdited || v.Level != "none" {
+		t.Errorf("edited: %+v", v)
+	}
+	if v := publish(t, seal(string(bytes.Replace(good, []byte("value: 0.24"), []byte("value: 0.99"), 1)))).verify(verify.Records); codes(v) != verify.ResultDiffers || v.Level != "none" {
+		t.Errorf("edited and sealed: %+v", v)
+	}
+}
+
+func TestLockOf(t *testing.T) {
+	p := publish(t, nil)
+	if d, ok := verify.LockOf(p.blobs[p.index.Manifests[len(p.index.Manifests)-2].Digest]); !ok || d != p.documents.Layers[0].Digest {
+		t.Errorf("%s, %t", d, ok)
+	}
+	for _, text := range []string{"", "{}", `{"layers":[{"annotations":{}}]}`} {
+		if d, ok := verify.LockOf([]byte(text)); ok {
+			t.Errorf("%q has the lock %s", text, d)
+		}
+	}
+}
+
+func TestNoBenchmark(t *testing.T) {
+	p := publish(t, nil)
+	for _, text := range []string{"", "[]", "{}"} {
+		v, err := verify.Benchmark(t.Context(), "small", p.put([]byte(text)), p.store, verify.Bytes)
+		if err != nil || v.OK || v.Level != "none" || codes(v) != verify.Malformed {
+			t.Errorf("%q: %+v, %v", text, v, err)
+		}
+	}
+}
