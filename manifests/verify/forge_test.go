@@ -61,6 +61,11 @@ func TestForgedRecords(t *testing.T) {
 		"manifest about another": func(e *evidence) digest.Digest {
 			return e.manifest(e.kinds["fetch/ecg"], e.statement(e.actionOf(trained), e.kinds[trained].Digest))
 		},
+		"manifest about another of that size": func(e *evidence) digest.Digest {
+			subject := e.kinds[trained]
+			subject.Digest = e.kinds["fetch/ecg"].Digest
+			return e.manifest(subject, e.statement(e.actionOf(trained), e.kinds[trained].Digest))
+		},
 		"subject of another size": func(e *evidence) digest.Digest {
 			subject := e.kinds[trained]
 			subject.Size++

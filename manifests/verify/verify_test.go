@@ -216,6 +216,34 @@ func TestSharedArtifacts(t *testing.T) {
 	}
 }
 
+// What is missed when the chain is followed and again when the parts are read is said once.
+func TestOneProblemIsSaidOnce(t *testing.T) {
+	e := rebuild(t, bench(), nil)
+	for _, l := range e.manifestOf(e.kinds[evaluated].Digest).Layers {
+		delete(e.blobs, l.Digest)
+	}
+	if v := e.check(e.text(), verify.Bytes); len(v.Problems) != 2 || codes(v) != verify.BlobMissing || v.Level != "none" {
+		t.Errorf("level %s, %+v; want one problem each of metrics and predictions", v.Level, v.Problems)
+	}
+}
+
+// A record's own config is one of the blobs.
+func TestConfigOfARecord(t *testing.T) {
+	e := rebuild(t, bench(), nil)
+	s := e.entry("fetch/ecg")
+	m := e.manifestOf(e.records[s.Action])
+	m.Config.Digest, m.Config.Size = e.put([]byte(`{"own":1}`)), 9
+	e.records[s.Action] = e.keep(t, m).Digest
+	if v := e.check(e.text(), verify.Bytes); !v.OK {
+		t.Fatalf("%+v", v.Problems)
+	}
+	delete(e.blobs, m.Config.Digest)
+	v := e.check(e.text(), verify.Bytes)
+	if len(v.Problems) != 1 || v.Problems[0].Path != "record/config" || v.Problems[0].Step != "fetch/ecg" || v.Level != verify.Records {
+		t.Errorf("level %s, %+v", v.Level, v.Problems)
+	}
+}
+
 // A disk that fails in the middle of a blob has not given what the digest names.
 func TestUnreadableBlobs(t *testing.T) {
 	e := rebuild(t, bench(), nil)
