@@ -104,9 +104,14 @@ func (v *verifier) readPart(p part) {
 		})
 	}
 	readers.Wait()
-	right := v.ctx.Err() == nil
+	if v.ctx.Err() != nil {
+		return // what was not read is not missing
+	}
+	right := true
 	for i, b := range blobs {
-		right = right && v.judge(b, p.folder+title(b, i), found[i])
+		if !v.judge(b, p.folder+title(b, i), found[i]) {
+			right = false
+		}
 	}
 	if right {
 		v.files(p, found[1:])
