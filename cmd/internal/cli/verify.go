@@ -9,8 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -18,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cairn-bench/cairn/activities/cas"
-	"github.com/cairn-bench/cairn/activities/execute"
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/provenance"
@@ -45,7 +42,7 @@ func (a *app) verifyCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&level, "level", verify.Records, "records, bytes or rerun")
-	c.Flags().StringVar(&rerun, "rerun", "", "do steps again in a scratch store and compare: all, or the name of a step")
+	c.Flags().StringVar(&rerun, "rerun", "", "do steps again in a scratch store and compare: all, the name of a step, or sample=N for N of them at random")
 	return c
 }
 
@@ -170,58 +167,4 @@ func (e evidence) Open(_ context.Context, d digest.Digest) (io.ReadCloser, error
 func (e evidence) Record(ctx context.Context, id digest.Digest) (digest.Digest, error) {
 	entry, err := e.w.cache.Peek(action.ID(id))
 	return entry.Record, err
-}
-
-// rerun does steps again in a clean place and compares their artifacts with the lock's.
-func (a *app) rerun(ctx context.Context, w *workshop, file string, text []byte, which string, v *verify.Verdict) error {
-	l, err := lock.Parse(file, text)
-	if err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "cairn-rerun-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	scratch, err := cas.OpenLayout(filepath.Join(dir, "store"))
-	if err != nil {
-		return err
-	}
-	manifestDir, err := filepath.Abs(filepath.Dir(file))
-	if err != nil {
-		return err
-	}
-	found := false
-	for _, s := range l.Steps {
-		if which != "all" && which != s.Name {
-			continue
-		}
-		found = true
-		text, err := cas.ReadAll(ctx, w.layout, s.Action, 16<<20)
-		if err != nil {
-			return err
-		}
-		act, err := action.Parse(text)
-		if err != nil {
-			return err
-		}
-		got, err := execute.Run(ctx, execute.RunRequest{Store: w.layout, Into: scratch, Plugins: w.plugins, Action: act,
-			Env: a.env(manifestDir), Scratch: filepath.Join(dir, "scratch"), Workers: runtime.GOMAXPROCS(0)})
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.Name, err)
-		}
-		v.Checked.Reruns++
-		if got.Digest != s.Artifact {
-			v.OK = false
-			v.Problems = append(v.Problems, verify.Problem{Code: verify.RerunDiffers, Step: s.Name, Path: "artifact", Digest: s.Artifact, Want: s.Artifact.String(), Got: got.Digest.String()})
-		}
-		fmt.Fprintf(a.Stderr, "  again  %s  %s\n", s.Name, got.Digest)
-	}
-	if !found {
-		return exit(exitUsage, "--rerun %s: the lock has no such step", which)
-	}
-	if v.OK && which == "all" { // of a part of the steps, level bytes is all that is proven
-		v.Level = verify.Rerun
-	}
-	return nil
 }
