@@ -28,9 +28,9 @@ func (v *verifier) read(d digest.Digest, path string) ([]byte, bool) {
 		return nil, false
 	}
 	defer func() { _ = r.Close() }() // only read
-	raw, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
-	if len(raw) > maxDocument {
-		v.problem(Problem{Code: Malformed, Path: path, Digest: d, Want: fmt.Sprintf("at most %d bytes", maxDocument), Got: "more"})
+	raw, err := io.ReadAll(io.LimitReader(r, v.limit+1))
+	if int64(len(raw)) > v.limit {
+		v.problem(Problem{Code: Malformed, Path: path, Digest: d, Want: fmt.Sprintf("at most %d bytes", v.limit), Got: "more"})
 		return nil, false
 	}
 	if got := digest.FromBytes(raw); err != nil || got != d {

@@ -346,16 +346,6 @@ func TestMalformedDocuments(t *testing.T) {
 	}
 }
 
-// A blob that is far too large for what it should be is not held in memory.
-func TestHugeDocument(t *testing.T) {
-	e := rebuild(t, bench(), nil)
-	e.blobs[e.lock.Plan] = make([]byte, 64<<20+1)
-	v := e.check(e.text(), verify.Records)
-	if len(v.Problems) != 1 || v.Problems[0].Code != verify.Malformed || v.Problems[0].Path != "plan" {
-		t.Errorf("%+v", v.Problems)
-	}
-}
-
 // The entries of a step that the plan does not have, and of one whose inputs are not in the lock.
 func TestStepsOfAnotherPlan(t *testing.T) {
 	e := rebuild(t, bench(), nil)

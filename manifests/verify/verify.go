@@ -104,6 +104,7 @@ type verifier struct {
 	ctx   context.Context // of the one call
 	store Store
 	bytes bool
+	limit int64  // of what is held in memory at once
 	step  string // that is looked at
 	parts []part // what level bytes reads
 
@@ -116,7 +117,7 @@ type verifier struct {
 
 // newVerifier takes every level but records for one that reads the parts.
 func newVerifier(ctx context.Context, subject string, s Store, level string) *verifier {
-	return &verifier{ctx: ctx, store: s, bytes: level != Records, seen: map[digest.Digest]int64{}, reported: map[Problem]bool{},
+	return &verifier{ctx: ctx, store: s, bytes: level != Records, limit: maxDocument, seen: map[digest.Digest]int64{}, reported: map[Problem]bool{},
 		out: Verdict{Schema: "cairn/verify/v1", Subject: subject, Level: "none", Problems: []Problem{}}}
 }
 
