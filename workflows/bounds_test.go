@@ -170,9 +170,36 @@ func TestFailureOfAnEarlierExecution(t *testing.T) {
 	}
 	for _, s := range got.Steps {
 		if s.State == workflows.Failed && !strings.HasPrefix(s.Error, "fetch/set-00001 is broken") ||
-			s.State == workflows.Skipped && s.Error != "needs fetch/set-00001, which has no result" {
+			s.State == workflows.Skipped && s.Error != "needs fetch/set-00001, which failed" {
 			t.Errorf("%s: %q", s.Step, s.Error)
 		}
+	}
+}
+
+// TestOnlyAnEarlierExecutionFailed: nothing is published although all went well since.
+func TestOnlyAnEarlierExecutionFailed(t *testing.T) {
+	names := pairs(4)[:4]
+	p := newInParts(names, 2, func(s string) bool { return s == names[0] })
+	got, requests := p.runAll(t, request)
+	if len(requests) != 2 || got.Published != nil || len(p.executed) != 4 {
+		t.Errorf("%d executions, published %v, %d steps; want 2, no lock, 4", len(requests), got.Published, len(p.executed))
+	}
+}
+
+// TestBlockedStopsAllBehindIt: what needs a step that cannot be done cannot be done either.
+func TestBlockedStopsAllBehindIt(t *testing.T) {
+	w := &world{prepare: todo(
+		activities.Node{Step: "a", Queue: "io", Blocked: "earlier"}, activities.Node{Step: "b", Queue: "io", After: []int{0}},
+		activities.Node{Step: "c", Queue: "io", After: []int{1}}, activities.Node{Step: "x", Queue: "io"})}
+	got := w.run(t, request)
+	want := []workflows.StepOutcome{
+		{Result: activities.Result{Step: "a"}, State: workflows.Skipped, Error: "needs earlier, which failed"},
+		{Result: activities.Result{Step: "b"}, State: workflows.Skipped, Error: "needs earlier, which failed"},
+		{Result: activities.Result{Step: "c"}, State: workflows.Skipped, Error: "needs earlier, which failed"},
+		{Result: done("x"), State: workflows.Ran},
+	}
+	if diff := cmp.Diff(want, got.Steps); diff != "" || len(w.executed) != 1 {
+		t.Errorf("steps (-want +got):\n%s", diff)
 	}
 }
 

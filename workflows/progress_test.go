@@ -110,6 +110,27 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// TestCancelStartsNothingMore: a step that was held back by the bound stays where it is.
+func TestCancelStartsNothingMore(t *testing.T) {
+	w := &world{prepare: todo(wide(501)...)}
+	env := w.env()
+	var underWay sync.WaitGroup
+	underWay.Add(500)
+	w.execute = func(ctx context.Context, _ activities.ExecuteRequest) (activities.Result, error) {
+		underWay.Done()
+		<-ctx.Done()
+		return activities.Result{}, ctx.Err()
+	}
+	go func() {
+		underWay.Wait()
+		env.CancelWorkflow()
+	}()
+	env.ExecuteWorkflow(workflows.RebuildName, request)
+	if last := ask(t, env).Steps[500]; last.State != workflows.Waiting || len(w.executed) != 500 {
+		t.Errorf("the last step is %s and %d were started; want waiting, 500", last.State, len(w.executed))
+	}
+}
+
 func TestCancelBeforeThePlan(t *testing.T) {
 	w := &world{prepare: func(activities.PrepareRequest) (activities.Prepared, error) {
 		return activities.Prepared{}, errors.New("passing")

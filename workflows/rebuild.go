@@ -191,7 +191,7 @@ func (r *rebuild) start(p activities.Prepared) {
 	}
 	for i, n := range p.Todo {
 		if n.Blocked != "" {
-			r.outcomes[i].State, r.outcomes[i].Error = Skipped, fmt.Sprintf("needs %s, which has no result", n.Blocked)
+			r.outcomes[i].State, r.outcomes[i].Error = Skipped, needs(n.Blocked)
 			r.skip(i, n.Blocked)
 		}
 	}
@@ -267,11 +267,13 @@ func (r *rebuild) fail(i int, err error) {
 func (r *rebuild) skip(i int, failed string) {
 	for _, j := range r.needs[i] {
 		if r.outcomes[j].State == Waiting {
-			r.outcomes[j].State, r.outcomes[j].Error = Skipped, fmt.Sprintf("needs %s, which failed", failed)
+			r.outcomes[j].State, r.outcomes[j].Error = Skipped, needs(failed)
 			r.skip(j, failed)
 		}
 	}
 }
+
+func needs(step string) string { return fmt.Sprintf("needs %s, which failed", step) }
 
 // goOn ends this execution and starts the next one with what the plan has left.
 func (r *rebuild) goOn(ctx workflow.Context) error {
