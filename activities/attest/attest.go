@@ -43,7 +43,8 @@ func put(ctx context.Context, s cas.Store, mediaType string, text []byte) (ocisp
 	return ocispec.Descriptor{MediaType: mediaType, Digest: d, Size: int64(len(text))}, err
 }
 
-// Read returns the statement of a record.
+// Read returns the statement of a record. One whose manifest is about another artifact than its statement is
+// refused.
 func Read(ctx context.Context, s cas.Store, record digest.Digest) (provenance.Statement, error) {
 	text, err := cas.ReadAll(ctx, s, record, maxDocument)
 	if err != nil {
@@ -56,5 +57,12 @@ func Read(ctx context.Context, s cas.Store, record digest.Digest) (provenance.St
 	if text, err = cas.ReadAll(ctx, s, m.Layers[0].Digest, maxDocument); err != nil {
 		return provenance.Statement{}, fmt.Errorf("record %s: %w", record, err)
 	}
-	return provenance.Parse(text)
+	st, err := provenance.Parse(text)
+	if err != nil {
+		return provenance.Statement{}, fmt.Errorf("record %s: %w", record, err)
+	}
+	if m.Subject == nil || m.Subject.Digest != st.Artifact() {
+		return provenance.Statement{}, fmt.Errorf("record %s: its subject is not the artifact %s of its statement", record, st.Artifact())
+	}
+	return st, nil
 }

@@ -36,10 +36,8 @@ const beat = 5 * time.Second
 // resource.
 func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker {
 	queue := activities.ControlQueue(store)
-	control := worker.New(c, queue, worker.Options{DisableRegistrationAliasing: true})
-	control.RegisterWorkflowWithOptions(workflows.Rebuild, workflow.RegisterOptions{Name: workflows.RebuildName})
-	control.RegisterActivityWithOptions(s.prepare, activity.RegisterOptions{Name: activities.Prepare})
-	control.RegisterActivityWithOptions(s.publish, activity.RegisterOptions{Name: activities.Publish})
+	control := worker.New(c, queue, worker.Options{DisableRegistrationAliasing: true, MaxHeartbeatThrottleInterval: beat})
+	s.registerControl(control)
 	all := []worker.Worker{control}
 	for _, q := range []struct {
 		name  string
@@ -52,11 +50,29 @@ func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker
 			MaxConcurrentActivityExecutionSize: q.limit,
 			DisableWorkflowWorker:              true,
 			WorkerStopTimeout:                  10 * time.Second,
+			// The answer to a sign of life tells of a cancellation. By itself the SDK would hold most of them back.
+			MaxHeartbeatThrottleInterval: beat,
 		})
-		w.RegisterActivityWithOptions(s.execute, activity.RegisterOptions{Name: activities.Execute})
+		s.registerSteps(w)
 		all = append(all, w)
 	}
 	return all
+}
+
+// registry is what a worker and the SDK's test environment have in common.
+type registry interface {
+	RegisterWorkflowWithOptions(w any, o workflow.RegisterOptions)
+	RegisterActivityWithOptions(a any, o activity.RegisterOptions)
+}
+
+func (s *Suite) registerControl(r registry) {
+	r.RegisterWorkflowWithOptions(workflows.Rebuild, workflow.RegisterOptions{Name: workflows.RebuildName})
+	r.RegisterActivityWithOptions(s.prepare, activity.RegisterOptions{Name: activities.Prepare})
+	r.RegisterActivityWithOptions(s.publish, activity.RegisterOptions{Name: activities.Publish})
+}
+
+func (s *Suite) registerSteps(r registry) {
+	r.RegisterActivityWithOptions(s.execute, activity.RegisterOptions{Name: activities.Execute})
 }
 
 func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
