@@ -83,6 +83,9 @@ type Call struct {
 	Workers  int // how many goroutines may work; never changes the bytes
 	Progress func(Progress)
 	Scratch  string // an empty folder of the call's own
+
+	Checkpoints Checkpoints // pretrain only; nil keeps none
+	Interval    Interval    // between two checkpoints
 }
 
 // Input returns the input of that name.
@@ -141,6 +144,7 @@ type Progress struct {
 	Total int64  `json:"total,omitempty"` // 0 if not known
 	Unit  string `json:"unit,omitempty"`  // bytes, samples, steps
 	Note  string `json:"note,omitempty"`  // one short line, such as "epoch 3/10 loss 0.41"
+	News  bool   `json:"news,omitempty"`  // the note is said once and should reach whoever watches
 }
 
 // typed is the part that all constructors share: the schema and the decoder of P.

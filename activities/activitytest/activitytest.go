@@ -250,7 +250,7 @@ func (r *recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (
 }
 
 func (h *Home) pretrain() plugins.Plugin {
-	return plugins.Pretrain(spec("count", "1", catalog.QueueGPU), struct{}{}, func(_ struct{}, _ uint64, _ int, data []*plugins.Curated) (plugins.Trainer, error) {
+	return plugins.Pretrain(spec("count", "1", catalog.QueueGPU), struct{}{}, func(_ context.Context, _ struct{}, _ uint64, _ int, data []*plugins.Curated) (plugins.Trainer, error) {
 		return &trainer{home: h, data: data}, nil
 	})
 }
@@ -278,6 +278,9 @@ func (m *trainer) Save(w io.Writer) error { _, err := fmt.Fprintln(w, m.seen, m.
 func (m *trainer) Load(r io.Reader) error { _, err := fmt.Fscanln(r, &m.seen, &m.n); return err }
 
 func (m *trainer) Export(out plugins.Output) error {
+	if err := plugins.WriteFile(out, document.CurveFile, []byte(`{"schema":"`+document.CurveSchema+`","points":[]}`)); err != nil {
+		return err
+	}
 	return plugins.WriteFile(out, "model.json", fmt.Appendf(nil, `{"samples":%d}`, m.n))
 }
 

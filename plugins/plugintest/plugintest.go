@@ -60,12 +60,17 @@ type Case struct {
 
 // Run executes a case in memory with that many workers.
 func (c Case) Run(ctx context.Context, workers int, scratch string) (Files, error) {
+	return c.do(ctx, plugins.Call{Workers: workers, Scratch: scratch})
+}
+
+// do makes a call that is complete but for what the case says.
+func (c Case) do(ctx context.Context, call plugins.Call) (Files, error) {
 	params, err := c.Plugin.Normalise(json.RawMessage(c.Params))
 	if err != nil {
 		return nil, err
 	}
 	out := &output{files: Files{}}
-	call := plugins.Call{Params: params, Seed: c.Seed, Dataset: c.Dataset, Output: out, Env: c.Env, Workers: workers, Scratch: scratch}
+	call.Params, call.Seed, call.Dataset, call.Output, call.Env = params, c.Seed, c.Dataset, out, c.Env
 	for _, name := range slices.Sorted(maps.Keys(c.Inputs)) {
 		call.Inputs = append(call.Inputs, plugins.Input{Name: name, Tree: c.Inputs[name]})
 	}

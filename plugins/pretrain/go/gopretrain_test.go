@@ -257,7 +257,7 @@ func TestResumeGivesTheSameBytes(t *testing.T) {
 	p.Width, p.Channels, p.ImageSize, p.SignalLength, p.Batch, p.Epochs = 8, 2, 8, 64, 8, 3
 	data := curated(t, openAll(t, 40))
 	fresh := func(workers int) *trainer {
-		tr, err := newTrainer(p, 5, workers, data)
+		tr, err := newTrainer(t.Context(), p, 5, workers, data)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -281,13 +281,24 @@ func TestResumeGivesTheSameBytes(t *testing.T) {
 	}
 }
 
+// TestKilledTrainingGivesTheSameModel lets the suite kill a training of which the best epoch is not the last.
+func TestKilledTrainingGivesTheSameModel(t *testing.T) {
+	inputs := openAll(t, 20)
+	delete(inputs, "images")
+	c := plugintest.Case{Plugin: New(), Seed: 7, Inputs: inputs,
+		Params: `{"width": 8, "channels": 2, "signalLength": 32, "batch": 8, "epochs": 3, "rate": 0.3, "clip": 0}`}
+	if card := string(c.Resumes(t)[document.CardFile]); !strings.Contains(card, "those of epoch 1,") && !strings.Contains(card, "those of epoch 2,") {
+		t.Errorf("the case does not try the best weights: %s", card)
+	}
+}
+
 func TestLoadRefusesAnotherTraining(t *testing.T) {
 	data := curated(t, map[string]plugintest.Files{"tables": dataset(t, "tables", document.Multiclass, 40, 4, toyTable)})
-	a, err := newTrainer(Defaults(), 1, 1, data)
+	a, err := newTrainer(t.Context(), Defaults(), 1, 1, data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := newTrainer(Defaults(), 2, 1, data)
+	b, err := newTrainer(t.Context(), Defaults(), 2, 1, data)
 	if err != nil {
 		t.Fatal(err)
 	}

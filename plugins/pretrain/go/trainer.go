@@ -41,11 +41,11 @@ type progress struct {
 }
 
 // start opens the datasets and makes the model.
-func start(p Params, seed uint64, workers int, data []*plugins.Curated) (plugins.Trainer, error) {
-	return newTrainer(p, seed, workers, data)
+func start(ctx context.Context, p Params, seed uint64, workers int, data []*plugins.Curated) (plugins.Trainer, error) {
+	return newTrainer(ctx, p, seed, workers, data)
 }
 
-func newTrainer(p Params, seed uint64, workers int, data []*plugins.Curated) (*trainer, error) {
+func newTrainer(ctx context.Context, p Params, seed uint64, workers int, data []*plugins.Curated) (*trainer, error) {
 	if len(data) == 0 {
 		return nil, errors.New("no datasets to train on")
 	}
@@ -55,7 +55,7 @@ func newTrainer(p Params, seed uint64, workers int, data []*plugins.Curated) (*t
 	budget.Store(cacheBytes)
 	data = slices.SortedFunc(slices.Values(data), func(a, b *plugins.Curated) int { return cmp.Compare(a.Info.ID, b.Info.ID) })
 	for _, d := range data {
-		src, desc, err := open(context.Background(), config, d, &budget, workers)
+		src, desc, err := open(ctx, config, d, &budget, workers)
 		if err != nil {
 			return nil, fmt.Errorf("prepare training: %w", err)
 		}
