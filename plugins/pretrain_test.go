@@ -142,43 +142,61 @@ func TestInterval(t *testing.T) {
 				if err := tr.run(t.Context(), nil); err != nil || tr.model != "10" {
 					t.Errorf("model %q, %v", tr.model, err)
 				}
-				if diff := cmp.Diff(c.want, tr.kept.puts); diff != "" {
-					t.Errorf("checkpoints (-want +got):\n%s", diff)
-				}
+				tr.wantPuts(t, c.want...)
 			})
 		})
 	}
 }
 
-// TestInterrupted: the step under way is finished, the state saved, and the next run goes on there.
+// TestInterruptedTraining: the step under way is finished, the state saved once, and the next run goes on there.
 func TestInterruptedTraining(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		tr := &training{kept: &states{}}
-		tr.step = func(ctx context.Context, n int) error {
-			if n == 4 {
-				cancel()
-				time.Sleep(plugins.Grace - 1)
+	for _, interval := range []plugins.Interval{{}, {Steps: 4}} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			tr := &training{kept: &states{}, interval: interval}
+			tr.step = func(ctx context.Context, n int) error {
+				if n == 4 {
+					cancel()
+					time.Sleep(plugins.Grace - 1)
+				}
+				return ctx.Err()
 			}
-			return ctx.Err()
+			if err := tr.run(ctx, nil); !errors.Is(err, context.Canceled) || tr.model != "" {
+				t.Errorf("model %q, %v; want none, interrupted", tr.model, err)
+			}
+			tr.wantPuts(t, 4)
+			var done []int64
+			if err := tr.run(t.Context(), func(p plugins.Progress) { done = append(done, p.Done) }); err != nil || tr.model != "10" {
+				t.Errorf("model %q, %v", tr.model, err)
+			}
+			if diff := cmp.Diff([]int64{5, 6, 7, 8, 9, 10}, done); diff != "" {
+				t.Errorf("steps of the second run (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff([]string{"resumed at step 4"}, tr.news); diff != "" {
+				t.Errorf("news (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestInterruptedBeforeAStep: there is nothing to save that is not saved.
+func TestInterruptedBeforeAStep(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	tr := &training{kept: &states{state: strings.NewReader("6\n"), step: 6}}
+	tr.load = func() error { cancel(); return nil }
+	for _, want := range []int{1, 2} {
+		if err := tr.run(ctx, nil); !errors.Is(err, context.Canceled) || tr.starts != want {
+			t.Errorf("%d starts, %v; want %d, interrupted", tr.starts, err, want)
 		}
-		if err := tr.run(ctx, nil); !errors.Is(err, context.Canceled) || tr.model != "" {
-			t.Errorf("model %q, %v; want none, interrupted", tr.model, err)
-		}
-		if diff := cmp.Diff([]int64{4}, tr.kept.puts); diff != "" {
-			t.Errorf("checkpoints (-want +got):\n%s", diff)
-		}
-		var done []int64
-		if err := tr.run(t.Context(), func(p plugins.Progress) { done = append(done, p.Done) }); err != nil || tr.model != "10" {
-			t.Errorf("model %q, %v", tr.model, err)
-		}
-		if diff := cmp.Diff([]int64{5, 6, 7, 8, 9, 10}, done); diff != "" {
-			t.Errorf("steps of the second run (-want +got):\n%s", diff)
-		}
-		if diff := cmp.Diff([]string{"resumed at step 4"}, tr.news); diff != "" {
-			t.Errorf("news (-want +got):\n%s", diff)
-		}
-	})
+		tr.wantPuts(t)
+	}
+}
+
+func (tr *training) wantPuts(t *testing.T, want ...int64) {
+	t.Helper()
+	if diff := cmp.Diff(want, tr.kept.puts); diff != "" {
+		t.Errorf("checkpoints (-want +got):\n%s", diff)
+	}
 }
 
 // TestLongStepIsGivenUp: a step that takes longer than the grace hears of it; what it left behind is not saved.
@@ -201,20 +219,8 @@ func TestLongStepIsGivenUp(t *testing.T) {
 		if took := time.Since(began); took != plugins.Grace {
 			t.Errorf("it took %v, want %v", took, plugins.Grace)
 		}
-		if diff := cmp.Diff([]int64{3}, tr.kept.puts); diff != "" {
-			t.Errorf("checkpoints (-want +got):\n%s", diff)
-		}
+		tr.wantPuts(t, 3)
 	})
-}
-
-// TestInterruptedBeforeTheFirstStep: there is nothing to save.
-func TestInterruptedBeforeTheFirstStep(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	tr := &training{kept: &states{}}
-	if err := tr.run(ctx, nil); !errors.Is(err, context.Canceled) || len(tr.kept.puts) > 0 {
-		t.Errorf("%d checkpoints, %v", len(tr.kept.puts), err)
-	}
 }
 
 // TestUnusableCheckpoint: whatever is wrong with a checkpoint costs time and nothing else. A trainer that loaded
@@ -260,9 +266,7 @@ func TestCheckpointThatCannotBeKept(t *testing.T) {
 	if err := tr.run(t.Context(), nil); err != nil || tr.model != "10" {
 		t.Errorf("model %q, %v", tr.model, err)
 	}
-	if diff := cmp.Diff([]int64{4, 8}, tr.kept.puts); diff != "" {
-		t.Errorf("tries (-want +got):\n%s", diff)
-	}
+	tr.wantPuts(t, 4, 8)
 	if diff := cmp.Diff([]string{"no checkpoint at step 4: disk full", "no checkpoint at step 8: disk full"}, tr.news); diff != "" {
 		t.Errorf("news (-want +got):\n%s", diff)
 	}

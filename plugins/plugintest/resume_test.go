@@ -30,6 +30,7 @@ type walk struct {
 	forgets string
 	epochs  int
 	random  *rand.PCG
+	loaded  []byte // the generator that Load brought
 	walked
 }
 
@@ -106,6 +107,10 @@ func (w *walk) Save(out io.Writer) error {
 	case "everything":
 		state = initial
 		state.Generator, _ = rand.NewPCG(7, 1).MarshalBinary()
+	case "what a resumed run did":
+		if w.loaded != nil {
+			state.Generator = w.loaded
+		}
 	case "manners":
 		w.random.Uint64() // saving changes the training
 	case "to save":
@@ -121,6 +126,7 @@ func (w *walk) Load(in io.Reader) error {
 	if err := json.NewDecoder(in).Decode(&w.walked); err != nil {
 		return err
 	}
+	w.loaded = w.Generator
 	return w.random.UnmarshalBinary(w.Generator)
 }
 
@@ -154,6 +160,7 @@ func TestForgottenStateIsCaught(t *testing.T) {
 		{"curve", differs},
 		{"best", differs},
 		{"everything", differs},
+		{"what a resumed run did", "killed 11 times, then resumed at step 11 of 12: " + differs},
 		{"manners", "saving the state changes the training: model.json differs"},
 		{"to save", ": no Save"},
 		{"to load", "training starts anew: no Load"},
