@@ -49,6 +49,13 @@ type Store interface {
 	Put(ctx context.Context, want digest.Digest, r io.Reader) (digest.Digest, int64, error)
 }
 
+// Pruner is a Store that can give up a blob.
+type Pruner interface {
+	Store
+	// Remove removes a blob. It is no error if there is none. The caller knows that nothing refers to it.
+	Remove(ctx context.Context, d digest.Digest) error
+}
+
 // ReaderAtCloser is random access to one blob.
 type ReaderAtCloser = interface {
 	io.ReaderAt

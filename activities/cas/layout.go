@@ -162,6 +162,17 @@ func (c *cancellable) Read(p []byte) (int, error) {
 	return c.Reader.Read(p)
 }
 
+// Remove removes a blob, if there is one.
+func (l *Layout) Remove(_ context.Context, d digest.Digest) error {
+	if err := check(d); err != nil {
+		return err
+	}
+	if err := os.Remove(l.Path(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove blob: %w", err)
+	}
+	return nil
+}
+
 // Index returns index.json.
 func (l *Layout) Index(context.Context) (ocispec.Index, error) {
 	ix := emptyIndex()

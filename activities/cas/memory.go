@@ -76,6 +76,17 @@ func (m *Memory) Put(ctx context.Context, want digest.Digest, r io.Reader) (dige
 	return got, n, nil
 }
 
+// Remove removes a blob, if there is one.
+func (m *Memory) Remove(_ context.Context, d digest.Digest) error {
+	if err := check(d); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.blobs, d)
+	return nil
+}
+
 // Index lists the named blobs.
 func (m *Memory) Index(context.Context) (ocispec.Index, error) {
 	m.mu.RLock()

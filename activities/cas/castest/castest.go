@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"round trip", roundTrip},
 		{"absent blob", absent},
 		{"put repairs", putRepairs},
+		{"remove", remove},
 		{"tag replaces", tagReplaces},
 		{"foreign digest", foreignDigest},
 		{"random access", randomAccess},
@@ -223,6 +224,27 @@ func putRepairs(t *testing.T, s Subject) {
 	s.Rot(t, d, []byte("abX"))
 	put(t, s.Store, "abc")
 	wantBlob(t, s.Store, d, "abc")
+}
+
+// remove: a blob that is given up is gone for every handle, its neighbours stay, and it can come back.
+func remove(t *testing.T, s Subject) {
+	p, ok := s.Store.(cas.Pruner)
+	if !ok {
+		t.Skip("this store gives nothing up")
+	}
+	gone, stays := put(t, p, "gone"), put(t, p, "stays")
+	for range 2 {
+		if err := p.Remove(t.Context(), gone); err != nil {
+			t.Fatal(err)
+		}
+		wantAbsent(t, s.Again(t), gone)
+	}
+	wantBlob(t, p, stays, "stays")
+	put(t, p, "gone")
+	wantBlob(t, s.Again(t), gone, "gone")
+	if err := p.Remove(t.Context(), "sha256:../../etc/passwd"); err == nil {
+		t.Error("what is no digest was removed")
+	}
 }
 
 func tagReplaces(t *testing.T, s Subject) {
