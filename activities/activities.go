@@ -51,6 +51,8 @@ type Prepared struct {
 	Todo   []Node // in the order of the plan
 	Next   int    // position in the plan of the first step after Todo
 	Later  int    `json:",omitempty"` // wanted steps without a result from Next on
+	// Published is set where there was nothing to do.
+	Published *Published `json:",omitempty"`
 }
 
 // Node is one step to do.

@@ -151,6 +151,8 @@ type rebuild struct {
 	needs    [][]int // for each step, those that need it
 	ready    []int
 	inFlight int
+
+	published *activities.Published // by Prepare, which found nothing to do
 }
 
 func (r *rebuild) progress() (Progress, error) {
@@ -170,6 +172,7 @@ func (r *rebuild) prepare(ctx workflow.Context) error {
 	if r.req.Earlier == nil {
 		r.earlier.Cached = p.Cached
 	}
+	r.published = p.Published
 	r.start(p)
 	return nil
 }
@@ -289,7 +292,8 @@ func (r *rebuild) goOn(ctx workflow.Context) error {
 // end publishes, if there is a result of every step.
 func (r *rebuild) end(ctx workflow.Context) (Rebuilt, error) {
 	out := Rebuilt{Plan: r.plan, Cached: r.earlier.Cached, Steps: r.steps()}
-	if unfinished(out.Steps) || len(r.req.Only) > 0 {
+	if r.published != nil || unfinished(out.Steps) || len(r.req.Only) > 0 {
+		out.Published = r.published
 		return out, nil
 	}
 	out.Published = &activities.Published{}

@@ -73,6 +73,22 @@ func (p *Publisher) Publish(ctx context.Context, req activities.PublishRequest, 
 			return activities.Published{}, fmt.Errorf("publish: step %s has no result: %s", st.Step.Name, st.Miss)
 		}
 	}
+	return p.publish(ctx, req, pl, states, invocation)
+}
+
+// Prepare is the activity that plans. Where every step has its result it publishes, too: a run in which nothing
+// changed is one activity.
+func (p *Publisher) Prepare(ctx context.Context, req activities.PrepareRequest, invocation string) (activities.Prepared, error) {
+	found, err := p.Resolver.Prepare(ctx, req)
+	if err != nil || len(req.Only) > 0 || req.From > 0 || !found.Done() {
+		return found.Prepared, err
+	}
+	published, err := p.publish(ctx, activities.PublishRequest{Plan: found.Plan, Manifest: req.Manifest}, found.Steps, found.States, invocation)
+	found.Published = &published
+	return found.Prepared, err
+}
+
+func (p *Publisher) publish(ctx context.Context, req activities.PublishRequest, pl *plan.Plan, states []resolve.State, invocation string) (activities.Published, error) {
 	a, err := bind(req, states)
 	if err != nil {
 		return activities.Published{}, err

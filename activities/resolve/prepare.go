@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -17,23 +18,35 @@ const (
 	partInputs = 5000
 )
 
-// Prepare is the activity.
-func (r *Resolver) Prepare(ctx context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
+// Found is what is to be done, with the plan and the states it was worked out from.
+type Found struct {
+	activities.Prepared
+	Steps  *plan.Plan
+	States []State
+}
+
+// Done says whether every step of the plan has its result.
+func (f Found) Done() bool {
+	return !slices.ContainsFunc(f.States, func(s State) bool { return !s.Done() })
+}
+
+// Prepare plans and finds out what of the plan is to be done.
+func (r *Resolver) Prepare(ctx context.Context, req activities.PrepareRequest) (Found, error) {
 	p, id, err := r.planFor(ctx, req)
 	if err != nil {
-		return activities.Prepared{}, err
+		return Found{}, err
 	}
 	wanted, err := closure(p, req.Only)
 	if err != nil {
-		return activities.Prepared{}, invalid(ctx, err)
+		return Found{}, invalid(ctx, err)
 	}
 	states, err := r.States(ctx, p)
 	if err != nil {
-		return activities.Prepared{}, err
+		return Found{}, err
 	}
 	out := nextPart(states, wanted, req.From)
 	out.Plan = id
-	return out, nil
+	return Found{Prepared: out, Steps: p, States: states}, nil
 }
 
 // planFor reads the plan that a run began with, or makes it.

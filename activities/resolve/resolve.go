@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"runtime"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/actioncache"
@@ -75,24 +77,57 @@ type State struct {
 // Done says whether the step's result is there.
 func (s State) Done() bool { return s.Bound && s.Miss == "" }
 
-// States looks up every step of a plan, in its order.
+// States looks up every step of a plan. Steps of which none needs another are looked up at the same time.
 func (r *Resolver) States(ctx context.Context, p *plan.Plan) ([]State, error) {
 	artifacts := map[string]digest.Digest{}
 	find := func(step string) (digest.Digest, bool) { d, ok := artifacts[step]; return d, ok }
-	states := make([]State, 0, len(p.Steps))
-	for _, step := range p.Steps {
-		s := State{Step: step, Miss: "waits for its inputs"}
-		if a, err := step.Bind(find); err == nil {
-			if s, err = r.look(ctx, step, a); err != nil {
-				return nil, err
+	states := make([]State, len(p.Steps))
+	for _, wave := range waves(p) {
+		g, ctx := errgroup.WithContext(ctx)
+		g.SetLimit(runtime.GOMAXPROCS(0))
+		for _, i := range wave {
+			g.Go(func() (err error) {
+				states[i], err = r.state(ctx, p.Steps[i], find)
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return nil, err
+		}
+		for _, i := range wave {
+			if s := states[i]; s.Done() {
+				artifacts[s.Step.Name] = s.Entry.Artifact
 			}
 		}
-		if s.Done() {
-			artifacts[step.Name] = s.Entry.Artifact
-		}
-		states = append(states, s)
 	}
 	return states, nil
+}
+
+// waves are the positions of the steps of a plan: first of those that need nothing, then of those that need only
+// these, and so on.
+func waves(p *plan.Plan) [][]int {
+	var out [][]int
+	depth := map[string]int{}
+	for i, s := range p.Steps {
+		d := 0
+		for _, n := range s.Needs {
+			d = max(d, depth[n.Step]+1)
+		}
+		depth[s.Name] = d
+		if d == len(out) {
+			out = append(out, nil)
+		}
+		out[d] = append(out[d], i)
+	}
+	return out
+}
+
+func (r *Resolver) state(ctx context.Context, step plan.Step, find func(step string) (digest.Digest, bool)) (State, error) {
+	a, err := step.Bind(find)
+	if err != nil {
+		return State{Step: step, Miss: "waits for its inputs"}, nil
+	}
+	return r.look(ctx, step, a)
 }
 
 func (r *Resolver) look(ctx context.Context, step plan.Step, a action.Action) (State, error) {

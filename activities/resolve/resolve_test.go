@@ -41,7 +41,7 @@ func (b *bench) ask(t testing.TB, only ...string) activities.Prepared {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
+	return p.Prepared
 }
 
 // do does the steps of a prepared part up to a number of them, in order.
@@ -214,10 +214,11 @@ func TestFrom(t *testing.T) {
 	b := newBench(t, "a", "b")
 	first := b.ask(t)
 	done := b.do(t, first, 1)
-	got, err := b.Prepare(t.Context(), activities.PrepareRequest{Manifest: b.manifest, Plan: first.Plan, From: 2})
+	found, err := b.Prepare(t.Context(), activities.PrepareRequest{Manifest: b.manifest, Plan: first.Plan, From: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
+	got := found.Prepared
 	want := activities.Prepared{Plan: first.Plan, Cached: 1, Next: 7, Todo: []activities.Node{
 		{Step: "fetch/b", Queue: "io"}, {Step: "curate/b", Queue: "cpu", After: []int{0}},
 		{Step: "pretrain/all", Queue: "gpu", After: []int{1}, Blocked: "curate/a"},

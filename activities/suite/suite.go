@@ -77,7 +77,7 @@ func (s *Suite) registerSteps(r registry) {
 
 func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
 	defer heartbeat(ctx)()
-	out, err := s.Resolver.Prepare(ctx, req)
+	out, err := s.Publisher.Prepare(ctx, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
 	return out, activities.Report(err)
 }
 
