@@ -55,7 +55,7 @@ func (s scratch) path() string { return s.dir.Name() }
 // remove removes the folder. What cannot be removed is left to the next sweep: it costs space, not a result.
 func (s scratch) remove() {
 	os.RemoveAll(s.path())
-	s.dir.Close()
+	_ = s.dir.Close()
 }
 
 // sweep removes the folders whose process is gone.

@@ -187,7 +187,7 @@ func (v *view) show(p workflows.Progress) {
 // draw puts finished lines above the bars and draws the bars anew.
 func (v *view) draw(finished string) {
 	if !v.live {
-		io.WriteString(v.out, finished)
+		fmt.Fprint(v.out, finished)
 		return
 	}
 	var b strings.Builder
@@ -198,7 +198,7 @@ func (v *view) draw(finished string) {
 		fmt.Fprintln(&b, bar(step, *v.meters[step], v.now(), width))
 	}
 	v.drawn = len(v.order)
-	io.WriteString(v.out, b.String())
+	fmt.Fprint(v.out, b.String())
 }
 
 // up goes back to where the bars begin and wipes them.
@@ -212,7 +212,7 @@ func (v *view) up() string {
 func (v *view) clear() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	io.WriteString(v.out, v.up())
+	fmt.Fprint(v.out, v.up())
 	v.drawn = 0
 }
 

@@ -164,7 +164,7 @@ func (e evidence) Open(_ context.Context, d digest.Digest) (io.ReadCloser, error
 	return os.Open(e.w.layout.Path(d))
 }
 
-func (e evidence) Record(ctx context.Context, id digest.Digest) (digest.Digest, error) {
+func (e evidence) Record(_ context.Context, id digest.Digest) (digest.Digest, error) {
 	entry, err := e.w.cache.Peek(action.ID(id))
 	return entry.Record, err
 }
