@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/actioncache"
@@ -35,7 +36,18 @@ type Executor struct {
 	Builder provenance.Builder
 	Now     func() time.Time
 	Report  func(step string, p plugins.Progress) // of steps that run here; may be nil
-	plans   planCache
+
+	Checkpoints string           // folder that leads to the saved states of trainings under way; "" keeps none
+	Interval    plugins.Interval // between two of them
+
+	plans planCache
+}
+
+// Attempt is what the engine says of one try of a step.
+type Attempt struct {
+	Invocation string              // names the run in the record
+	Checkpoint digest.Digest       // the newest that an earlier try told of; "" if none did
+	Saved      func(digest.Digest) // is told of each new checkpoint; may be nil
 }
 
 // planCache keeps the last plan: all steps of a run share it.
@@ -59,8 +71,8 @@ func (c *planCache) read(ctx context.Context, s cas.Store, d digest.Digest) (*pl
 	return p, nil
 }
 
-// Execute does a step of a plan. invocation names the run in the record.
-func (e *Executor) Execute(ctx context.Context, req activities.ExecuteRequest, invocation string) (activities.Result, error) {
+// Execute does a step of a plan.
+func (e *Executor) Execute(ctx context.Context, req activities.ExecuteRequest, try Attempt) (activities.Result, error) {
 	p, err := e.plans.read(ctx, e.Store, req.Plan)
 	if err != nil {
 		return activities.Result{}, err
@@ -79,11 +91,11 @@ func (e *Executor) Execute(ctx context.Context, req activities.ExecuteRequest, i
 	if err != nil {
 		return activities.Result{}, activities.Permanent(activities.Invalid, err)
 	}
-	return e.once(ctx, step, a, req, invocation)
+	return e.once(ctx, step, a, req, try)
 }
 
 // once makes sure that of all who want an action one does it and the others get its result.
-func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, req activities.ExecuteRequest, invocation string) (activities.Result, error) {
+func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, req activities.ExecuteRequest, try Attempt) (activities.Result, error) {
 	id, err := a.ID()
 	if err != nil {
 		return activities.Result{}, activities.Permanent(activities.Invalid, err)
@@ -103,7 +115,7 @@ func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, re
 	if req.Offline && e.needsNetwork(step) {
 		return activities.Result{}, activities.Permanent(activities.Failed, fmt.Errorf("%s: its files are not in the store and the run is offline; run without --offline to fetch them", step.Name))
 	}
-	return e.run(ctx, step, a, id, req.Dir, invocation)
+	return e.run(ctx, step, a, id, req.Dir, try)
 }
 
 func (e *Executor) needsNetwork(s plan.Step) bool {
@@ -111,32 +123,43 @@ func (e *Executor) needsNetwork(s plan.Step) bool {
 	return err == nil && p.Spec().Network
 }
 
-func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id action.ID, dir, invocation string) (activities.Result, error) {
+func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id action.ID, dir string, try Attempt) (activities.Result, error) {
 	started := e.Now()
-	desc, err := Run(ctx, RunRequest{Store: e.Store, Into: e.Store, Plugins: e.Plugins, Action: a, Env: e.Env(dir), Scratch: e.Scratch, Workers: e.Workers,
-		Progress: func(p plugins.Progress) {
-			if e.Report != nil {
-				e.Report(step.Name, p)
-			}
-		}})
+	report := func(p plugins.Progress) {
+		if e.Report != nil {
+			e.Report(step.Name, p)
+		}
+	}
+	r := RunRequest{Store: e.Store, Into: e.Store, Plugins: e.Plugins, Action: a, Env: e.Env(dir), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval}
+	kept := e.checkpoints(ctx, step.Plugin.Kind, id, try, report)
+	if kept != nil {
+		r.Checkpoints = kept
+	}
+	desc, err := Run(ctx, r)
 	if err != nil {
 		return activities.Result{}, fmt.Errorf("%s: %w", step.Name, err)
 	}
 	finished := e.Now()
+	err = e.record(ctx, a, id, desc, provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished})
+	if err != nil {
+		return activities.Result{}, err
+	}
+	kept.clear()
+	return activities.Result{Step: step.Name, Action: id, Artifact: desc.Digest, Seconds: finished.Sub(started).Round(time.Millisecond).Seconds()}, nil
+}
+
+// record keeps the action, the statement of what it gave, and the entry that leads from one to the other.
+func (e *Executor) record(ctx context.Context, a action.Action, id action.ID, desc ocispec.Descriptor, x provenance.Execution) error {
 	text, err := a.Canonical()
 	if err != nil {
-		return activities.Result{}, err
+		return err
 	}
 	if _, _, err := e.Store.Put(ctx, id.Digest(), bytes.NewReader(text)); err != nil {
-		return activities.Result{}, err
+		return err
 	}
-	record, err := attest.Write(ctx, e.Store, a, desc, provenance.Execution{
-		Step: step.Name, Builder: e.Builder, Invocation: invocation, Started: started, Finished: finished})
+	record, err := attest.Write(ctx, e.Store, a, desc, x)
 	if err != nil {
-		return activities.Result{}, err
+		return err
 	}
-	if err := e.Cache.Put(ctx, actioncache.Entry{Schema: actioncache.Schema, Action: id, Artifact: desc.Digest, Record: record}); err != nil {
-		return activities.Result{}, err
-	}
-	return activities.Result{Step: step.Name, Action: id, Artifact: desc.Digest, Seconds: finished.Sub(started).Round(time.Millisecond).Seconds()}, nil
+	return e.Cache.Put(ctx, actioncache.Entry{Schema: actioncache.Schema, Action: id, Artifact: desc.Digest, Record: record})
 }

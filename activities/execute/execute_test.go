@@ -63,7 +63,7 @@ func (b *bench) makePlan(t *testing.T) {
 }
 
 func (b *bench) do(ctx context.Context, step string, inputs ...activities.Bound) (activities.Result, error) {
-	return b.Execute(ctx, activities.ExecuteRequest{Plan: b.plan, Step: step, Dir: "/bench", Inputs: inputs}, "run-1")
+	return b.Execute(ctx, activities.ExecuteRequest{Plan: b.plan, Step: step, Dir: "/bench", Inputs: inputs}, execute.Attempt{Invocation: "run-1"})
 }
 
 func (b *bench) must(t *testing.T, step string, inputs ...activities.Bound) activities.Result {
@@ -290,7 +290,7 @@ func TestOnce(t *testing.T) {
 			e := executor(homes[i%2])
 			arrived.Done()
 			var err error
-			results[i], err = e.Execute(t.Context(), activities.ExecuteRequest{Plan: b.plan, Step: "fetch/x"}, "run")
+			results[i], err = e.Execute(t.Context(), activities.ExecuteRequest{Plan: b.plan, Step: "fetch/x"}, execute.Attempt{Invocation: "run"})
 			if err != nil {
 				t.Error(err)
 			}
@@ -348,7 +348,7 @@ func TestSourceThatChanges(t *testing.T) {
 	t.Run("that goes away", func(t *testing.T) {
 		b := newBench(t, "x")
 		h := activitytest.At(t, b.Dir) // its source is not local, and so has no digest
-		_, err := executor(h).Execute(t.Context(), activities.ExecuteRequest{Plan: b.plan, Step: "fetch/x"}, "")
+		_, err := executor(h).Execute(t.Context(), activities.ExecuteRequest{Plan: b.plan, Step: "fetch/x"}, execute.Attempt{})
 		if err == nil || permanent(err) != activities.Failed {
 			t.Errorf("error is %v", err)
 		}
@@ -394,7 +394,7 @@ func TestRefused(t *testing.T) {
 			return err
 		}},
 		{"offline", activities.Failed, "the run is offline", func(t *testing.T, b *bench) error {
-			_, err := b.Execute(t.Context(), activities.ExecuteRequest{Plan: b.plan, Step: "fetch/x", Offline: true}, "")
+			_, err := b.Execute(t.Context(), activities.ExecuteRequest{Plan: b.plan, Step: "fetch/x", Offline: true}, execute.Attempt{})
 			return err
 		}},
 		{"no room for scratch", "", "make scratch folder", func(t *testing.T, b *bench) error {
@@ -431,7 +431,7 @@ func TestOtherComponents(t *testing.T) {
 func TestOfflineHit(t *testing.T) {
 	b := newBench(t)
 	b.must(t, "fetch/x")
-	res, err := b.Execute(t.Context(), activities.ExecuteRequest{Plan: b.plan, Step: "fetch/x", Offline: true}, "")
+	res, err := b.Execute(t.Context(), activities.ExecuteRequest{Plan: b.plan, Step: "fetch/x", Offline: true}, execute.Attempt{})
 	if err != nil || !res.Cached {
 		t.Errorf("%+v, %v; want a hit", res, err)
 	}

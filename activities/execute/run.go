@@ -31,6 +31,9 @@ type RunRequest struct {
 	Scratch  string
 	Workers  int
 	Progress func(plugins.Progress)
+
+	Checkpoints plugins.Checkpoints // of a training; nil for none
+	Interval    plugins.Interval
 }
 
 // Run executes an action and packs what the plugin wrote. An error that no other try can help is marked as
@@ -45,7 +48,9 @@ func Run(ctx context.Context, r RunRequest) (ocispec.Descriptor, error) {
 		return ocispec.Descriptor{}, err
 	}
 	defer dir.remove()
-	in, err := inputs(ctx, r.Store, r.Action)
+	lasting, stop := plugins.Linger(ctx)
+	defer stop()
+	in, err := inputs(lasting, r.Store, r.Action)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
@@ -59,7 +64,7 @@ func Run(ctx context.Context, r RunRequest) (ocispec.Descriptor, error) {
 		return ocispec.Descriptor{}, err
 	}
 	err = host.InProcess(ctx, p, plugins.Call{Params: r.Action.Params, Seed: seed, Dataset: r.Action.Dataset, Inputs: in, Output: out,
-		Env: r.Env, Workers: r.Workers, Progress: r.Progress, Scratch: dir.path()})
+		Env: r.Env, Workers: r.Workers, Progress: r.Progress, Scratch: dir.path(), Checkpoints: r.Checkpoints, Interval: r.Interval})
 	if err != nil {
 		return ocispec.Descriptor{}, classify(ctx, err)
 	}

@@ -54,7 +54,7 @@ func (b *bench) do(t testing.TB, p activities.Prepared, n int) map[string]activi
 		for _, i := range node.After {
 			in = append(in, activities.Bound{Step: p.Todo[i].Step, Artifact: out[p.Todo[i].Step].Artifact})
 		}
-		res, err := e.Execute(t.Context(), activities.ExecuteRequest{Plan: p.Plan, Step: node.Step, Inputs: in}, "")
+		res, err := e.Execute(t.Context(), activities.ExecuteRequest{Plan: p.Plan, Step: node.Step, Inputs: in}, execute.Attempt{})
 		if err != nil {
 			t.Fatal(err)
 		}

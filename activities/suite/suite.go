@@ -83,7 +83,7 @@ func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (act
 
 func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (activities.Result, error) {
 	defer heartbeat(ctx)()
-	out, err := s.Executor.Execute(ctx, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
+	out, err := s.Executor.Execute(ctx, req, execute.Attempt{Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID})
 	return out, activities.Report(err)
 }
 
