@@ -168,6 +168,18 @@ func TestNothingToDo(t *testing.T) {
 	}
 }
 
+// TestPublishedByPrepare: where nothing was to do, the plan comes with the lock, and the run is one activity.
+func TestPublishedByPrepare(t *testing.T) {
+	want := &activities.Published{Lock: digest.FromString("lock of the plan")}
+	w := &world{prepare: func(activities.PrepareRequest) (activities.Prepared, error) {
+		return activities.Prepared{Plan: digest.FromString("plan"), Cached: 2, Next: 2, Published: want}, nil
+	}}
+	got := w.run(t, request)
+	if diff := cmp.Diff(want, got.Published); diff != "" || len(w.published) > 0 {
+		t.Errorf("published %d times more (-want +got):\n%s", len(w.published), diff)
+	}
+}
+
 func TestDiamond(t *testing.T) {
 	w := &world{prepare: todo(diamond()...)}
 	req := request
