@@ -71,7 +71,9 @@ func TestKilledRunIsResumed(t *testing.T) {
 				t.Errorf("no step waits:\n%s", status.stdout)
 			}
 		}
+		run := runOf(m)
 		m.want(0, words(c.verb), "95 % bootstrap intervals")
+		m.want(0, []string{"log", "--follow", run}, "planned    4 steps to do, 0 found in the cache", "begun      fetch/heart", "ran        pretrain/single", "completed")
 		if m.read("benchmark.lock") != undisturbed.read("benchmark.lock") {
 			t.Errorf("killed at %q and %q: another lock", c.at, c.verb)
 		}

@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
+
+	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/workflows"
+)
+
+func (a *app) logCommand() *cobra.Command {
+	var follow bool
+	c := &cobra.Command{
+		Use:   "log RUN",
+		Short: "Show what happened in a run, in order",
+		Args:  args(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withEngine(c.Context(), func(ctx context.Context, _ *workshop, e *engine) error {
+				return a.log(ctx, e, args[0], follow)
+			})
+		},
+	}
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the run ends")
+	return c
+}
+
+// logLine is one thing that happened.
+type logLine struct {
+	Schema string    `json:"schema"`
+	Time   time.Time `json:"time"`
+	Step   string    `json:"step,omitempty"`
+	Event  string    `json:"event"`
+	Says   string    `json:"says,omitempty"`
+}
+
+// log prints the events of a run that mean something to a person, each as soon as it is there.
+func (a *app) log(ctx context.Context, e *engine, id string, follow bool) error {
+	if _, err := e.find(ctx, id); err != nil {
+		return err
+	}
+	h := newHistory()
+	events := e.client.GetWorkflowHistory(ctx, id, "", follow, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		ev, err := events.Next()
+		if err != nil {
+			return fmt.Errorf("read history of %s: %w", id, err)
+		}
+		if err := h.add(ev); err != nil {
+			return fmt.Errorf("read history of %s: event %d: %w", id, ev.GetEventId(), err)
+		}
+		if err := a.logEvent(h, ev); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) logEvent(h *runHistory, ev *history.HistoryEvent) error {
+	l, ok := h.describe(ev)
+	if !ok {
+		return nil
+	}
+	l.Schema, l.Time = "cairn/log/v1", ev.GetEventTime().AsTime()
+	if a.json {
+		return json.NewEncoder(a.Stdout).Encode(l)
+	}
+	_, err := fmt.Fprintf(a.Stdout, "%s  %-10s %s\n", l.Time.Local().Format("2006-01-02 15:04:05.000"), l.Event, join(l.Step, l.Says))
+	return err
+}
+
+func join(step, says string) string {
+	if step == "" || says == "" {
+		return step + says
+	}
+	return step + "  " + says
+}
+
+// describe puts an event that was added into words; most events are Temporal's own affair.
+func (h *runHistory) describe(ev *history.HistoryEvent) (logLine, bool) {
+	switch ev.GetEventType() {
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+		return logLine{Event: "started"}, true
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+		return logLine{Event: "completed"}, true
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+		return logLine{Event: "failed", Says: message(ev.GetWorkflowExecutionFailedEventAttributes().GetFailure())}, true
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+		return logLine{Event: "given up"}, true
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+		step := h.begun[ev.GetEventId()]
+		return logLine{Event: "to do", Step: step}, step != ""
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+		x := ev.GetActivityTaskStartedEventAttributes()
+		step := h.begun[x.GetScheduledEventId()]
+		l := logLine{Event: "begun", Step: step}
+		if x.GetAttempt() > 1 {
+			l.Says = fmt.Sprintf("try %d, after: %s", x.GetAttempt(), message(x.GetLastFailure()))
+		}
+		return l, step != ""
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+		scheduled := ev.GetActivityTaskCompletedEventAttributes().GetScheduledEventId()
+		if h.kinds[scheduled] == activities.Prepare {
+			return logLine{Event: "planned", Says: fmt.Sprintf("%d steps to do, %d found in the cache", len(h.steps), h.cached)}, true
+		}
+		return h.ending(scheduled)
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+		return h.ending(ev.GetActivityTaskFailedEventAttributes().GetScheduledEventId())
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+		return h.ending(ev.GetActivityTaskTimedOutEventAttributes().GetScheduledEventId())
+	}
+	return logLine{}, false
+}
+
+// ending is how the step of an activity stands now that the activity has ended.
+func (h *runHistory) ending(scheduled int64) (logLine, bool) {
+	name, ok := h.begun[scheduled]
+	if !ok {
+		return logLine{}, false
+	}
+	s := h.step(name)
+	l := logLine{Event: s.State, Step: name, Says: s.Why}
+	if s.State == workflows.Ran {
+		l.Says = fmt.Sprintf("%.1f s  %s", s.Seconds, short(s.Artifact))
+	}
+	return l, true
+}
