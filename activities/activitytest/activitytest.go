@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -250,38 +251,68 @@ func (r *recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (
 }
 
 func (h *Home) pretrain() plugins.Plugin {
-	return plugins.Pretrain(spec("count", "1", catalog.QueueGPU), struct{}{}, func(_ context.Context, _ struct{}, _ uint64, _ int, data []*plugins.Curated) (plugins.Trainer, error) {
-		return &trainer{home: h, data: data}, nil
+	return plugins.Pretrain(spec("count", "1", catalog.QueueGPU), struct{}{}, func(_ context.Context, _ struct{}, seed uint64, _ int, data []*plugins.Curated) (plugins.Trainer, error) {
+		return &trainer{home: h, data: data, random: rand.NewPCG(seed, 1)}, nil
 	})
 }
 
-// trainer learns how many samples there are, one dataset a step.
+// Steps is how many steps the training takes for each dataset.
+const Steps = 10
+
+// trainer learns how many samples there are. Beside that it sums up what a generator gives that it carries along,
+// so that no step can be left out, done twice or done from another state without being seen.
 type trainer struct {
-	home *Home
-	data []*plugins.Curated
-	seen int
-	n    int
+	home   *Home
+	data   []*plugins.Curated
+	random *rand.PCG
+	step   int
+	sum    uint64
 }
 
 func (m *trainer) Step(ctx context.Context) (plugins.Progress, bool, error) {
-	if m.seen == 0 {
+	if m.step == 0 {
 		if err := m.home.ran(ctx, "pretrain/all"); err != nil {
 			return plugins.Progress{}, false, err
 		}
 	}
-	m.n += len(m.data[m.seen].Samples)
-	m.seen++
-	return plugins.Progress{Done: int64(m.seen), Total: int64(len(m.data)), Unit: "datasets"}, m.seen == len(m.data), nil
+	d := m.data[m.step%len(m.data)]
+	if _, err := d.Tree.ReadFile(d.Samples[0].Media[0].Path); err != nil {
+		return plugins.Progress{}, false, err
+	}
+	m.step++
+	m.sum = m.sum*31 + m.random.Uint64()
+	total := Steps * len(m.data)
+	return plugins.Progress{Done: int64(m.step), Total: int64(total), Unit: "steps"}, m.step == total, nil
 }
 
-func (m *trainer) Save(w io.Writer) error { _, err := fmt.Fprintln(w, m.seen, m.n); return err }
-func (m *trainer) Load(r io.Reader) error { _, err := fmt.Fscanln(r, &m.seen, &m.n); return err }
+func (m *trainer) Save(w io.Writer) error {
+	generator, err := m.random.MarshalBinary()
+	if err == nil {
+		_, err = fmt.Fprintf(w, "%d %d %x", m.step, m.sum, generator)
+	}
+	return err
+}
+
+func (m *trainer) Load(r io.Reader) error {
+	var generator []byte
+	if _, err := fmt.Fscanf(r, "%d %d %x", &m.step, &m.sum, &generator); err != nil {
+		return err
+	}
+	return m.random.UnmarshalBinary(generator)
+}
 
 func (m *trainer) Export(out plugins.Output) error {
+	samples := 0
+	for _, d := range m.data {
+		samples += len(d.Samples)
+	}
+	if err := plugins.WriteFile(out, "sum.txt", fmt.Append(nil, m.sum)); err != nil {
+		return err
+	}
 	if err := plugins.WriteFile(out, document.CurveFile, []byte(`{"schema":"`+document.CurveSchema+`","points":[]}`)); err != nil {
 		return err
 	}
-	return plugins.WriteFile(out, "model.json", fmt.Appendf(nil, `{"samples":%d}`, m.n))
+	return plugins.WriteFile(out, "model.json", fmt.Appendf(nil, `{"samples":%d}`, samples))
 }
 
 type evaluateParams struct {

@@ -47,13 +47,13 @@ func newBench(t *testing.T, sources ...string) *bench {
 		h.SetSource(s, "first")
 	}
 	b := &bench{Home: h, Executor: executor(h)}
-	b.makePlan(t)
+	b.makePlan(t, "x")
 	return b
 }
 
-func (b *bench) makePlan(t *testing.T) {
+func (b *bench) makePlan(t *testing.T, datasets ...string) {
 	t.Helper()
-	m, _ := b.Manifest(t, "x")
+	m, _ := b.Manifest(t, datasets...)
 	r := &resolve.Resolver{Store: b.Home.Store, Cache: b.Home.Cache, Plugins: b.Home.Plugins, Env: b.Home.Env}
 	_, id, err := r.Plan(t.Context(), m, "/bench")
 	if err != nil {
@@ -63,7 +63,11 @@ func (b *bench) makePlan(t *testing.T) {
 }
 
 func (b *bench) do(ctx context.Context, step string, inputs ...activities.Bound) (activities.Result, error) {
-	return b.Execute(ctx, activities.ExecuteRequest{Plan: b.plan, Step: step, Dir: "/bench", Inputs: inputs}, execute.Attempt{Invocation: "run-1"})
+	return b.try(ctx, execute.Attempt{Invocation: "run-1"}, step, inputs...)
+}
+
+func (b *bench) try(ctx context.Context, try execute.Attempt, step string, inputs ...activities.Bound) (activities.Result, error) {
+	return b.Execute(ctx, activities.ExecuteRequest{Plan: b.plan, Step: step, Dir: "/bench", Inputs: inputs}, try)
 }
 
 func (b *bench) must(t *testing.T, step string, inputs ...activities.Bound) activities.Result {
@@ -341,7 +345,7 @@ func TestSourceThatChanges(t *testing.T) {
 		}
 		b.clean(t)
 		b.On("fetch/x", nil)
-		b.makePlan(t)
+		b.makePlan(t, "x")
 		b.must(t, "fetch/x")
 	})
 	t.Run("that stays", func(t *testing.T) { newBench(t, "x").must(t, "fetch/x") })
