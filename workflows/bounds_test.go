@@ -11,8 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
-	"github.com/stretchr/testify/mock"
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
@@ -21,11 +19,6 @@ import (
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/workflows"
-)
-
-const (
-	anything            = mock.Anything
-	timeoutStartToClose = enumspb.TIMEOUT_TYPE_START_TO_CLOSE
 )
 
 // continued decodes what an execution hands on to the next.
