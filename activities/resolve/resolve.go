@@ -123,9 +123,14 @@ func waves(p *plan.Plan) [][]int {
 }
 
 func (r *Resolver) state(ctx context.Context, step plan.Step, find func(step string) (digest.Digest, bool)) (State, error) {
+	for _, n := range step.Needs {
+		if _, known := find(n.Step); !known {
+			return State{Step: step, Miss: "waits for its inputs"}, nil
+		}
+	}
 	a, err := step.Bind(find)
 	if err != nil {
-		return State{Step: step, Miss: "waits for its inputs"}, nil
+		return State{}, err
 	}
 	return r.look(ctx, step, a)
 }
