@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -107,11 +108,7 @@ func (g *gym) finished(t *testing.T, hint digest.Digest) digest.Digest {
 
 func (g *gym) blobs(t *testing.T) []string {
 	t.Helper()
-	all, err := filepath.Glob(filepath.Join(g.Home.Store.Dir(), "blobs", "sha256", "*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
+	return glob(t, filepath.Join(g.Home.Store.Dir(), "blobs", "sha256", "*"))
 }
 
 // left returns the blobs and files that checkpoints left.
@@ -127,11 +124,7 @@ func (g *gym) left(t *testing.T) []string {
 			out = append(out, string(text))
 		}
 	}
-	files, err := filepath.Glob(filepath.Join(g.folder(), "*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return append(out, files...)
+	return append(out, glob(t, filepath.Join(g.folder(), "*"))...)
 }
 
 // TestKilledTraining: wherever a training is killed, it ends with the same model, does at most an interval of
@@ -251,9 +244,9 @@ func newWounded(t *testing.T) *wounded {
 	w := &wounded{gym: newGym(t)}
 	w.killed(t, 8, true)
 	w.news, w.steps = nil, 0
-	lists, err := filepath.Glob(filepath.Join(w.folder(), "*.json"))
-	if err != nil || len(lists) != 1 {
-		t.Fatalf("lists of checkpoints: %v, %v", lists, err)
+	lists := glob(t, filepath.Join(w.folder(), "*.json"))
+	if len(lists) != 1 {
+		t.Fatalf("lists of checkpoints: %v", lists)
 	}
 	w.trail, w.id = lists[0], w.saved[1]
 	w.newest, w.older = w.read(t, w.saved[1]), w.read(t, w.saved[0])
@@ -431,4 +424,88 @@ func TestUnusableCheckpoint(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLeftoversAreSwept: a process that was killed after the result was recorded left its checkpoints. The next
+// training removes them, and leaves those of a training under way alone.
+func TestLeftoversAreSwept(t *testing.T) {
+	g := newGym(t)
+	g.killed(t, 8, false)
+	before := map[string][]byte{}
+	for _, path := range append(g.blobs(t), glob(t, filepath.Join(g.folder(), "*.json"))...) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before[path] = text
+	}
+	g.finished(t, "")
+	for path, text := range before {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if left := g.left(t); len(left) != 5 {
+		t.Fatalf("%d leftovers: %q", len(left), left)
+	}
+	g.makePlan(t, "x", "y") // another training
+	fetched := g.must(t, "fetch/y")
+	y := activities.Bound{Step: "curate/y", Artifact: g.must(t, "curate/y", activities.Bound{Step: "fetch/y", Artifact: fetched.Artifact}).Artifact}
+	ctx, cancel := context.WithCancel(t.Context())
+	g.On("pretrain/all", func(context.Context) error { cancel(); return nil })
+	if _, err := g.do(ctx, "pretrain/all", g.in, y); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if left := g.left(t); len(left) != 3 {
+		t.Errorf("left %q; want state, document and list of the training under way", left)
+	}
+	g.On("pretrain/all", nil)
+	g.makePlan(t, "x")
+	if res := g.must(t, "pretrain/all", g.in); !res.Cached {
+		t.Error("the result was swept away")
+	}
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	all, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestNoRoomForCheckpoints: the training goes on without.
+func TestNoRoomForCheckpoints(t *testing.T) {
+	g := newGym(t)
+	if err := os.WriteFile(g.folder(), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.finished(t, "")
+	if len(g.news) == 0 || !strings.Contains(strings.Join(g.news, "\n"), "no checkpoint at step 3: ") {
+		t.Errorf("news %q", g.news)
+	}
+}
+
+// TestStateOfWhichHalfIsStored: a state that got into the store before its document failed is not left there.
+func TestStateOfWhichHalfIsStored(t *testing.T) {
+	g := newGym(t)
+	g.Executor.Store = &choosy{g.store}
+	g.finished(t, "")
+	if left := g.left(t); len(left) > 0 || len(g.news) != 3 {
+		t.Errorf("left %q, news %q", left, g.news)
+	}
+}
+
+// choosy is a store that takes no documents of checkpoints.
+type choosy struct{ *mortal }
+
+func (c *choosy) Put(ctx context.Context, want digest.Digest, r io.Reader) (digest.Digest, int64, error) {
+	text, err := io.ReadAll(r)
+	if err != nil || strings.HasPrefix(string(text), `{"action":`) {
+		return "", 0, errors.Join(err, errDead)
+	}
+	return c.mortal.Put(ctx, want, strings.NewReader(string(text)))
 }
