@@ -85,7 +85,7 @@ func (w *walk) Step(context.Context) (plugins.Progress, bool, error) {
 func (w *walk) Save(out io.Writer) error {
 	state := w.walked
 	state.Generator, _ = w.random.MarshalBinary()
-	fresh, _ := start(nil, forgetful{}, 7, 1, nil)
+	fresh, _ := start(context.Background(), forgetful{}, 7, 1, nil)
 	initial := fresh.(*walk).walked
 	switch w.forgets {
 	case "generator":
