@@ -61,7 +61,14 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("archive refused (%s): entry %q: %v", e.Reason, e.Entry, e.Err)
 }
 
-func (e *Error) Unwrap() error { return e.Err }
+// Unwrap returns the cause, except for io.ErrUnexpectedEOF: of a transfer that asks for another try, but an
+// archive is read when all of it is there.
+func (e *Error) Unwrap() error {
+	if errors.Is(e.Err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	return e.Err
+}
 
 func refuse(r Reason, entry, format string, args ...any) error {
 	return &Error{Reason: r, Entry: entry, Err: fmt.Errorf(format, args...)}

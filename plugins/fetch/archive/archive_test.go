@@ -205,12 +205,16 @@ func TestAttacks(t *testing.T) {
 		{"strip takes all", zipOf(t, entry{name: "a"}), Options{Strip: 1}, Strip},
 		{"empty", nil, Options{}, BadFormat},
 		{"a page", []byte("<html>" + zeros), Options{}, BadFormat},
+		{"a few words", []byte(`{"error": "slow down"}`), Options{}, BadFormat},
 		{"gzip of no tar", gzipOf(t, []byte(strings.Repeat("text", 500))), Options{}, BadFormat},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			files, err := unpack(c.data, c.opts)
 			if got := reason(err); got != c.want {
 				t.Errorf("reason %q (%v), want %q; unpacked %d files", got, err, c.want, len(files))
+			}
+			if plugins.IsTransient(err) {
+				t.Errorf("%v: asks for another try, which gets the same archive", err)
 			}
 		})
 	}
