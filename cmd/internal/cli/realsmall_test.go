@@ -125,7 +125,7 @@ type realRun struct {
 	artifacts map[string]digest.Digest // step -> artifact
 }
 
-// read gives a file of a step's artifact, as `cairn cat` does.
+// cat gives a file of a step's artifact, as `cairn cat` does.
 func (r *realRun) cat(step, file string) string {
 	r.t.Helper()
 	return r.want(0, []string{"cat", r.artifacts[step].String(), file}).stdout
@@ -423,49 +423,54 @@ func (r *realRun) checkScored(t *testing.T) {
 	}
 }
 
-// TestPageInsteadOfArchive: a login page where a zip should be is an error that names the address, and no
-// byte of it is kept.
-func TestPageInsteadOfArchive(t *testing.T) {
+// TestNoArchive: a login page or an error message where a zip should be is an error that names the address. It
+// is asked for once, and no byte of it is kept.
+func TestNoArchive(t *testing.T) {
 	const marker = "welcome-to-the-login-form"
-	site := newPublishers(t, map[string][]byte{irvine: []byte("<!DOCTYPE html><html><head><title>Please sign in</title></head><body>" + marker + "</body></html>")})
-	m := newMachine(t, fmt.Sprintf(`apiVersion: cairn/v1
+	for name, c := range map[string]struct{ answer, want string }{
+		"page":    {"<!DOCTYPE html><html><head><title>Please sign in</title></head><body>" + marker + "</body></html>", `answer is not data but a web page titled "Please sign in"`},
+		"message": {`{"error": "` + marker + `"}`, "archive refused (bad-format): neither tar, tar.gz nor zip"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			site := newPublishers(t, map[string][]byte{irvine: []byte(c.answer)})
+			m := newMachine(t, strings.ReplaceAll(onlyHeart, stand, site.URL))
+			doc := object[runDocument](m, 1, "run", "benchmark.yaml")
+			states := map[string]string{}
+			for _, s := range doc.Steps {
+				states[s.Name] = s.State
+				if s.Artifact != "" {
+					t.Errorf("%s has artifact %s", s.Name, s.Artifact)
+				}
+				if want := site.URL + "/" + irvine + ": " + c.want; s.Name == "fetch/heart" && !strings.Contains(s.Why, want) {
+					t.Errorf("why is %q, want %q in it", s.Why, want)
+				}
+			}
+			if diff := cmp.Diff(map[string]string{"fetch/heart": workflows.Failed, "curate/heart": workflows.Skipped}, states); diff != "" {
+				t.Error(diff)
+			}
+			if asked := site.asked(); len(asked[irvine]) != 1 {
+				t.Errorf("asked %d times", len(asked[irvine]))
+			}
+			if _, err := os.Stat(m.path("benchmark.lock")); err == nil {
+				t.Error("there is a lock")
+			}
+			nowhere(t, m.home, marker)
+		})
+	}
+}
+
+const onlyHeart = `apiVersion: cairn/v1
 kind: Benchmark
-name: page
+name: only-heart
 datasets:
   heart:
     title: Not a table
     modality: table
     licence: CC-BY-4.0
     access: open
-    fetch: {plugin: http, params: {files: [{url: "%s/%s", unpack: true}]}}
+    fetch: {plugin: http, params: {files: [{url: "` + stand + "/" + irvine + `", unpack: true}]}}
     curate: {plugin: table, params: {files: "processed.*.data", label: {column: num}}}
-`, site.URL, irvine))
-	doc := object[runDocument](m, 1, "run", "benchmark.yaml")
-	states := map[string]string{}
-	for _, s := range doc.Steps {
-		states[s.Name] = s.State
-		if s.Artifact != "" {
-			t.Errorf("%s has artifact %s", s.Name, s.Artifact)
-		}
-		if s.Name == "fetch/heart" {
-			for _, text := range []string{site.URL + "/" + irvine, "not data but a web page", `"Please sign in"`} {
-				if !strings.Contains(s.Why, text) {
-					t.Errorf("why is %q, want %q in it", s.Why, text)
-				}
-			}
-		}
-	}
-	if diff := cmp.Diff(map[string]string{"fetch/heart": workflows.Failed, "curate/heart": workflows.Skipped}, states); diff != "" {
-		t.Error(diff)
-	}
-	if asked := site.asked(); len(asked[irvine]) != 1 {
-		t.Errorf("asked %d times; a page will be a page again", len(asked[irvine]))
-	}
-	if _, err := os.Stat(m.path("benchmark.lock")); err == nil {
-		t.Error("there is a lock")
-	}
-	nowhere(t, m.home, marker)
-}
+`
 
 // nowhere looks through every file of a folder for a text.
 func nowhere(t *testing.T, dir, text string) {
