@@ -174,7 +174,7 @@ func (k *kept) Put(step int64, save func(io.Writer) error) error {
 		return err
 	}
 	m := mark{Checkpoint: digest.FromBytes(text), State: state}
-	marks := slices.Insert(slices.DeleteFunc(slices.Clone(k.marks), func(old mark) bool { return old == m }), 0, m)
+	marks := append([]mark{m}, k.marks...)
 	if err := k.write(marks); err != nil {
 		return err
 	}

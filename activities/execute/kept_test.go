@@ -194,6 +194,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 func TestCheckpointsAreCollected(t *testing.T) {
 	g := newGym(t)
 	g.Interval = plugins.Interval{Steps: 1}
+	g.killed(t, 6, false)
 	g.killed(t, 7, false)
 	if left := g.left(t); len(left) != 2+2+1 {
 		t.Errorf("%d blobs and files are there, want two states, two documents, one list: %q", len(left), left)
@@ -508,4 +509,25 @@ func (c *choosy) Put(ctx context.Context, want digest.Digest, r io.Reader) (dige
 		return "", 0, errors.Join(err, errDead)
 	}
 	return c.mortal.Put(ctx, want, strings.NewReader(string(text)))
+}
+
+// TestTrainingThatStartedAnew gives the same states again, under other documents. Those of no use are collected,
+// and take nothing along that is of use.
+func TestTrainingThatStartedAnew(t *testing.T) {
+	w := newWounded(t)
+	w.flip(t, w.saved[0])
+	w.flip(t, w.saved[1])
+	w.Interval.Steps = 6
+	w.killed(t, 7, false)
+	if len(w.saved) != 4 || w.read(t, w.saved[2]).State != w.newest.State || w.saved[2] == w.saved[1] {
+		t.Fatalf("checkpoints %v; want the state of step 6 a second time, under another document", w.saved)
+	}
+	w.remove(t, w.read(t, w.saved[3]).State)
+	w.finished(t, "")
+	if said := w.news[len(w.news)-1]; said != "resumed at step 6" {
+		t.Errorf("news %q", w.news)
+	}
+	if left := w.left(t); len(left) > 0 {
+		t.Errorf("left %q", left)
+	}
 }
