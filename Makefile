@@ -20,7 +20,7 @@ GOFMT_DIRS    := cmd deploy activities workflows plugins manifests $(wildcard *.
 FUZZTIME      ?= 20s
 BENCHTIME     ?= 3x
 
-.PHONY: help build demo test unit e2e check vet lint tidy arm64 fuzz bench clean
+.PHONY: help build demo test unit e2e check vet lint tidy arm64 chaos fuzz bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -59,6 +59,9 @@ arm64: ## the golden tests on an emulated arm64: the same bytes as here
 	@if command -v qemu-aarch64 >/dev/null; then \
 		GOARCH=arm64 $(GO) test -exec qemu-aarch64 -run 'Golden|Deterministic' ./plugins/... ./manifests/...; \
 	else echo "arm64: skipped, qemu-aarch64 is not installed (Debian: qemu-user)"; fi
+
+chaos: ## N (20) rebuilds of the demo, each killed several times at random; the locks must be those of a straight run
+	CHAOS_N=$(or $(N),20) $(GO) test -tags $(TAGS) -count 1 -timeout 120m -v -run TestChaos ./cmd/internal/cli
 
 fuzz: ## every fuzz target for FUZZTIME (20s)
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' activities manifests plugins workflows | xargs -n1 dirname | sort -u); do \

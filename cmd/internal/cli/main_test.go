@@ -125,6 +125,21 @@ func object[T any](m *machine, code int, args ...string) T {
 	return v
 }
 
+// objects runs a command with --json that prints a line for each of its objects.
+func objects[T any](m *machine, args ...string) []T {
+	m.t.Helper()
+	var all []T
+	dec := json.NewDecoder(strings.NewReader(m.want(0, append(args, "--json")).stdout))
+	for dec.More() {
+		var v T
+		if err := dec.Decode(&v); err != nil {
+			m.t.Fatalf("cairn %q: %v", args, err)
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
 // repository is the root of the checkout.
 func repository(t *testing.T) string {
 	t.Helper()
