@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -88,12 +89,15 @@ func (t temp) discard() {
 
 // sweep removes the temporary files whose writer is gone.
 func sweep(dir string) error {
-	names, err := filepath.Glob(filepath.Join(dir, tempPrefix+"*"))
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		if err := sweepOne(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), tempPrefix) {
+			continue
+		}
+		if err := sweepOne(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove what a killed process left: %w", err)
 		}
 	}

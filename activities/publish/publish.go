@@ -127,7 +127,7 @@ func (p *Publisher) documents(ctx context.Context, req activities.PublishRequest
 	s, started := p.Resolver.Store, p.Now()
 	l, err := MakeLock(ctx, s, pl, req.Plan, states)
 	if err != nil {
-		return actioncache.Entry{}, err
+		return actioncache.Entry{}, lasting(ctx, err)
 	}
 	lockText, err := cas.PutBytes(ctx, s, l.Marshal())
 	if err != nil {
@@ -139,7 +139,7 @@ func (p *Publisher) documents(ctx context.Context, req activities.PublishRequest
 	}
 	r, err := MakeReport(ctx, s, b, pl, lockText, states)
 	if err != nil {
-		return actioncache.Entry{}, err
+		return actioncache.Entry{}, lasting(ctx, err)
 	}
 	text, err := report.JSON(r)
 	if err != nil {
@@ -154,6 +154,14 @@ func (p *Publisher) documents(ctx context.Context, req activities.PublishRequest
 		return actioncache.Entry{}, err
 	}
 	return p.record(ctx, a, made, provenance.Execution{Step: verify.DocumentsStep, Builder: p.Builder, Invocation: invocation, Started: started, Finished: p.Now()})
+}
+
+// lasting marks the fault of a document: what an artifact holds does not get better by another try.
+func lasting(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return activities.Permanent(activities.Failed, err)
 }
 
 // record keeps what an execution gave.

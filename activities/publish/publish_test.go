@@ -3,6 +3,7 @@ package publish_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/activitytest"
@@ -237,5 +239,9 @@ func TestDamagedDocument(t *testing.T) {
 	_, err = b.publisher.Publish(t.Context(), activities.PublishRequest{Plan: p.Plan, Manifest: b.request.Manifest}, "run")
 	if err == nil || !strings.Contains(err.Error(), "evaluate/test/all/a") || !strings.Contains(err.Error(), "metrics.json") {
 		t.Errorf("error is %v", err)
+	}
+	var app *temporal.ApplicationError
+	if !errors.As(activities.Report(err), &app) || !app.NonRetryable() {
+		t.Errorf("%v would be tried again", err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 // runHistory reads from the events of a run how its steps stand.
 type runHistory struct {
 	cached   int
+	earlier  bool // this is not the run's first execution
 	steps    []runStep
 	position map[string]int    // of a step in steps
 	begun    map[int64]string  // event that scheduled an activity -> its step
@@ -29,6 +30,8 @@ func newHistory() *runHistory {
 // add takes the next event.
 func (h *runHistory) add(ev *history.HistoryEvent) error {
 	switch {
+	case ev.GetWorkflowExecutionStartedEventAttributes() != nil:
+		return h.started(ev.GetWorkflowExecutionStartedEventAttributes().GetInput())
 	case ev.GetActivityTaskScheduledEventAttributes() != nil:
 		return h.scheduled(ev)
 	case ev.GetActivityTaskCompletedEventAttributes() != nil:
@@ -44,6 +47,19 @@ func (h *runHistory) add(ev *history.HistoryEvent) error {
 		h.ended(ev.GetActivityTaskCanceledEventAttributes().GetScheduledEventId(), workflows.Failed, "canceled")
 	case ev.GetWorkflowExecutionCompletedEventAttributes() != nil:
 		return h.result(ev.GetWorkflowExecutionCompletedEventAttributes().GetResult())
+	}
+	return nil
+}
+
+// started takes over what earlier executions of a long run handed on.
+func (h *runHistory) started(input *commonpb.Payloads) error {
+	var req workflows.RebuildRequest
+	if err := decode(input, &req); err != nil || req.Earlier == nil {
+		return err
+	}
+	h.earlier, h.cached = true, req.Earlier.Cached
+	for _, o := range req.Earlier.Steps {
+		h.outcome(o)
 	}
 	return nil
 }
@@ -93,7 +109,9 @@ func (h *runHistory) completed(scheduled int64, result *commonpb.Payloads) error
 		if err := decode(result, &p); err != nil {
 			return err
 		}
-		h.cached = p.Cached
+		if !h.earlier {
+			h.cached = p.Cached
+		}
 		for _, n := range p.Todo {
 			h.step(n.Step)
 		}
