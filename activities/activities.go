@@ -34,6 +34,9 @@ const (
 	TooLarge = "TooLarge" // a result does not fit into a history; never retried
 )
 
+// Interrupted is the type of the error of a step that was not at fault: its worker ended. It is tried again at once.
+const Interrupted = "Interrupted"
+
 // PrepareRequest asks for the plan of a manifest and for what of it is still to be done.
 type PrepareRequest struct {
 	Manifest digest.Digest // the manifest's text, as a blob in the store

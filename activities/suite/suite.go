@@ -4,10 +4,13 @@ package suite
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -81,10 +84,54 @@ func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (act
 	return out, activities.Report(err)
 }
 
+// execute does a step. Each sign of life carries the newest checkpoint: the server keeps it for the next try.
 func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (activities.Result, error) {
-	defer heartbeat(ctx)()
-	out, err := s.Executor.Execute(ctx, req, execute.Attempt{Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID})
+	try := execute.Attempt{Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID, Checkpoint: told(ctx)}
+	var newest atomic.Value
+	newest.Store(try.Checkpoint)
+	try.Saved = func(d digest.Digest) {
+		newest.Store(d)
+		activity.RecordHeartbeat(ctx, d)
+	}
+	defer beats(ctx, func() []any {
+		if d := newest.Load().(digest.Digest); d != "" {
+			return []any{d}
+		}
+		return nil
+	})()
+	working, done := untilStopped(ctx)
+	defer done()
+	out, err := s.Executor.Execute(working, req, try)
+	if err != nil && working.Err() != nil && ctx.Err() == nil {
+		return out, errStopped
+	}
 	return out, activities.Report(err)
+}
+
+// told is the checkpoint that an earlier try told of, "" if there is none that can be read.
+func told(ctx context.Context) (d digest.Digest) {
+	if !activity.HasHeartbeatDetails(ctx) || activity.GetHeartbeatDetails(ctx, &d) != nil {
+		return ""
+	}
+	return d
+}
+
+// errStopped is what a step ends with whose worker stops. It says nothing about the step, so another worker, or
+// this one when it is back, goes on at once.
+var errStopped = temporal.NewApplicationErrorWithOptions("the worker was stopped", activities.Interrupted, temporal.ApplicationErrorOptions{NextRetryDelay: time.Millisecond})
+
+// untilStopped returns a context that also ends when the worker begins to stop. By itself the SDK would end it
+// only after WorkerStopTimeout, when there is no time left to save anything.
+func untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
+	working, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-activity.GetWorkerStopChannel(ctx):
+			cancel()
+		case <-working.Done():
+		}
+	}()
+	return working, cancel
 }
 
 func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (activities.Published, error) {
@@ -95,6 +142,11 @@ func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (act
 
 // heartbeat gives signs of life until the returned function is called.
 func heartbeat(ctx context.Context) (stop func()) {
+	return beats(ctx, func() []any { return nil })
+}
+
+// beats gives signs of life with details.
+func beats(ctx context.Context, details func() []any) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		tick := time.NewTicker(beat)
@@ -106,7 +158,7 @@ func heartbeat(ctx context.Context) (stop func()) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				activity.RecordHeartbeat(ctx)
+				activity.RecordHeartbeat(ctx, details()...)
 			}
 		}
 	}()
