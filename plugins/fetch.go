@@ -3,7 +3,6 @@ package plugins
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 
 	"github.com/opencontainers/go-digest"
@@ -12,12 +11,39 @@ import (
 )
 
 // Source lists and opens what a publisher offers. Parallelism, retries, verification and storage are the
-// framework's.
+// framework's. If the plugin needs the network (catalog.Spec.Network), it also keeps partial files, so that a
+// transfer goes on where it was killed.
 type Source interface {
 	// List names every file. It returns an error rather than part of the list.
 	List(ctx context.Context) ([]SourceFile, error)
 	// Open reads one of the listed files from the offset on.
 	Open(ctx context.Context, f SourceFile, offset int64) (io.ReadCloser, error)
+}
+
+// PartSource is a Source that can give a part of a file and say of which version of the file it is. Only from
+// such a source a transfer is taken up after a kill without a checksum, and only from such a source a large file
+// comes over several connections.
+type PartSource interface {
+	Source
+	// OpenPart opens what is wanted, or the file from its start if the source has no parts or the file is
+	// another one by now. An error that is ErrNoResume says that the source is to be asked for whole files only.
+	OpenPart(ctx context.Context, f SourceFile, want Part) (Opened, error)
+}
+
+// Part is what is wanted of a file.
+type Part struct {
+	Offset  int64
+	Length  int64  // -1 for all that follows; from offset 0 this asks for the file as a whole
+	Version string // of the bytes that are already there, "" if nothing is known of it
+}
+
+// Opened is what a source gives of a file.
+type Opened struct {
+	Body    io.ReadCloser
+	From    int64  // where Body begins: Part.Offset or 0
+	To      int64  // where it ends, -1 if that is not announced
+	Size    int64  // of the whole file, -1 if it is not announced
+	Version string // no two versions of the file share it; "" if the source cannot tell them apart
 }
 
 // SourceFile is one file as its publisher describes it.
@@ -44,12 +70,10 @@ type DescribedSource interface {
 	Describe() map[string]string
 }
 
-// ErrNotData says that what arrived is not the data that was asked for: an HTML page, a login form.
-var ErrNotData = errors.New("answer is not data")
-
 // Fetch makes a plugin of kind fetch. open must not touch the network or the disk; List and Open do.
 func Fetch[P any](spec catalog.Spec, defaults P, open func(P, Env, uint64) (Source, error)) Plugin {
 	spec, decode := typed(spec, catalog.Fetch, defaults)
+	hosts := newGate(perHost)
 	return Plugin{
 		spec:      spec,
 		normalise: normaliser(decode),
@@ -77,7 +101,7 @@ func Fetch[P any](spec catalog.Spec, defaults P, open func(P, Env, uint64) (Sour
 			if err != nil {
 				return err
 			}
-			return runFetch(ctx, c, spec, src)
+			return (&fetching{call: c, spec: spec, src: src, hosts: hosts}).run(ctx)
 		},
 	}
 }

@@ -2,8 +2,8 @@ package plugins
 
 import (
 	"context"
-	"errors"
-	"io"
+	"math/rand/v2"
+	"sync"
 	"time"
 )
 
@@ -12,40 +12,14 @@ type Retry struct {
 	Attempts int           // failures in a row that are borne, the last one included; 0 means 5
 	Stall    time.Duration // how long a transfer may give no byte; 0 means a minute
 	// Wait pauses before the next attempt, or returns early with the context's error. after is what the
-	// publisher asked for, 0 if nothing. nil means a timer of 1, 2, 4, ... seconds, at most a minute.
+	// publisher asked for, 0 if nothing. nil means a timer of a random part of 1, 2, 4, ... seconds, at most a
+	// minute, on top of what the publisher asked for.
 	Wait func(ctx context.Context, failures int, after time.Duration) error
 }
 
-// longestWait bounds what a publisher can make us wait inside one call; the engine's own retries go further.
+// longestWait bounds what a publisher can make us wait inside one call. Who asks for more gets it from the
+// engine, which tries the whole step again by then.
 const longestWait = 2 * time.Minute
-
-// Transient marks an error as worth another attempt. after is what the publisher asked to wait, 0 if nothing.
-func Transient(err error, after time.Duration) error {
-	return &transientError{err: err, after: after}
-}
-
-type transientError struct {
-	err   error
-	after time.Duration
-}
-
-func (e *transientError) Error() string { return e.err.Error() }
-func (e *transientError) Unwrap() error { return e.err }
-
-// IsTransient says whether an error is worth another attempt.
-func IsTransient(err error) bool {
-	_, again := transient(err)
-	return again
-}
-
-// transient says whether to try again, and how long the publisher wants us to wait.
-func transient(err error) (time.Duration, bool) {
-	var t *transientError
-	if errors.As(err, &t) {
-		return t.after, true
-	}
-	return 0, errors.Is(err, io.ErrUnexpectedEOF)
-}
 
 // Do calls try until it succeeds, fails for good, or has failed too often in a row. try says whether it came
 // any further, which makes the count start anew.
@@ -59,7 +33,7 @@ func (r Retry) Do(ctx context.Context, try func(ctx context.Context) (progress b
 		if progress {
 			failures = 0
 		}
-		if failures++; !again || failures >= r.attempts() {
+		if failures++; !again || failures >= r.attempts() || after > longestWait {
 			return err
 		}
 		if err := r.wait(ctx, failures, after); err != nil {
@@ -82,17 +56,47 @@ func (r Retry) stall() time.Duration {
 	return r.Stall
 }
 
+// wait pauses. Which part of a pause is random, so that many who failed together do not come back together.
 func (r Retry) wait(ctx context.Context, failures int, after time.Duration) error {
 	if r.Wait != nil {
 		return r.Wait(ctx, failures, after)
 	}
-	pause := min(time.Second<<min(failures-1, 6), time.Minute)
-	timer := time.NewTimer(min(max(pause, after), longestWait))
+	most := min(time.Second<<min(failures-1, 6), time.Minute)
+	timer := time.NewTimer(after + rand.N(most))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// perHost is how many connections a publisher sees from one plugin, as many as from a browser.
+const perHost = 6
+
+// gate bounds how many hold a place at a host at the same time.
+type gate struct {
+	places int
+	mu     sync.Mutex
+	hosts  map[string]chan struct{}
+}
+
+func newGate(places int) *gate { return &gate{places: places, hosts: map[string]chan struct{}{}} }
+
+// enter waits for a place, which leave gives back.
+func (g *gate) enter(ctx context.Context, host string) (leave func(), err error) {
+	g.mu.Lock()
+	taken, ok := g.hosts[host]
+	if !ok {
+		taken = make(chan struct{}, g.places)
+		g.hosts[host] = taken
+	}
+	g.mu.Unlock()
+	select {
+	case taken <- struct{}{}:
+		return func() { <-taken }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
 }

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -10,7 +11,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -19,10 +19,22 @@ import (
 	"github.com/cairn-bench/cairn/manifests/document"
 )
 
-// runFetch copies everything a source lists into the output. A path that could not be unpacked everywhere is
+// fetching is one execution of a fetch.
+type fetching struct {
+	call  Call
+	spec  catalog.Spec
+	src   Source
+	hosts *gate
+
+	out      *fetchOutput
+	partials *partials // nil if the source needs no network
+	passing  bool      // the partial files go with the call
+}
+
+// run copies everything a source lists into the output. A path that could not be unpacked everywhere is
 // refused before the first byte is asked for.
-func runFetch(ctx context.Context, c Call, spec catalog.Spec, src Source) error {
-	files, err := src.List(ctx)
+func (r *fetching) run(ctx context.Context) error {
+	files, err := r.src.List(ctx)
 	if err != nil {
 		return fmt.Errorf("list source: %w", err)
 	}
@@ -31,61 +43,157 @@ func runFetch(ctx context.Context, c Call, spec catalog.Spec, src Source) error 
 	}
 	files = slices.Clone(files)
 	slices.SortFunc(files, func(a, b SourceFile) int { return cmp.Compare(a.Path, b.Path) })
-	out, err := newFetchOutput(c, files)
-	if err != nil {
+	if r.out, err = newFetchOutput(r.call, files); err != nil {
 		return err
 	}
-	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(c.Workers)
+	if r.spec.Network {
+		done, err := r.openPartials()
+		if err != nil {
+			return err
+		}
+		defer done()
+	}
+	if err := r.all(ctx, files); err != nil {
+		return err
+	}
+	return r.out.writeDocument(r.spec, r.src)
+}
+
+// openPartials opens the folder that outlives the call, or one that does not.
+func (r *fetching) openPartials() (done func(), err error) {
+	dir := r.call.Partial
+	if r.passing = dir == ""; r.passing {
+		if dir, err = os.MkdirTemp(r.call.Scratch, "partial-*"); err != nil {
+			return nil, errors.New("make folder of partial files: " + withoutPath(err))
+		}
+	}
+	if r.partials, err = openPartials(dir, r.call.Env.Block); err != nil {
+		return nil, err
+	}
+	return func() {
+		r.partials.close()
+		if r.passing {
+			_ = os.RemoveAll(dir)
+		}
+	}, nil
+}
+
+// all fetches side by side. Who waits for the network needs no core of his own.
+func (r *fetching) all(ctx context.Context, files []SourceFile) error {
+	workers := r.call.Workers
+	if r.spec.Network {
+		workers = max(workers, perHost)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(workers)
 	for _, f := range files {
 		group.Go(func() error {
-			if gctx.Err() != nil {
-				return context.Cause(gctx)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
 			}
-			if err := fetchFile(gctx, c, src, f, out); err != nil {
+			fetch := r.fromDisk
+			if r.spec.Network {
+				fetch = r.fromNetwork
+			}
+			if err := fetch(ctx, f); err != nil {
 				return fmt.Errorf("fetch %s: %w", f.Path, err)
 			}
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return out.writeDocument(spec, src)
+	return group.Wait()
 }
 
-// fetchFile brings one listed file into the output, or what its archive holds.
-func fetchFile(ctx context.Context, c Call, src Source, f SourceFile, out *fetchOutput) error {
-	if f.Expand != nil {
-		return fetchArchive(ctx, c, src, f, out)
-	}
-	w, err := out.create(f.Path)
+// fromNetwork brings one listed file into the output, or what its archive holds, once all of it is here and is
+// what it should be.
+func (r *fetching) fromNetwork(ctx context.Context, f SourceFile) error {
+	part, err := r.partials.open(f)
 	if err != nil {
 		return err
 	}
-	t := &transfer{src: src, file: f, dst: w, retry: c.Env.Retry, seen: out.progress}
-	if err := t.run(ctx); err != nil {
-		return err // the file stays open: one that was closed would count
+	if r.passing {
+		defer part.remove()
+	} else {
+		defer part.close() // a later call needs it if this one fails at another file
 	}
-	return w.Close()
+	d := &download{src: r.src, file: f, part: part, retry: r.call.Env.Retry, hosts: r.hosts, seen: r.out.progress,
+		note: func(code Code) { r.out.note(f.Path, code) }}
+	sum, err := d.run(ctx)
+	if err != nil {
+		return err
+	}
+	if f.Expand != nil {
+		_, _, size := part.state()
+		return f.Expand(ctx, part.file, size, r.out)
+	}
+	return r.write(f.Path, func(w io.Writer) error { return d.copyTo(ctx, w, sum) })
 }
 
-// fetchArchive keeps the archive in the scratch folder until it is verified, so that nothing of a damaged one
-// is unpacked.
-func fetchArchive(ctx context.Context, c Call, src Source, f SourceFile, out *fetchOutput) error {
-	tmp, err := os.CreateTemp(c.Scratch, "archive-*")
+// fromDisk does so for a file that lies on this machine, and could be read again at any time.
+func (r *fetching) fromDisk(ctx context.Context, f SourceFile) error {
+	if f.Expand == nil {
+		return r.write(f.Path, func(w io.Writer) error { _, err := r.copyFile(ctx, f, w); return err })
+	}
+	tmp, err := os.CreateTemp(r.call.Scratch, "archive-*")
 	if err != nil {
 		return errors.New("create scratch file: " + withoutPath(err))
 	}
 	defer func() {
 		_ = tmp.Close()
-		os.Remove(tmp.Name())
+		_ = os.Remove(tmp.Name())
 	}()
-	t := &transfer{src: src, file: f, dst: tmp, retry: c.Env.Retry, seen: out.progress}
-	if err := t.run(ctx); err != nil {
+	size, err := r.copyFile(ctx, f, tmp)
+	if err != nil {
 		return err
 	}
-	return f.Expand(ctx, tmp, t.done, out)
+	return f.Expand(ctx, tmp, size, r.out)
+}
+
+// write makes one file. After an error it stays open: one that was closed would count.
+func (r *fetching) write(path string, content func(io.Writer) error) error {
+	w, err := r.out.create(path)
+	if err != nil {
+		return err
+	}
+	if err := content(w); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// copyFile copies a file from disk and compares it with what was listed.
+func (r *fetching) copyFile(ctx context.Context, f SourceFile, w io.Writer) (int64, error) {
+	algorithm, err := f.algorithm()
+	if err != nil {
+		return 0, err
+	}
+	body, err := r.src.Open(ctx, f, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer body.Close()
+	buffered := bufio.NewReaderSize(body, sniffBytes)
+	head, _ := buffered.Peek(sniffBytes) // its error comes again below
+	if err := sniff(f, head); err != nil {
+		return 0, err
+	}
+	size, sum := int64(0), algorithm.Digester()
+	err = copyChunks(ctx, buffered, func(chunk []byte) error {
+		size += int64(len(chunk))
+		r.out.progress(int64(len(chunk)))
+		sum.Hash().Write(chunk)
+		_, err := w.Write(chunk)
+		return err
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case f.Size >= 0 && f.Size != size:
+		return 0, wrongSize(f.Size, size)
+	case f.Digest != "" && f.Digest != sum.Digest():
+		return 0, &Fault{Code: FaultDiffers, Err: &MismatchError{What: "digest", Want: f.Digest.String(), Got: sum.Digest().String()}}
+	}
+	return size, nil
 }
 
 // withoutPath is the text of a disk error without the path of this machine.
@@ -169,14 +277,21 @@ func (o *fetchOutput) create(path string) (io.WriteCloser, error) {
 // progressStep keeps reports rare enough to cost nothing.
 const progressStep = 1 << 20
 
-func (o *fetchOutput) progress(n int) {
+func (o *fetchOutput) progress(n int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.arrived += int64(n)
-	if o.arrived-o.reported >= progressStep {
+	o.arrived += n
+	if n < 0 || o.arrived-o.reported >= progressStep {
 		o.reported = o.arrived
 		o.report(Progress{Done: o.arrived, Total: o.total, Unit: "bytes"})
 	}
+}
+
+// note tells of a fault that was survived.
+func (o *fetchOutput) note(path string, code Code) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.report(Progress{Done: o.arrived, Total: o.total, Unit: "bytes", Note: fmt.Sprintf("%s: %s, tries again", path, code), News: true})
 }
 
 // writeDocument writes dataset.json.
@@ -217,10 +332,4 @@ func (f *countedFile) Close() error {
 	f.out.files++
 	f.out.bytes += f.size
 	return nil
-}
-
-// isPage says whether a path names a web page, which alone may be one.
-func isPage(path string) bool {
-	lower := strings.ToLower(path)
-	return strings.HasSuffix(lower, ".html") || strings.HasSuffix(lower, ".htm") || strings.HasSuffix(lower, ".xhtml")
 }

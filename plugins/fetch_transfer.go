@@ -1,246 +1,246 @@
 package plugins
 
 import (
-	"bytes"
 	"context"
 	_ "crypto/sha256" // the algorithms a publisher's digest may name
 	_ "crypto/sha512"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
-	"html"
 	"io"
-	"net/url"
-	"regexp"
-	"strings"
-	"time"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 )
-
-// ErrNoResume says that a source cannot go on at an offset with the certainty that it is still the same
-// file. The framework then reads the file from its start and compares what it already has.
-var ErrNoResume = errors.New("source cannot resume")
-
-// MismatchError says that bytes are not what their publisher announced.
-type MismatchError struct {
-	What string // "size" or "digest"
-	Want string // what the publisher says
-	Got  string // what arrived
-}
-
-func (e *MismatchError) Error() string {
-	return fmt.Sprintf("%s differs: publisher says %s, received %s", e.What, e.Want, e.Got)
-}
-
-// transfer copies one file, over as many connections as it takes.
-type transfer struct {
-	src   Source
-	file  SourceFile
-	dst   io.Writer
-	retry Retry
-	seen  func(n int)
-
-	algorithm digest.Algorithm
-	done      int64     // bytes written
-	hash      hash.Hash // over the bytes written
-	head      []byte    // the first bytes, until they are known not to be a page
-}
 
 const (
-	sniffBytes   = 4096
-	forwardBytes = 1 << 20 // an attempt that came this far counts as progress
+	streams     = 4 // connections that one large file may use
+	streamParts = 8 // blocks of one request; a larger file is a large one
 )
 
-func (t *transfer) run(ctx context.Context) error {
-	t.algorithm = digest.SHA256
-	if d := t.file.Digest; d != "" {
-		if err := d.Validate(); err != nil {
-			return fmt.Errorf("publisher's digest %q: %w", d, err)
+// download brings one file from its source into a partial file.
+type download struct {
+	src   Source
+	file  SourceFile
+	part  *partial
+	retry Retry
+	hosts *gate
+	seen  func(n int64)   // counts bytes that have arrived, or less than none if they were for nothing
+	note  func(code Code) // of a fault that is not the end
+
+	whole bool // the source is asked for whole files only
+
+	mu      sync.Mutex
+	counted int64 // what seen was told
+}
+
+// What ends a round of streams and begins the file anew.
+var (
+	errChanged  = &Fault{Code: FaultChanged, Err: errors.New("file changed at its publisher while it was fetched"), Again: true}
+	errNoRanges = &Fault{Code: FaultNoRanges, Err: errors.New("publisher gives no parts of the file"), Again: true}
+)
+
+// run returns once the whole file lies on disk and is what its publisher announced. Bytes of another digest are
+// fetched again: if the same come, the publisher and its list disagree; if not, the transfer is at fault.
+func (d *download) run(ctx context.Context) (digest.Digest, error) {
+	algorithm, err := d.file.algorithm()
+	if err != nil {
+		return "", err
+	}
+	var before digest.Digest
+	for range 3 {
+		got, err := d.complete(ctx, algorithm)
+		if code := FaultCode(err); code == FaultNotData || code == FaultWrongSize {
+			return "", errors.Join(err, d.forget()) // its bytes are of no use to another attempt either
 		}
-		t.algorithm = d.Algorithm()
+		want := d.file.Digest
+		if err != nil || want == "" || got == want {
+			return got, err
+		}
+		if err := d.forget(); err != nil {
+			return "", err
+		}
+		mismatch := &MismatchError{What: "digest", Want: want.String(), Got: got.String()}
+		if got == before {
+			return "", &Fault{Code: FaultDiffers, Err: fmt.Errorf("%w, twice: the publisher's file and its checksum do not belong together", mismatch)}
+		}
+		before, err = got, mismatch
+		d.note(FaultDamaged)
 	}
-	t.hash = t.algorithm.Hash()
-	err := t.retry.Do(ctx, func(ctx context.Context) (bool, error) {
-		before := t.done
-		err := t.attempt(ctx)
-		return t.done-before >= forwardBytes, err
-	})
-	if err != nil {
-		return err
-	}
-	return t.verify()
+	return "", &Fault{Code: FaultDamaged, Err: fmt.Errorf("three transfers gave three different files, the last one %s; the publisher says %s", before, d.file.Digest), Again: true}
 }
 
-func (t *transfer) verify() error {
-	if want := t.file.Size; want >= 0 && want != t.done {
-		return &MismatchError{What: "size", Want: fmt.Sprint(want), Got: fmt.Sprint(t.done)}
+// algorithm is the one that the publisher's digest names.
+func (f SourceFile) algorithm() (digest.Algorithm, error) {
+	if f.Digest == "" {
+		return digest.SHA256, nil
 	}
-	got := digest.NewDigestFromEncoded(t.algorithm, hex.EncodeToString(t.hash.Sum(nil)))
-	if want := t.file.Digest; want != "" && want != got {
-		return &MismatchError{What: "digest", Want: want.String(), Got: got.String()}
+	if err := f.Digest.Validate(); err != nil {
+		return "", fmt.Errorf("publisher's digest %q: %w", f.Digest, err)
 	}
-	return nil
+	return f.Digest.Algorithm(), nil
 }
 
-// attempt reads on from where the last one stopped. A connection that gives no byte for too long is cut.
-func (t *transfer) attempt(ctx context.Context) error {
-	parent := ctx
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	t.head = nil // at most a few bytes, read again
-	watch := time.AfterFunc(t.retry.stall(), cancel)
-	defer watch.Stop()
-
-	err := t.read(ctx, func() { watch.Reset(t.retry.stall()) })
-	if err != nil && ctx.Err() != nil && parent.Err() == nil {
-		return Transient(fmt.Errorf("no byte for %s after %d bytes", t.retry.stall(), t.done), 0)
+// complete fetches what is missing until the disk gives back every block as it was received.
+func (d *download) complete(ctx context.Context, algorithm digest.Algorithm) (digest.Digest, error) {
+	for range 3 {
+		if err := d.bring(ctx); err != nil {
+			return "", err
+		}
+		whole := algorithm.Digester()
+		good, err := d.part.check(ctx, whole.Hash())
+		if err != nil {
+			return "", err
+		}
+		if good {
+			return whole.Digest(), nil
+		}
+		d.note(FaultDisk)
 	}
-	return err
+	return "", &Fault{Code: FaultDisk, Err: errors.New("the disk gives back other bytes than were written to it")}
 }
 
-func (t *transfer) read(ctx context.Context, alive func()) error {
-	body, err := t.open(ctx, alive)
-	if err != nil {
+// bring fetches until no block is missing.
+func (d *download) bring(ctx context.Context) error {
+	if err := d.resume(); err != nil {
 		return err
 	}
-	defer body.Close()
-	err = copyChunks(ctx, body, func(b []byte) error {
-		alive()
-		return t.take(b)
-	})
-	if err != nil {
-		return err
-	}
-	if err := t.flush(); err != nil {
-		return err
-	}
-	if t.done < t.file.Size {
-		return fmt.Errorf("%d of %d bytes: %w", t.done, t.file.Size, io.ErrUnexpectedEOF)
-	}
-	return nil
-}
-
-// open positions the source behind the bytes that were written.
-func (t *transfer) open(ctx context.Context, alive func()) (io.ReadCloser, error) {
-	body, err := t.src.Open(ctx, t.file, t.done)
-	if !errors.Is(err, ErrNoResume) {
-		return body, err
-	}
-	if body, err = t.src.Open(ctx, t.file, 0); err != nil {
-		return nil, err
-	}
-	if err := t.samePrefix(ctx, body, alive); err != nil {
-		body.Close()
-		return nil, err
-	}
-	return body, nil
-}
-
-// samePrefix reads again what was already written and compares.
-func (t *transfer) samePrefix(ctx context.Context, body io.Reader, alive func()) error {
-	h := t.algorithm.Hash()
-	limited := &io.LimitedReader{R: body, N: t.done}
-	err := copyChunks(ctx, limited, func(b []byte) error {
-		alive()
-		_, err := h.Write(b)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if limited.N > 0 {
-		return io.ErrUnexpectedEOF
-	}
-	if !bytes.Equal(h.Sum(nil), t.hash.Sum(nil)) {
-		return fmt.Errorf("file changed at its publisher while it was fetched: its first %d bytes differ", t.done)
-	}
-	return nil
-}
-
-// take passes bytes on once the first of them are known not to be a page.
-func (t *transfer) take(b []byte) error {
-	if want := t.file.Size; want >= 0 && t.done+int64(len(t.head)+len(b)) > want {
-		if err := t.sniff(b); err != nil {
+	for restarts := 0; ; {
+		spans := d.spans()
+		if len(spans) == 0 {
+			return nil
+		}
+		err := d.round(ctx, spans)
+		if !errors.Is(err, errChanged) && !errors.Is(err, errNoRanges) {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if restarts++; restarts >= d.retry.attempts() {
 			return err
 		}
-		return &MismatchError{What: "size", Want: fmt.Sprint(want), Got: "more"}
+		d.whole = d.whole || errors.Is(err, errNoRanges)
+		d.note(FaultCode(err))
+		if err := d.forget(); err != nil {
+			return err
+		}
 	}
-	if t.done > 0 {
-		return t.write(b)
-	}
-	t.head = append(t.head, b...)
-	if len(t.head) < sniffBytes {
-		return nil
-	}
-	return t.flush()
 }
 
-// flush writes what was held back.
-func (t *transfer) flush() error {
-	if t.done > 0 || len(t.head) == 0 {
-		return nil
+// resume takes up what an earlier process left. What nothing would show to be of the same file is of no use.
+func (d *download) resume() error {
+	begun, version, _ := d.part.state()
+	if begun && version == "" && d.file.Digest == "" && len(d.part.missing()) > 0 {
+		return d.forget()
 	}
-	if err := t.sniff(nil); err != nil {
+	d.count(d.part.arrived())
+	return nil
+}
+
+// count says how many bytes of the file are there.
+func (d *download) count(total int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seen(total - d.counted)
+	d.counted = total
+}
+
+// moved counts bytes that have arrived.
+func (d *download) moved(n int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seen(n)
+	d.counted += n
+}
+
+// forget begins the file anew.
+func (d *download) forget() error {
+	d.count(0)
+	return d.part.reset()
+}
+
+// spans says what to ask for next: of an unknown file its first blocks, which also tells its size and version; then
+// all the rest, in parts if the source has proven that it gives parts of one version.
+func (d *download) spans() []span {
+	begun, version, _ := d.part.state()
+	gaps := d.part.missing()
+	if _, parts := d.src.(PartSource); !parts || d.whole || begun && version == "" {
+		return gaps[:min(1, len(gaps))]
+	}
+	if !begun {
+		return []span{{0, d.most()}}
+	}
+	var out []span
+	for _, g := range gaps {
+		for g.to >= 0 && g.to-g.from > d.most() {
+			out = append(out, span{g.from, g.from + d.most()})
+			g.from += d.most()
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+// most is how much of a file one request asks for.
+func (d *download) most() int64 { return streamParts * d.part.all.block }
+
+// round runs a stream for each span.
+func (d *download) round(ctx context.Context, spans []span) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(streams)
+	for _, sp := range spans {
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return (&stream{download: d, span: sp, pos: sp.from, alone: len(spans) == 1}).run(ctx)
+		})
+	}
+	return group.Wait()
+}
+
+// vouched says whether bytes of two answers may stand in one file: something shows that they belong together, or
+// would show that they do not.
+func (d *download) vouched(version string) bool {
+	if d.whole {
+		return false
+	}
+	_, parts := d.src.(PartSource)
+	return version != "" || d.file.Digest != "" || !parts // a plain Source vouches for its offsets itself
+}
+
+// open asks the source, in the form that it understands.
+func (d *download) open(ctx context.Context, want Part) (Opened, error) {
+	if src, ok := d.src.(PartSource); ok {
+		a, err := src.OpenPart(ctx, d.file, want)
+		if errors.Is(err, ErrNoResume) && !d.whole {
+			d.note(FaultCode(err))
+			return a, errNoRanges
+		}
+		return a, err
+	}
+	body, err := d.src.Open(ctx, d.file, want.Offset)
+	if errors.Is(err, ErrNoResume) && want.Offset > 0 {
+		want.Offset = 0
+		body, err = d.src.Open(ctx, d.file, 0)
+	}
+	return Opened{Body: body, From: want.Offset, To: -1, Size: d.file.Size}, err
+}
+
+// copyTo passes the checked file on and compares once more.
+func (d *download) copyTo(ctx context.Context, w io.Writer, want digest.Digest) error {
+	_, _, size := d.part.state()
+	h := want.Algorithm().Digester()
+	err := copyChunks(ctx, io.NewSectionReader(d.part.file, 0, size), func(chunk []byte) error {
+		h.Hash().Write(chunk)
+		_, err := w.Write(chunk)
 		return err
+	})
+	if err == nil && h.Digest() != want {
+		err = &Fault{Code: FaultDisk, Err: fmt.Errorf("read back %s, wrote %s", h.Digest(), want), Again: true}
 	}
-	head := t.head
-	t.head = nil
-	return t.write(head)
-}
-
-func (t *transfer) write(b []byte) error {
-	n, err := t.dst.Write(b)
-	t.hash.Write(b[:n])
-	t.done += int64(n)
-	t.seen(n)
 	return err
-}
-
-// sniff refuses a web page where data was asked for.
-func (t *transfer) sniff(more []byte) error {
-	if t.done > 0 || isPage(t.file.Path) {
-		return nil
-	}
-	head := append(bytes.Clone(t.head), more[:min(len(more), sniffBytes)]...)
-	return RefusePage(t.file.Ref, head)
-}
-
-// RefusePage returns ErrNotData, with the page's title, if the first bytes of an answer are those of a web page.
-func RefusePage(ref string, head []byte) error {
-	if !pageStart.Match(head) {
-		return nil
-	}
-	return fmt.Errorf("%s: %w but a web page%s", PublicRef(ref), ErrNotData, pageTitle(head))
-}
-
-var (
-	pageStart = regexp.MustCompile(`(?is)^\x{FEFF}?(?:\s|<!--.*?-->|<\?xml[^>]*\?>)*<(?:!doctype\s+html|html|head|body|title|script)\b`)
-	titleTag  = regexp.MustCompile(`(?is)<title[^>]*>(.{0,200}?)(?:</title|$)`)
-)
-
-// pageTitle quotes the first words of a page's title.
-func pageTitle(head []byte) string {
-	m := titleTag.FindSubmatch(head)
-	if m == nil {
-		return ""
-	}
-	words := strings.Fields(html.UnescapeString(strings.ToValidUTF8(string(m[1]), "")))
-	if len(words) == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" titled %q", strings.Join(words[:min(len(words), 8)], " "))
-}
-
-// PublicRef is a source's name of a file without what may be secret in a URL: user, query and fragment.
-func PublicRef(ref string) string {
-	u, err := url.Parse(ref)
-	if err != nil {
-		return "source"
-	}
-	u.User, u.RawQuery, u.Fragment, u.ForceQuery = nil, "", "", false
-	return u.String()
 }
 
 // copyChunks passes a body on in pieces. 128 KiB measured faster than larger ones.

@@ -70,6 +70,7 @@ type Env struct {
 	Dir    string                                    // folder of the manifest; relative paths start here
 	Lookup func(name string) (value string, ok bool) // an environment variable such as PHYSIONET_PASSWORD
 	Retry  Retry                                     // how patiently a transfer is tried; the zero value is a sane default
+	Block  int64                                     // bytes of a transfer that a kill may cost; 0 means 8 MiB
 }
 
 // Call is one execution of a plugin.
@@ -83,6 +84,9 @@ type Call struct {
 	Workers  int // how many goroutines may work; never changes the bytes
 	Progress func(Progress)
 	Scratch  string // an empty folder of the call's own
+	// Partial is a folder that outlives a failed or killed call and is given again to the next call of the
+	// same action; "" if there is none. Fetch only.
+	Partial string
 
 	Checkpoints Checkpoints // pretrain only; nil keeps none
 	Interval    Interval    // between two checkpoints

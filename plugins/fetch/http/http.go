@@ -5,9 +5,10 @@
 // are checked against, and a sum in the manifest that disagrees with the list is an error that names both.
 //
 // An answer is stored only if it is what was asked for: the right length, the publisher's sum, and no web
-// page in place of data. A connection that breaks is taken up where it broke (Range with If-Range); a server
-// that cannot do that is read again from the start, and the framework compares. 408, 425, 429 and 5xx are
-// tried again, as late as Retry-After asks; other refusals are final.
+// page in place of data. A transfer that breaks is taken up where it broke (Range with If-Range), also by another
+// process; a server that cannot do that is read again from the start. A large file comes over several
+// connections if an ETag or a date vouches for the parts. 408, 425, 429 and 5xx are tried again, as late as
+// Retry-After asks; other refusals are final, and their text says what to do. Each reason has a code, plugins.Code.
 //
 // Credentials are named in the manifest as environment variables and sent to one origin only: that of base,
 // or else of sums, or else the one that all files share; never over plain http except to this machine, and
@@ -186,6 +187,9 @@ func loopback(host string) bool {
 // at most 30 seconds for a connection and a minute for an answer's head, and honours the usual proxy
 // variables. How long a body may take is the framework's.
 func Plugin(client *http.Client) plugins.Plugin {
+	if client == nil {
+		client = &http.Client{Transport: transport()}
+	}
 	return plugins.Fetch(catalog.Spec{
 		Name: "http", Version: "1",
 		Summary:     "Fetches files and archives by URL, checked against the publisher's sums.",
@@ -198,7 +202,7 @@ func Plugin(client *http.Client) plugins.Plugin {
 		if err != nil {
 			return nil, err
 		}
-		return &source{plan: plan, env: env, client: watched(client, plan.origin), seen: map[string]string{}}, nil
+		return &source{plan: plan, env: env, client: watched(client, plan.origin)}, nil
 	})
 }
 
@@ -211,22 +215,22 @@ const (
 // errRedirect is a redirect that is not followed, and would not be a second time.
 var errRedirect = errors.New("redirect refused")
 
+// transport keeps the connections of all fetches of this process.
+func transport() *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		ForceAttemptHTTP2:     true,
+		TLSHandshakeTimeout:   dialTimeout,
+		ResponseHeaderTimeout: headTimeout,
+		MaxIdleConnsPerHost:   16,
+		IdleConnTimeout:       time.Minute,
+	}
+}
+
 // watched is a client of our own that takes credentials off a redirect to somebody else.
 func watched(c *http.Client, trusted string) *http.Client {
-	own := http.Client{}
-	if c != nil {
-		own = *c
-	} else {
-		own.Transport = &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
-			ForceAttemptHTTP2:     true,
-			TLSHandshakeTimeout:   dialTimeout,
-			ResponseHeaderTimeout: headTimeout,
-			MaxIdleConnsPerHost:   16,
-			IdleConnTimeout:       time.Minute,
-		}
-	}
+	own := *c
 	own.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		if len(via) >= redirects {
 			return fmt.Errorf("%w: more than %d", errRedirect, redirects)

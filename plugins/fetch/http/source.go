@@ -11,7 +11,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -27,9 +26,6 @@ type source struct {
 	plan
 	env    plugins.Env
 	client *http.Client
-
-	mu   sync.Mutex
-	seen map[string]string // URL -> validator of the answer whose bytes we have
 }
 
 // Describe names the publisher's addresses, without queries.
@@ -157,39 +153,48 @@ func (s *source) named(f File, u *url.URL, known map[string]digest.Digest) (plug
 
 // Open asks for a file from the offset on.
 func (s *source) Open(ctx context.Context, f plugins.SourceFile, offset int64) (io.ReadCloser, error) {
-	req, err := s.request(ctx, f, offset)
+	a, err := s.OpenPart(ctx, f, plugins.Part{Offset: offset, Length: -1})
+	if err == nil && a.From != offset {
+		_ = a.Body.Close()
+		return nil, plugins.ErrNoResume
+	}
+	return a.Body, err
+}
+
+// OpenPart asks for a part of a file, or for all of it.
+func (s *source) OpenPart(ctx context.Context, f plugins.SourceFile, want plugins.Part) (plugins.Opened, error) {
+	req, err := s.request(ctx, f, want)
 	if err != nil {
-		return nil, err
+		return plugins.Opened{}, err
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return nil, s.failed(ctx, f, err)
+		return plugins.Opened{}, s.failed(ctx, f, err)
 	}
-	if err := s.judge(resp, f, offset); err != nil {
-		resp.Body.Close()
-		return nil, err
+	a, err := s.judge(resp, f, want)
+	if err == nil {
+		err = login(resp, f)
 	}
-	if offset == 0 {
-		s.remember(f.Ref, validator(resp.Header))
+	if err != nil {
+		_ = resp.Body.Close()
+		return plugins.Opened{}, err
 	}
-	return &body{ReadCloser: resp.Body, ref: plugins.PublicRef(f.Ref)}, nil
+	a.Version = validator(resp.Header)
+	a.Body = &body{ReadCloser: resp.Body, ref: plugins.PublicRef(f.Ref)}
+	return a, nil
 }
 
-func (s *source) request(ctx context.Context, f plugins.SourceFile, offset int64) (*http.Request, error) {
+func (s *source) request(ctx context.Context, f plugins.SourceFile, want plugins.Part) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.Ref, nil)
 	if err != nil {
 		return nil, errors.New("url is malformed")
 	}
 	req.Header.Set("User-Agent", "cairn")
 	req.Header.Set("Accept-Encoding", "identity") // the publisher's sums are over the file as it lies there
-	if offset > 0 {
-		same := s.recall(f.Ref)
-		if same == "" && f.Digest == "" {
-			return nil, plugins.ErrNoResume // nothing would show that it is still the same file
-		}
-		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
-		if same != "" {
-			req.Header.Set("If-Range", same)
+	if r := rangeOf(want); r != "" {
+		req.Header.Set("Range", r)
+		if want.Version != "" {
+			req.Header.Set("If-Range", want.Version)
 		}
 	}
 	if s.Auth == nil || origin(req.URL) != s.origin {
@@ -228,42 +233,53 @@ func (s *source) failed(ctx context.Context, f plugins.SourceFile, err error) er
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
-	err = fmt.Errorf("get %s: %w", plugins.PublicRef(f.Ref), err)
-	if _, bad := errors.AsType[*tls.CertificateVerificationError](err); bad || errors.Is(err, errRedirect) {
-		return err
+	fault := &plugins.Fault{Code: plugins.FaultUnreachable, Err: fmt.Errorf("get %s: %w", plugins.PublicRef(f.Ref), err), Again: true}
+	if errors.Is(err, errRedirect) {
+		fault.Code, fault.Again = plugins.FaultRedirect, false
 	}
-	return plugins.Transient(err, 0)
+	if _, bad := errors.AsType[*tls.CertificateVerificationError](err); bad {
+		fault.Again = false
+	}
+	return fault
 }
 
-// judge says whether an answer is the one that was asked for.
-func (s *source) judge(resp *http.Response, f plugins.SourceFile, offset int64) error {
+// judge says what an answer is, if it is one to what was asked.
+func (s *source) judge(resp *http.Response, f plugins.SourceFile, want plugins.Part) (plugins.Opened, error) {
 	ref := plugins.PublicRef(f.Ref)
+	out := plugins.Opened{To: resp.ContentLength, Size: resp.ContentLength}
 	switch resp.StatusCode {
 	case http.StatusOK:
-		if offset > 0 {
-			return plugins.ErrNoResume
-		}
 	case http.StatusPartialContent:
-		if from, ok := rangeStart(resp.Header.Get("Content-Range")); offset == 0 || !ok || from != offset {
-			return fmt.Errorf("get %s: asked for bytes from %d, answer has range %q", ref, offset, resp.Header.Get("Content-Range"))
+		given := resp.Header.Get("Content-Range")
+		r, ok := parseRange(given)
+		if !ok || !r.answers(want) || resp.ContentLength >= 0 && resp.ContentLength != r.to-r.from {
+			return out, &plugins.Fault{Code: plugins.FaultWrongRange,
+				Err: fmt.Errorf("get %s: asked for %q, answer has range %q and length %d: %w", ref, rangeOf(want), given, resp.ContentLength, plugins.ErrNoResume)}
 		}
+		out.From, out.To, out.Size = r.from, r.to, r.size
 	case http.StatusRequestedRangeNotSatisfiable:
-		return plugins.ErrNoResume
+		return out, &plugins.Fault{Code: plugins.FaultNoRanges, Err: fmt.Errorf("get %s: %s: %w", ref, statusText(resp.StatusCode), plugins.ErrNoResume)}
 	default:
-		return s.refusal(resp, ref)
+		return out, s.refusal(resp, ref)
 	}
 	if enc := resp.Header.Get("Content-Encoding"); enc != "" && enc != "identity" && !packed(enc, f.Path) {
-		return fmt.Errorf("get %s: answer is encoded as %q although that was not asked for", ref, enc)
+		return out, &plugins.Fault{Code: plugins.FaultEncoded, Err: fmt.Errorf("get %s: answer is encoded as %q although that was not asked for", ref, enc)}
 	}
-	if got := resp.ContentLength + offset; resp.ContentLength >= 0 && f.Size >= 0 && got != f.Size && !page(resp) {
-		return &plugins.MismatchError{What: "size", Want: fmt.Sprint(f.Size), Got: fmt.Sprint(got)}
-	}
-	return nil
+	return out, nil
 }
 
-// page leaves a web page to the framework, which names its title.
-func page(resp *http.Response) bool {
-	return strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
+// login names a redirect that ended at a web page: who follows it with a browser is asked to log in.
+func login(resp *http.Response, f plugins.SourceFile) error {
+	page := strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
+	at := plugins.PublicRef(resp.Request.URL.String())
+	if !page || at == plugins.PublicRef(f.Ref) || strings.Contains(strings.ToLower(path.Ext(f.Path)), "htm") {
+		return nil
+	}
+	head, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	if err := plugins.RefusePage(at, head); err != nil {
+		return &plugins.Fault{Code: plugins.FaultLogin, Err: fmt.Errorf("get %s: redirected to %w; log in there and accept the terms, or set auth", plugins.PublicRef(f.Ref), errors.Unwrap(err))}
+	}
+	return &plugins.Fault{Code: plugins.FaultLogin, Err: fmt.Errorf("get %s: redirected to %s: %w", plugins.PublicRef(f.Ref), at, plugins.ErrNotData)}
 }
 
 // packed says whether a server only describes a file that is itself packed, as Apache does for .tar.gz.
@@ -274,17 +290,28 @@ func packed(encoding, file string) bool {
 
 // refusal is the error of a status that brings no data.
 func (s *source) refusal(resp *http.Response, ref string) error {
-	err := fmt.Errorf("get %s: %s", ref, statusText(resp.StatusCode))
+	fault := &plugins.Fault{Code: plugins.FaultRefused, Err: fmt.Errorf("get %s: %s", ref, statusText(resp.StatusCode)), After: retryAfter(resp.Header)}
 	switch code := resp.StatusCode; {
-	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		if s.Auth == nil {
-			return fmt.Errorf("%w; the source may need credentials (auth) or accepted terms", err)
-		}
-		return fmt.Errorf("%w; check %s and %s and that the terms are accepted", err, s.Auth.UsernameEnv, s.Auth.PasswordEnv)
-	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500 && code != http.StatusNotImplemented:
-		return plugins.Transient(err, retryAfter(resp.Header))
+	case code == http.StatusUnauthorized:
+		fault.Code, fault.Err = plugins.FaultUnauthorized, fmt.Errorf("%w; %s", fault.Err, s.credentialHint())
+	case code == http.StatusForbidden:
+		fault.Code, fault.Err = plugins.FaultForbidden, fmt.Errorf("%w; %s, accept the terms at the publisher's, wait for its approval if it gives one, and run again", fault.Err, s.credentialHint())
+	case code == http.StatusNotFound, code == http.StatusGone:
+		fault.Code = plugins.FaultAbsent
+	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests:
+		fault.Code, fault.Again = plugins.FaultBusy, true
+	case code >= 500 && code != http.StatusNotImplemented:
+		fault.Code, fault.Again = plugins.FaultUnavailable, true
 	}
-	return err
+	return fault
+}
+
+// credentialHint says what to do about the credentials. What is already here of a file stays.
+func (s *source) credentialHint() string {
+	if s.Auth == nil {
+		return "the source may need credentials (auth)"
+	}
+	return fmt.Sprintf("check that %s and %s are right and have not expired", s.Auth.UsernameEnv, s.Auth.PasswordEnv)
 }
 
 // statusText is ours: the server's own words may quote the query.
@@ -309,33 +336,63 @@ func retryAfter(h http.Header) time.Duration {
 	return max(0, until.Sub(now))
 }
 
-// rangeStart reads where a partial answer begins, as in "bytes 100-199/200".
-func rangeStart(v string) (int64, bool) {
-	rest, ok := strings.CutPrefix(v, "bytes ")
-	from, _, cut := strings.Cut(rest, "-")
-	n, err := strconv.ParseInt(from, 10, 64)
-	return n, ok && cut && err == nil
+// rangeOf is the Range header for a part, "" for a whole file.
+func rangeOf(want plugins.Part) string {
+	switch {
+	case want.Length >= 0:
+		return fmt.Sprintf("bytes=%d-%d", want.Offset, want.Offset+want.Length-1)
+	case want.Offset > 0:
+		return fmt.Sprintf("bytes=%d-", want.Offset)
+	}
+	return ""
 }
 
-// validator is what proves that a later answer belongs to the same file: a strong ETag or a date. A weak
-// ETag promises no equal bytes (RFC 9110, 13.1.5).
+// contentRange is what an answer holds of a file.
+type contentRange struct{ from, to, size int64 }
+
+// parseRange reads a Content-Range such as "bytes 100-199/200". One without the size of the file is of no use.
+func parseRange(v string) (contentRange, bool) {
+	rest, unit := strings.CutPrefix(v, "bytes ")
+	ends, total, slash := strings.Cut(rest, "/")
+	first, last, dash := strings.Cut(ends, "-")
+	if !unit || !slash || !dash {
+		return contentRange{}, false
+	}
+	var n [3]int64
+	for i, text := range []string{first, last, total} {
+		v, err := strconv.ParseUint(text, 10, 62)
+		if err != nil {
+			return contentRange{}, false
+		}
+		n[i] = int64(v)
+	}
+	r := contentRange{n[0], n[1] + 1, n[2]}
+	return r, r.from < r.to && r.to <= r.size
+}
+
+// answers says whether it is what was asked for, or the beginning of it.
+func (r contentRange) answers(want plugins.Part) bool {
+	return rangeOf(want) != "" && r.from == want.Offset && (want.Length < 0 || r.to-r.from <= want.Length)
+}
+
+// settled is how long before an answer a file must have been written for the date to tell its versions apart.
+const settled = time.Minute
+
+// validator is what proves that a later answer belongs to the same file: a strong ETag, or a date so old that
+// the file was not written twice in that second. A weak ETag promises no equal bytes (RFC 9110, 8.8 and 13.1.5).
 func validator(h http.Header) string {
 	if tag := h.Get("ETag"); strings.HasPrefix(tag, `"`) {
 		return tag
 	}
+	written, err := http.ParseTime(h.Get("Last-Modified"))
+	if err != nil {
+		return ""
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil || now.Sub(written) < settled {
+		return ""
+	}
 	return h.Get("Last-Modified")
-}
-
-func (s *source) remember(ref, v string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.seen[ref] = v
-}
-
-func (s *source) recall(ref string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.seen[ref]
 }
 
 // body marks an error in the middle of an answer as worth another attempt.
@@ -347,7 +404,7 @@ type body struct {
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = plugins.Transient(fmt.Errorf("get %s: %w", b.ref, err), 0)
+		err = &plugins.Fault{Code: plugins.FaultCut, Err: fmt.Errorf("get %s: %w", b.ref, err), Again: true}
 	}
 	return n, err
 }
