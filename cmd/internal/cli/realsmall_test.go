@@ -38,6 +38,7 @@ type holding struct {
 	Samples    map[string]int               `json:"samples"`
 	Subjects   map[string]int               `json:"subjects"`
 	Counts     map[string]map[string]int    `json:"counts"`
+	Sides      string                       `json:"sides"` // digest of who is where, one line "sample side" each
 	Excluded   []coded                      `json:"excluded"`
 	Duplicates [][]string                   `json:"duplicates"`
 	Warnings   map[string]map[string]string `json:"warnings"`   // sample -> code -> what the reason must say
@@ -252,6 +253,7 @@ func sameSide(samples []string) bool {
 
 func (h *holding) count(samples []document.Sample) {
 	people := map[string]map[string]bool{}
+	var lines []string
 	for _, side := range document.Splits() {
 		h.Samples[side], h.Counts[side], people[side] = 0, map[string]int{}, map[string]bool{}
 		for _, class := range h.Classes {
@@ -260,6 +262,7 @@ func (h *holding) count(samples []document.Sample) {
 	}
 	for _, s := range samples {
 		h.Samples[s.Split]++
+		lines = append(lines, s.ID+" "+s.Split+"\n")
 		people[s.Split][s.Subject] = true
 		for _, class := range s.Labels {
 			h.Counts[s.Split][class]++
@@ -269,6 +272,8 @@ func (h *holding) count(samples []document.Sample) {
 	for side, names := range people {
 		h.Subjects[side] = len(names)
 	}
+	slices.Sort(lines)
+	h.Sides = digest.FromString(strings.Join(lines, "")).Encoded()
 }
 
 // size adds up the nodes and edges of graphs.

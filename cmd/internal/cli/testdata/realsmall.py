@@ -81,6 +81,7 @@ def summary(samples, excluded=(), duplicates=(), **more):
         "samples": {side: len(on[side]) for side in SIDES},
         "subjects": {side: len({s["subject"] for s in on[side]}) for side in SIDES},
         "counts": {side: {c: sum(s["label"] == c for s in on[side]) for c in classes} for side in SIDES},
+        "sides": hashlib.sha256("".join(sorted(f"{s['id']} {s['side']}\n" for s in kept)).encode()).hexdigest(),
         "excluded": list(excluded),
         "duplicates": list(duplicates),
         "warnings": {},
@@ -101,7 +102,8 @@ def ecg():
         if not name.endswith(".hea"):
             continue
         lines = read(path).decode().splitlines()
-        record, signals, rate, length = lines[0].split()[:4]
+        record = name.removesuffix(".hea")  # Georgia's headers call themselves E00271.mat
+        _, signals, rate, length = lines[0].split()[:4]
         assert (signals, rate) == ("12", "500")
         leads = [l.split()[-1] for l in lines[1:13]]
         codes = re.search(r"^#Dx: *(.*)$", "\n".join(lines), re.M)[1].split(",")
