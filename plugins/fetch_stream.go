@@ -29,7 +29,7 @@ func (s *stream) run(ctx context.Context) error {
 		err := s.retry.Do(ctx, func(ctx context.Context) (bool, error) {
 			best := s.best
 			err := s.attempt(ctx)
-			if IsTransient(err) && !errors.Is(err, errChanged) && !errors.Is(err, errNoRanges) {
+			if IsTransient(err) {
 				s.note(faultCodeOr(err, FaultCut))
 			}
 			return s.best-best >= min(forwardBytes, s.part.all.block), err
@@ -193,7 +193,7 @@ func (s *stream) copy(ctx context.Context, a Opened, alive func()) error {
 		case errors.Is(err, io.EOF) && end < 0:
 			return s.ended()
 		case errors.Is(err, io.EOF):
-			return &Fault{Code: FaultCut, Err: fmt.Errorf("%d of %d bytes: %w", s.pos, end, io.ErrUnexpectedEOF), Again: true}
+			return s.cut(end)
 		case err != nil:
 			return err
 		case ctx.Err() != nil:
@@ -201,6 +201,17 @@ func (s *stream) copy(ctx context.Context, a Opened, alive func()) error {
 		}
 	}
 	return s.nothingMore(a, end)
+}
+
+// cut is the error of an answer that ended too early, or was too short because it is a page.
+func (s *stream) cut(end int64) error {
+	head := make([]byte, min(sniffBytes, s.pos))
+	if _, err := s.part.file.ReadAt(head, 0); err == nil && s.from == 0 {
+		if err := sniff(s.file, head); err != nil {
+			return err
+		}
+	}
+	return &Fault{Code: FaultCut, Err: fmt.Errorf("%d of %d bytes: %w", s.pos, end, io.ErrUnexpectedEOF), Again: true}
 }
 
 // nothingMore wants the answer to end where the file does. Reading up to there also frees the connection.

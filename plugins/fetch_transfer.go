@@ -36,8 +36,8 @@ type download struct {
 
 // What ends a round of streams and begins the file anew.
 var (
-	errChanged  = &Fault{Code: FaultChanged, Err: errors.New("file changed at its publisher while it was fetched"), Again: true}
-	errNoRanges = &Fault{Code: FaultNoRanges, Err: errors.New("publisher gives no parts of the file"), Again: true}
+	errChanged  = &Fault{Code: FaultChanged, Err: errors.New("file changed at its publisher while it was fetched")}
+	errNoRanges = &Fault{Code: FaultNoRanges, Err: errors.New("publisher gives no parts of the file")}
 )
 
 // run returns once the whole file lies on disk and is what its publisher announced. Bytes of another digest are
@@ -118,7 +118,7 @@ func (d *download) bring(ctx context.Context) error {
 			continue
 		}
 		if restarts++; restarts >= d.retry.attempts() {
-			return err
+			return Transient(err, 0)
 		}
 		d.whole = d.whole || errors.Is(err, errNoRanges)
 		d.note(FaultCode(err))
@@ -215,8 +215,7 @@ func (d *download) open(ctx context.Context, want Part) (Opened, error) {
 	if src, ok := d.src.(PartSource); ok {
 		a, err := src.OpenPart(ctx, d.file, want)
 		if errors.Is(err, ErrNoResume) && !d.whole {
-			d.note(FaultCode(err))
-			return a, errNoRanges
+			err = &Fault{Code: FaultCode(err), Err: errNoRanges}
 		}
 		return a, err
 	}

@@ -56,6 +56,9 @@ type Case struct {
 	Dataset *action.Dataset
 	Inputs  map[string]Files
 	Env     plugins.Env
+
+	Partial  string                 // of a fetch: the folder that outlives a failed run
+	Progress func(plugins.Progress) // may be nil
 }
 
 // Run executes a case in memory with that many workers.
@@ -71,6 +74,7 @@ func (c Case) do(ctx context.Context, call plugins.Call) (Files, error) {
 	}
 	out := &output{files: Files{}}
 	call.Params, call.Seed, call.Dataset, call.Output, call.Env = params, c.Seed, c.Dataset, out, c.Env
+	call.Partial, call.Progress = c.Partial, c.Progress
 	for _, name := range slices.Sorted(maps.Keys(c.Inputs)) {
 		call.Inputs = append(call.Inputs, plugins.Input{Name: name, Tree: c.Inputs[name]})
 	}
