@@ -87,8 +87,8 @@ func (t temp) discard() {
 	_ = t.Close()
 }
 
-// sweep removes the temporary files whose writer is gone.
-func sweep(dir string) error {
+// Sweep removes the temporary files of ReplaceFile in a folder whose writer is gone.
+func Sweep(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ func OpenLayout(dir string) (*Layout, error) {
 	if err := l.mark(); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
-	if err := sweep(l.tmp()); err != nil {
+	if err := Sweep(l.tmp()); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
 	return l, nil

@@ -64,8 +64,10 @@ func newKept(ctx context.Context, store cas.Pruner, dir string, id action.ID) *k
 	return &kept{ctx: context.WithoutCancel(ctx), store: store, dir: dir, action: id, saved: func(digest.Digest) {}, say: func(string, ...any) {}}
 }
 
-// sweepCheckpoints removes what trainings left that were killed after their result was recorded.
+// sweepCheckpoints removes what processes left that were killed while they wrote a list, or after they had recorded
+// the result of a training.
 func (e *Executor) sweepCheckpoints(ctx context.Context, store cas.Pruner) {
+	_ = cas.Sweep(e.Checkpoints)
 	entries, err := os.ReadDir(e.Checkpoints)
 	if err != nil {
 		return

@@ -206,12 +206,13 @@ func (a *app) open() (*workshop, error) {
 func (a *app) env(dir string) plugins.Env { return plugins.Env{Dir: dir, Lookup: a.Lookup} }
 
 // suite is what this process's workers do.
-func (w *workshop) suite(a *app, report func(string, plugins.Progress)) *suite.Suite {
+func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progress)) *suite.Suite {
 	return &suite.Suite{
 		Resolver: w.resolver,
 		Executor: &execute.Executor{
 			Store: w.layout, Cache: w.cache, Plugins: w.plugins, Env: a.env, Scratch: filepath.Join(w.dir, "scratch"),
 			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report,
+			Checkpoints: filepath.Join(w.dir, "checkpoints"), Interval: plugins.Interval{Time: o.checkpoint},
 		},
 		Publisher: &publish.Publisher{Resolver: w.resolver, Tag: w.layout.Tag, Builder: builder(), Now: time.Now},
 	}

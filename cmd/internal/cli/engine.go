@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -18,6 +19,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 
+	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/suite"
 	"github.com/cairn-bench/cairn/deploy/embedded"
 )
@@ -30,18 +32,22 @@ type engine struct {
 	exits  bool   // the process ends next, which stops everything at once
 	work   []worker.Worker
 	stop   func()
+
+	interrupted func() bool
 }
 
 // close ends what this process has of the engine. The database is safe at any moment, so a process that is
-// about to end just ends.
+// about to end just ends, unless it was interrupted: then the steps under way are told, and save what they can.
 func (e *engine) close() {
-	if !e.exits {
+	if !e.exits || e.interrupted() {
+		var all sync.WaitGroup
 		for _, w := range e.work {
-			w.Stop()
+			all.Go(w.Stop)
 		}
-		if e.client != nil {
-			e.client.Close()
-		}
+		all.Wait()
+	}
+	if !e.exits && e.client != nil {
+		e.client.Close()
 	}
 	e.stop()
 }
@@ -52,7 +58,7 @@ func (a *app) connect(ctx context.Context, w *workshop) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{store: store, exits: a.Exits, stop: func() {}}
+	e := &engine{store: store, exits: a.Exits, stop: func() {}, interrupted: func() bool { return ctx.Err() != nil }}
 	cluster, remote, err := a.cluster()
 	if err != nil {
 		return nil, err
@@ -139,7 +145,7 @@ func (e *engine) takeBack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	gone := temporal.NewApplicationErrorWithOptions("the process that did it has ended", "Interrupted", temporal.ApplicationErrorOptions{NextRetryDelay: time.Millisecond})
+	gone := temporal.NewApplicationErrorWithOptions("the process that did it has ended", activities.Interrupted, temporal.ApplicationErrorOptions{NextRetryDelay: time.Millisecond})
 	for _, r := range runs {
 		if r.State != stateOpen {
 			continue

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -91,6 +92,39 @@ func TestInterruptedRunIsResumed(t *testing.T) {
 	}
 	m.want(0, words("status"), "running")
 	m.want(0, words("resume"), "95 % bootstrap intervals")
+}
+
+// TestTrainingGoesOn: a training that was killed goes on from its last checkpoint, and one that was interrupted
+// from where it was; the model is the same.
+func TestTrainingGoesOn(t *testing.T) {
+	undisturbed := smallMachine(newMachine(t, ""))
+	undisturbed.write("benchmark.yaml", slow)
+	undisturbed.want(0, words("run benchmark.yaml"))
+	for _, c := range []struct {
+		name, flags string
+		signal      syscall.Signal
+		code        int
+	}{
+		{"killed", "--checkpoint 1ns", syscall.SIGKILL, -1},
+		{"interrupted", "--checkpoint 1h", syscall.SIGINT, 130},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := smallMachine(newMachine(t, ""))
+			m.write("benchmark.yaml", slow)
+			// The first block of the bar stands for eighty steps.
+			if code := m.endedAt(fmt.Sprintf("%-32s  [█", "pretrain/single"), c.signal, words("run benchmark.yaml --progress fancy "+c.flags)...); code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			m.want(0, words("resume"), "pretrain/single  resumed at step ")
+			if m.read("benchmark.lock") != undisturbed.read("benchmark.lock") {
+				t.Error("another lock")
+			}
+			files, err := filepath.Glob(filepath.Join(m.home, "cairn", "checkpoints", "*"))
+			if err != nil || len(files) > 0 {
+				t.Errorf("checkpoints are left: %v, %v", files, err)
+			}
+		})
+	}
 }
 
 // runOf is the name of the newest run of a machine.

@@ -80,6 +80,10 @@ func (v *view) progress(step string, p plugins.Progress) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	m := v.meter(step)
+	if p.News {
+		v.draw(fmt.Sprintf("  …   %s  %s\n", step, p.Note))
+		return
+	}
 	m.last = p
 	if now := v.now(); !v.live && now.Sub(m.spoke) >= speak {
 		m.spoke = now

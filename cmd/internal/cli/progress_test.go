@@ -56,14 +56,22 @@ func TestView(t *testing.T) {
 	if len(screen) != 3 || !strings.Contains(screen[1], "1/2 files") || !strings.HasPrefix(screen[2], "  ok  fetch/a") || !strings.Contains(screen[2], "sha256:ca978112ca1b\n") {
 		t.Errorf("screens: %q", screen)
 	}
+	v = newView(true)
+	v.show(state(workflows.Running))
+	v.progress("fetch/a", plugins.Progress{Done: 1, Total: 2, Unit: "files"})
+	v.progress("fetch/a", plugins.Progress{Note: "resumed", News: true})
+	if screen := strings.Split(out.String(), "\x1b[1A\x1b[J"); len(screen) != 2 || !strings.HasPrefix(screen[1], "  …   fetch/a  resumed\n") || !strings.Contains(screen[1], "1/2 files") {
+		t.Errorf("screens: %q", screen)
+	}
 	v = newView(false)
 	v.show(state(workflows.Running))
 	v.progress("fetch/a", plugins.Progress{Done: 1, Total: 2, Unit: "files"})
+	v.progress("fetch/a", plugins.Progress{Note: "resumed", News: true})
 	clock = clock.Add(speak)
 	v.progress("fetch/a", plugins.Progress{Done: 2, Total: 2, Unit: "files"})
 	v.show(state(workflows.Failed))
 	v.show(state(workflows.Failed))
-	want := "  →   fetch/a\n  …   fetch/a  2/2 files\n  failed  fetch/a: \n"
+	want := "  →   fetch/a\n  …   fetch/a  resumed\n  …   fetch/a  2/2 files\n  failed  fetch/a: \n"
 	if out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}

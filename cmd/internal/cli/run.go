@@ -22,6 +22,7 @@ import (
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/manifests/canonical"
+	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/workflows"
 )
 
@@ -32,6 +33,8 @@ type runOptions struct {
 	detach   bool
 	progress string
 	jobs     int
+
+	checkpoint time.Duration
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -54,6 +57,7 @@ func (a *app) runCommand() *cobra.Command {
 func followFlags(c *cobra.Command, o *runOptions) {
 	c.Flags().StringVar(&o.progress, "progress", "auto", "none, plain (a line a step), fancy (live bars), or auto: fancy on a terminal")
 	c.Flags().IntVarP(&o.jobs, "jobs", "j", 0, "steps of one kind at a time (default: one CPU step a core, four fetches)")
+	c.Flags().DurationVar(&o.checkpoint, "checkpoint", plugins.DefaultInterval.Time, "save the state of a training this often, so that it goes on from there after a kill")
 }
 
 func (a *app) run(ctx context.Context, file string, o runOptions) error {
@@ -85,7 +89,7 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	if o.detach {
 		return a.detach(ctx, e, file, b.Name, req)
 	}
-	if err := e.employ(ctx, w.suite(a, v.progress), o.jobs); err != nil {
+	if err := e.employ(ctx, w.suite(a, o, v.progress), o.jobs); err != nil {
 		return err
 	}
 	run, err := a.start(ctx, e, file, b.Name, req)

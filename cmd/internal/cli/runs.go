@@ -237,7 +237,7 @@ func (a *app) resume(ctx context.Context, w *workshop, e *engine, args []string,
 	if err != nil {
 		return err
 	}
-	if err := e.employ(ctx, w.suite(a, v.progress), o.jobs); err != nil {
+	if err := e.employ(ctx, w.suite(a, o, v.progress), o.jobs); err != nil {
 		return err
 	}
 	return a.follow(ctx, w, e, e.client.GetWorkflow(ctx, id, ""), run.Manifest, o, v)
