@@ -106,15 +106,15 @@ func (p *publishers) checkFaults(t *testing.T) {
 		switch {
 		case name == dortmund:
 			want = []string{"", fmt.Sprintf("bytes=%d-", len(p.files[name])/2)}
-		case strings.HasSuffix(name, "A5215.mat"): // its sum is known, so that it can be taken up without a date
-			want = []string{"", fmt.Sprintf("bytes=%d-", len(p.files[name])-1)}
+		case strings.HasSuffix(name, "A5215.mat"): // the first answer has no date and the next one does: it may be another file
+			want = []string{"", fmt.Sprintf("bytes=%d-", len(p.files[name])-1), ""}
 		case p.first[name] != nil:
 			want = []string{"", ""}
 		case name == physionet+"LICENSE.txt": // the manifest does not want it
 			want = nil
 		}
-		if !slices.Equal(asked[name], want) {
-			t.Errorf("%s: ranges asked for %q, want %q", name, asked[name], want)
+		if got := fromStart(asked[name]); !slices.Equal(got, want) {
+			t.Errorf("%s: ranges asked for %q, want %q", name, got, want)
 		}
 	}
 }
@@ -495,4 +495,17 @@ func nowhere(t *testing.T, dir, text string) {
 	if err != nil || seen == 0 {
 		t.Errorf("%d files: %v", seen, err)
 	}
+}
+
+// fromStart writes a range that begins at the first byte as no range: how much is asked for at once is the
+// framework's affair.
+func fromStart(ranges []string) []string {
+	var out []string
+	for _, r := range ranges {
+		if strings.HasPrefix(r, "bytes=0-") {
+			r = ""
+		}
+		out = append(out, r)
+	}
+	return out
 }
