@@ -136,6 +136,14 @@ var faultRows = []struct {
 			q.offer.serve(&shears{q.ResponseWriter, large}, q.r)
 		}
 	}, codes: "no-ranges", bytes: -1},
+	{name: "gives parts, but nothing vouches for them", file: "large", times: always, fault: func(q request) {
+		q.offer.etag = ""
+		q.offer.serve(q.ResponseWriter, q.r)
+	}, codes: "no-ranges", bytes: -1},
+	{name: "gives parts, and the list vouches for them", file: "large listed", times: always, fault: func(q request) {
+		q.offer.etag = `W/"v1"`
+		q.offer.serve(q.ResponseWriter, q.r)
+	}, bytes: large},
 	{name: "answers 416 to every part", file: "small listed", times: always, fault: func(q request) {
 		if q.r.Header.Get("Range") != "" {
 			q.status(http.StatusRequestedRangeNotSatisfiable)
@@ -304,6 +312,9 @@ func TestEveryFault(t *testing.T) {
 				}
 				if err == nil && !bytes.Equal(got, o.data) {
 					t.Fatalf("a wrong byte got in: %d bytes", len(got))
+				}
+				if err == nil && v.done != int64(len(o.data)) {
+					t.Errorf("progress ends at %d bytes, want %d", v.done, len(o.data))
 				}
 				if err != nil && (!strings.Contains(err.Error(), row.hint) || strings.Contains(err.Error(), "s3cret")) {
 					t.Errorf("error is %v, want %q in it and no secret", err, row.hint)

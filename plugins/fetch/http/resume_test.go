@@ -183,6 +183,23 @@ func TestHarmedPartialFile(t *testing.T) {
 	}
 }
 
+// TestAnnouncedAnew: what is here of a file is of no use once its publisher announces another one.
+func TestAnnouncedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := offer{random(small), `"v1"`}
+		p := newPublisher(t, func(w http.ResponseWriter, r *http.Request) { o.serve(w, r) })
+		v := visitor{publisher: p, params: `{"files":[{"url":"http://publisher.test/data.bin"}]}`, partial: t.TempDir()}
+		if _, err := v.fetch(t); err != nil {
+			t.Fatal(err)
+		}
+		v.heals(t, o, 0)
+		v.params = `{"files":[{"url":"http://publisher.test/data.bin","size":7}]}`
+		if _, err := v.fetch(t); plugins.FaultCode(err) != plugins.FaultWrongSize {
+			t.Errorf("error is %v", err)
+		}
+	})
+}
+
 // killed is a process that fetches and is killed. It says on its output how far it is.
 const (
 	killedURL     = "CAIRN_TEST_URL"
