@@ -74,7 +74,10 @@ func (c Case) do(ctx context.Context, call plugins.Call) (Files, error) {
 	}
 	out := &output{files: Files{}}
 	call.Params, call.Seed, call.Dataset, call.Output, call.Env = params, c.Seed, c.Dataset, out, c.Env
-	call.Partial, call.Progress = c.Partial, c.Progress
+	call.Partial = c.Partial
+	if c.Progress != nil {
+		call.Progress = c.Progress
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Inputs)) {
 		call.Inputs = append(call.Inputs, plugins.Input{Name: name, Tree: c.Inputs[name]})
 	}
