@@ -81,6 +81,9 @@ type ExecuteRequest struct {
 	Inputs []Bound `json:",omitempty"`
 	// Offline refuses a step that needs the network.
 	Offline bool `json:",omitempty"`
+	// Pinned is the artifact that the lock has for the step; another one is an error of type Differs. Empty
+	// means that the step may give anything.
+	Pinned digest.Digest `json:",omitempty"`
 }
 
 // Result is what a step gave. The record of it is found through the action cache.

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"errors"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 )
@@ -17,12 +18,27 @@ func (f *fault) Unwrap() error { return f.error }
 // Permanent marks an error that no other try can help, with one of the package's error types.
 func Permanent(kind string, err error) error { return &fault{kind, err} }
 
+// later is an error that passes, but not before some time.
+type later struct {
+	after time.Duration
+	error
+}
+
+func (l *later) Unwrap() error { return l.error }
+
+// Later marks an error that another try can help, but only after that time.
+func Later(after time.Duration, err error) error { return &later{after, err} }
+
 // Report turns an error into what the server understands. An activity returns it last: the server looks at
 // the outermost error only, so a mark that somebody has wrapped since would be lost.
 func Report(err error) error {
 	var f *fault
 	if errors.As(err, &f) {
 		return temporal.NewNonRetryableApplicationError(err.Error(), f.kind, nil)
+	}
+	var l *later
+	if errors.As(err, &l) {
+		return temporal.NewApplicationErrorWithOptions(err.Error(), "", temporal.ApplicationErrorOptions{NextRetryDelay: l.after})
 	}
 	return err
 }

@@ -5,6 +5,7 @@ package execute
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -31,7 +32,7 @@ type Executor struct {
 	Cache   *actioncache.Cache
 	Plugins plugins.Set
 	Env     func(dir string) plugins.Env
-	Scratch string // folder for sandboxes
+	Scratch string // folder for sandboxes; partial downloads lie beside it, in ../partial
 	Workers int
 	Builder provenance.Builder
 	Now     func() time.Time
@@ -110,12 +111,12 @@ func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, re
 		return activities.Result{}, err
 	}
 	if miss.Reason == "" {
-		return activities.Result{Step: step.Name, Action: id, Artifact: entry.Artifact, Cached: true}, nil
+		return activities.Result{Step: step.Name, Action: id, Artifact: entry.Artifact, Cached: true}, e.pinned(ctx, req, entry.Artifact)
 	}
 	if req.Offline && e.needsNetwork(step) {
 		return activities.Result{}, activities.Permanent(activities.Failed, fmt.Errorf("%s: its files are not in the store and the run is offline; run without --offline to fetch them", step.Name))
 	}
-	return e.run(ctx, step, a, id, req.Dir, try)
+	return e.run(ctx, step, a, id, req, try)
 }
 
 func (e *Executor) needsNetwork(s plan.Step) bool {
@@ -123,21 +124,30 @@ func (e *Executor) needsNetwork(s plan.Step) bool {
 	return err == nil && p.Spec().Network
 }
 
-func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id action.ID, dir string, try Attempt) (activities.Result, error) {
+func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id action.ID, req activities.ExecuteRequest, try Attempt) (activities.Result, error) {
 	started := e.Now()
 	report := func(p plugins.Progress) {
 		if e.Report != nil {
 			e.Report(step.Name, p)
 		}
 	}
-	r := RunRequest{Store: e.Store, Into: e.Store, Plugins: e.Plugins, Action: a, Env: e.Env(dir), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval}
+	r := RunRequest{Store: e.Store, Into: e.Store, Plugins: e.Plugins, Action: a, Env: e.Env(req.Dir), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval}
 	kept := e.checkpoints(ctx, step.Plugin.Kind, id, try, report)
 	if kept != nil {
 		r.Checkpoints = kept
 	}
+	part, err := e.openPartial(step, id, req.Pinned, started)
+	if err != nil {
+		return activities.Result{}, err
+	}
+	defer part.close()
+	r.Partial = part.path()
 	desc, err := Run(ctx, r)
 	if err != nil {
 		return activities.Result{}, fmt.Errorf("%s: %w", step.Name, err)
+	}
+	if err := e.pinned(ctx, req, desc.Digest); err != nil {
+		return activities.Result{}, errors.Join(err, part.refuse())
 	}
 	finished := e.Now()
 	err = e.record(ctx, a, id, desc, provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished})
@@ -145,6 +155,7 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 		return activities.Result{}, err
 	}
 	kept.clear()
+	part.remove()
 	return activities.Result{Step: step.Name, Action: id, Artifact: desc.Digest, Seconds: finished.Sub(started).Round(time.Millisecond).Seconds()}, nil
 }
 

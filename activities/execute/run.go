@@ -31,6 +31,7 @@ type RunRequest struct {
 	Scratch  string
 	Workers  int
 	Progress func(plugins.Progress)
+	Partial  string // of a fetch: a folder that outlives a failed try; "" for none
 
 	Checkpoints plugins.Checkpoints // of a training; nil for none
 	Interval    plugins.Interval
@@ -64,7 +65,7 @@ func Run(ctx context.Context, r RunRequest) (ocispec.Descriptor, error) {
 		return ocispec.Descriptor{}, err
 	}
 	err = host.InProcess(ctx, p, plugins.Call{Params: r.Action.Params, Seed: seed, Dataset: r.Action.Dataset, Inputs: in, Output: out,
-		Env: r.Env, Workers: r.Workers, Progress: r.Progress, Scratch: dir.path(), Checkpoints: r.Checkpoints, Interval: r.Interval})
+		Env: r.Env, Workers: r.Workers, Progress: r.Progress, Scratch: dir.path(), Partial: r.Partial, Checkpoints: r.Checkpoints, Interval: r.Interval})
 	if err != nil {
 		return ocispec.Descriptor{}, classify(ctx, err)
 	}
@@ -151,6 +152,9 @@ func classify(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case plugins.IsTransient(err):
+		if f, ok := errors.AsType[*plugins.Fault](err); ok && f.After > 0 {
+			return activities.Later(f.After, err)
+		}
 		return err
 	}
 	return activities.Permanent(activities.Failed, err)
