@@ -64,7 +64,7 @@ func (d *download) run(ctx context.Context) (digest.Digest, error) {
 		if got == before {
 			return "", &Fault{Code: FaultDiffers, Err: fmt.Errorf("%w, twice: the publisher's file and its checksum do not belong together", mismatch)}
 		}
-		before, err = got, mismatch
+		before = got
 		d.note(FaultDamaged)
 	}
 	return "", &Fault{Code: FaultDamaged, Err: fmt.Errorf("three transfers gave three different files, the last one %s; the publisher says %s", before, d.file.Digest), Again: true}

@@ -93,7 +93,7 @@ func (a *apprentice) stopped(t *testing.T) error {
 	stop := make(chan struct{})
 	a.home.On("pretrain/all", func(context.Context) error {
 		close(stop)
-		time.Sleep(1) // in a bubble: until everybody has heard of it
+		time.Sleep(time.Nanosecond) // in a bubble: until everybody has heard of it
 		return nil
 	})
 	defer a.home.On("pretrain/all", nil)
