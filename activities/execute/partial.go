@@ -85,6 +85,6 @@ func (p *partial) remove() {
 
 func (p *partial) close() {
 	if p != nil {
-		p.dir.Close()
+		_ = p.dir.Close()
 	}
 }
