@@ -59,6 +59,7 @@ const (
 	eventBegin   = "begin"
 	eventSize    = "size"
 	eventBlock   = "block"
+	maxBlocks    = 1 << 32
 	newFileFlags = os.O_RDWR | os.O_CREATE
 )
 
@@ -111,7 +112,7 @@ func (p *partials) apply(l journalLine) {
 	case ok && l.Event == eventSize:
 		file.size = l.Size
 		p.known[l.File] = file
-	case ok && l.Event == eventBlock && l.Digest.Validate() == nil:
+	case ok && l.Event == eventBlock && l.Block >= 0 && l.Block < maxBlocks && l.Digest.Validate() == nil:
 		file.blocks[l.Block] = l.Digest
 	}
 }
@@ -236,7 +237,11 @@ func (p *partial) missing() []span {
 	var out []span
 	at := int64(0)
 	for _, b := range slices.Sorted(maps.Keys(p.blocks)) {
-		if from := b * p.all.block; from > at {
+		from := b * p.all.block
+		if p.size >= 0 && from >= p.size {
+			break
+		}
+		if from > at {
 			out = append(out, span{at, from})
 		}
 		at = p.end(b)
