@@ -124,7 +124,11 @@ func (r *fetching) fromNetwork(ctx context.Context, f SourceFile) error {
 	}
 	if f.Expand != nil {
 		_, _, size := part.state()
-		return f.Expand(ctx, part.file, size, r.out)
+		err := f.Expand(ctx, part.file, size, r.out)
+		if err != nil && ctx.Err() == nil {
+			err = errors.Join(err, d.forget()) // a refused archive is of no use to a later call: its publisher may have mended it
+		}
+		return err
 	}
 	return r.write(f.Path, func(w io.Writer) error { return d.copyTo(ctx, w, sum) })
 }
