@@ -112,8 +112,12 @@ func (j *judge) resumed(ctx context.Context, kills ...kill) error {
 	var story string
 	for _, k := range kills {
 		story = k.String()
-		if _, err := j.life(ctx, m, k); !errors.Is(err, context.Canceled) || ctx.Err() != nil {
-			return fmt.Errorf("%s of %d: got %w, want an error that says so", story, j.steps, err)
+		_, err := j.life(ctx, m, k)
+		switch {
+		case err == nil:
+			return fmt.Errorf("%s of %d, it ran to its end without an error", story, j.steps)
+		case !errors.Is(err, context.Canceled) || ctx.Err() != nil:
+			return fmt.Errorf("%s of %d, the error does not say so: %w", story, j.steps, err)
 		}
 	}
 	if len(kills) > 1 {
