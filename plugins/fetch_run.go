@@ -249,7 +249,7 @@ func newFetchOutput(c Call, files []SourceFile) (*fetchOutput, error) {
 }
 
 // ownFiles are written by us into every dataset, so a source cannot have them at the same place.
-func ownFiles() []string { return []string{document.DatasetFile, document.SumsFile} }
+func ownFiles() []string { return []string{document.DatasetFile, document.SumsFile, document.IndexFile} }
 
 func (o *fetchOutput) add(path string) error {
 	err := o.paths.Add(path)

@@ -15,7 +15,6 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/artifact"
-	"github.com/cairn-bench/cairn/manifests/document"
 )
 
 // Output is the folder that a step writes. It is safe for concurrent use.
@@ -45,7 +44,7 @@ func (o *Output) Create(path string) (io.WriteCloser, error) {
 	if !fs.ValidPath(path) || path == "." || strings.ContainsRune(path, 0) {
 		return nil, fmt.Errorf("create %q: not a clean relative path", path)
 	}
-	if path == document.SumsFile {
+	if artifact.Reserved(path) {
 		return nil, fmt.Errorf("create %s: the name is Cairn's own", path)
 	}
 	if !o.take(path) {

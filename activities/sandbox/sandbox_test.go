@@ -125,11 +125,15 @@ func TestTreeFindsRotInOneFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ix, err := artifact.Read(t.Context(), s, id)
+	ix, err := artifact.Open(t.Context(), s, id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, _ := ix.Find("train/a.npy")
+	defer ix.Close()
+	p, _, err := ix.Find("train/a.npy")
+	if err != nil {
+		t.Fatal(err)
+	}
 	flip(t, s.Path(p.Blob), p.Offset+3)
 
 	var mismatch *cas.MismatchError

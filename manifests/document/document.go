@@ -17,6 +17,7 @@ const (
 	PredictionsFile = "predictions.jsonl"
 	MetricsFile     = "metrics.json"
 	SumsFile        = "SHA256SUMS"
+	IndexFile       = "SHA256SUMS.index"
 )
 
 // Schemas of the documents.
