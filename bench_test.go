@@ -175,7 +175,7 @@ func takeIn(b *testing.B, folder, home string) error {
 	if err != nil {
 		return err
 	}
-	out, err := sandbox.NewOutput(filepath.Join(home, "out"))
+	out, err := sandbox.NewOutput(sandbox.Options{Dir: filepath.Join(home, "out"), Store: store, Name: "bench", Workers: runtime.NumCPU()})
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func takeIn(b *testing.B, folder, home string) error {
 	if err := p.Run(b.Context(), plugins.Call{Params: params, Output: out, Workers: runtime.NumCPU(), Scratch: home}); err != nil {
 		return err
 	}
-	_, err = artifact.Pack(b.Context(), store, artifact.Dataset, out.Files(), out.Open)
+	_, err = out.Pack(b.Context(), artifact.Dataset)
 	return err
 }
 
