@@ -9,27 +9,38 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Layout is a Store in an OCI image layout on disk. Any number of handles and processes may use one folder.
-type Layout struct{ dir string }
+type Layout struct {
+	dir  string
+	fsys FS
+}
 
 // OpenLayout opens the layout in dir and makes it if there is none. What a killed process left half-written
-// is removed.
-func OpenLayout(dir string) (*Layout, error) {
-	l := &Layout{dir: dir}
-	for _, sub := range []string{l.blobs(), l.tmp()} {
-		if err := os.MkdirAll(sub, 0o755); err != nil {
+// is removed, but for uploads that were not left long ago.
+func OpenLayout(dir string) (*Layout, error) { return OpenLayoutOn(Disk{}, dir) }
+
+// OpenLayoutOn opens the layout in a folder of a file system.
+func OpenLayoutOn(fsys FS, dir string) (*Layout, error) {
+	l := &Layout{dir: dir, fsys: fsys}
+	for _, sub := range []string{l.blobs(), l.tmp(), l.uploads()} {
+		if err := fsys.MkdirAll(sub, 0o755); err != nil {
 			return nil, fmt.Errorf("open store: %w", err)
 		}
 	}
 	if err := l.mark(); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
-	if err := Sweep(l.tmp()); err != nil {
+	if err := sweep(fsys, l.tmp()); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", dir, err)
+	}
+	if err := l.sweepUploads(time.Now()); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
 	return l, nil
@@ -38,7 +49,7 @@ func OpenLayout(dir string) (*Layout, error) {
 // mark checks that a folder is a layout of the version known here, or makes it one.
 func (l *Layout) mark() error {
 	marker := filepath.Join(l.dir, ocispec.ImageLayoutFile)
-	text, err := os.ReadFile(marker)
+	text, err := readFile(l.fsys, marker)
 	if errors.Is(err, fs.ErrNotExist) {
 		return l.create(marker)
 	}
@@ -63,7 +74,7 @@ func (l *Layout) create(marker string) error {
 	if err := l.update(func(*ocispec.Index) {}); err != nil {
 		return err
 	}
-	return ReplaceFile(l.tmp(), marker, text)
+	return replaceFile(l.fsys, l.tmp(), marker, text)
 }
 
 // Dir is the folder of the layout.
@@ -75,11 +86,11 @@ func (l *Layout) tmp() string   { return filepath.Join(l.dir, "tmp") }
 // Path is where a blob lies.
 func (l *Layout) Path(d digest.Digest) string { return filepath.Join(l.blobs(), d.Encoded()) }
 
-func (l *Layout) open(d digest.Digest) (*os.File, error) {
+func (l *Layout) open(d digest.Digest) (File, error) {
 	if err := check(d); err != nil {
 		return nil, err
 	}
-	f, err := os.Open(l.Path(d))
+	f, err := l.fsys.OpenFile(l.Path(d), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", d, ErrNotFound)
 	}
@@ -91,7 +102,7 @@ func (l *Layout) Stat(_ context.Context, d digest.Digest) (int64, error) {
 	if err := check(d); err != nil {
 		return 0, err
 	}
-	info, err := os.Stat(l.Path(d))
+	info, err := l.fsys.Stat(l.Path(d))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, fmt.Errorf("%s: %w", d, ErrNotFound)
 	}
@@ -116,7 +127,7 @@ func (l *Layout) OpenAt(_ context.Context, d digest.Digest) (ReaderAtCloser, err
 // Put keeps the bytes of r: a temporary file, checked, synced, renamed, and the folder synced. A damaged blob
 // of the same digest is replaced, so that putting the right bytes again repairs a store.
 func (l *Layout) Put(ctx context.Context, want digest.Digest, r io.Reader) (digest.Digest, int64, error) {
-	f, err := newTemp(l.tmp())
+	f, err := newTemp(l.fsys, l.tmp())
 	if err != nil {
 		return "", 0, fmt.Errorf("put blob: %w", err)
 	}
@@ -167,7 +178,7 @@ func (l *Layout) Remove(_ context.Context, d digest.Digest) error {
 	if err := check(d); err != nil {
 		return err
 	}
-	if err := os.Remove(l.Path(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := l.fsys.Remove(l.Path(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove blob: %w", err)
 	}
 	return nil
@@ -176,7 +187,7 @@ func (l *Layout) Remove(_ context.Context, d digest.Digest) error {
 // Index returns index.json.
 func (l *Layout) Index(context.Context) (ocispec.Index, error) {
 	ix := emptyIndex()
-	text, err := os.ReadFile(filepath.Join(l.dir, ocispec.ImageIndexFile))
+	text, err := readFile(l.fsys, filepath.Join(l.dir, ocispec.ImageIndexFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return ix, nil
 	}
@@ -199,12 +210,12 @@ func (l *Layout) Tag(_ context.Context, named map[string]ocispec.Descriptor) err
 
 // update changes index.json under a lock that holds between processes and between handles.
 func (l *Layout) update(change func(*ocispec.Index)) error {
-	lock, err := os.OpenFile(filepath.Join(l.dir, "index.lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	lock, err := l.fsys.OpenFile(filepath.Join(l.dir, "index.lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return fmt.Errorf("update index: %w", err)
 	}
 	defer lock.Close()
-	if err := Flock(lock); err != nil {
+	if err := lock.Flock(syscall.LOCK_EX); err != nil {
 		return fmt.Errorf("update index: %w", err)
 	}
 	ix, err := l.Index(context.Background())
@@ -216,7 +227,7 @@ func (l *Layout) update(change func(*ocispec.Index)) error {
 	if err != nil {
 		return fmt.Errorf("update index: %w", err)
 	}
-	if err := ReplaceFile(l.tmp(), filepath.Join(l.dir, ocispec.ImageIndexFile), text); err != nil {
+	if err := replaceFile(l.fsys, l.tmp(), filepath.Join(l.dir, ocispec.ImageIndexFile), text); err != nil {
 		return fmt.Errorf("update index: %w", err)
 	}
 	return nil
