@@ -22,9 +22,9 @@ type FS interface {
 
 // File is an open file of an FS.
 type File interface {
-	io.ReadWriteSeeker
+	io.ReadCloser
 	io.ReaderAt
-	io.Closer
+	io.WriterAt
 	Name() string
 	Stat() (fs.FileInfo, error)
 	Truncate(size int64) error

@@ -26,17 +26,14 @@ func replaceFile(fsys FS, tmp, path string, text []byte) error {
 		return err
 	}
 	defer f.discard()
-	if _, err := f.Write(text); err != nil {
+	if _, err := f.WriteAt(text, 0); err != nil {
 		return err
 	}
 	return f.publish(path, 0o644)
 }
 
 // temp is a file that is not yet in its place. Its lock says that its writer lives.
-type temp struct {
-	File
-	fsys FS
-}
+type temp struct{ *blobFile }
 
 const tempPrefix = ".partial-"
 
@@ -50,7 +47,7 @@ func newTemp(fsys FS, dir string) (temp, error) {
 			return temp{}, errors.Join(err, f.Close(), fsys.Remove(f.Name()))
 		}
 		if stillThere(fsys, f) {
-			return temp{f, fsys}, nil
+			return temp{&blobFile{File: f, fsys: fsys}}, nil
 		}
 		_ = f.Close() // swept away before it was locked
 	}
@@ -67,7 +64,7 @@ func stillThere(fsys FS, f File) bool {
 
 // publish makes the bytes durable and gives them their name.
 func (t temp) publish(path string, mode fs.FileMode) error {
-	return publish(t.fsys, t.File, path, mode)
+	return publish(t.fsys, t, path, mode)
 }
 
 func publish(fsys FS, f File, path string, mode fs.FileMode) error {

@@ -2,6 +2,7 @@ package cas
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -143,21 +144,26 @@ func (l *Layout) Put(ctx context.Context, want digest.Digest, r io.Reader) (dige
 }
 
 // fill copies r to w and compares the digest.
-func fill(ctx context.Context, w io.Writer, want digest.Digest, r io.Reader) (digest.Digest, int64, error) {
+func fill(ctx context.Context, w io.WriterAt, want digest.Digest, r io.Reader) (digest.Digest, int64, error) {
 	if want != "" {
 		if err := check(want); err != nil {
 			return "", 0, err
 		}
 	}
-	h := digest.SHA256.Digester()
-	n, err := io.CopyBuffer(io.MultiWriter(w, h.Hash()), &cancellable{ctx, r}, make([]byte, 128<<10))
+	s := stream{to: w, hash: sha256.New()}
+	defer s.end()
+	n, err := s.ReadFrom(&cancellable{ctx, r})
+	if err == nil {
+		err = s.flush()
+	}
 	if err != nil {
 		return "", n, err
 	}
-	if got := h.Digest(); want != "" && want != got {
+	got := digest.NewDigest(digest.SHA256, s.hash)
+	if want != "" && want != got {
 		return "", n, &MismatchError{Want: want, Got: got}
 	}
-	return h.Digest(), n, nil
+	return got, n, nil
 }
 
 // cancellable ends a copy when its context ends.

@@ -3,7 +3,6 @@ package cas
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,7 +24,7 @@ const (
 
 // diskUpload is an unfinished blob in the folder uploads of a Layout.
 type diskUpload struct {
-	File
+	*blobFile
 	l    *Layout
 	name string
 }
@@ -62,7 +61,7 @@ func (l *Layout) claim(name string) (diskUpload, error) {
 			return diskUpload{}, errors.Join(err, f.Close())
 		}
 		if stillThere(l.fsys, f) {
-			return diskUpload{f, l, name}, nil
+			return diskUpload{&blobFile{File: f, fsys: l.fsys}, l, name}, nil
 		}
 		_ = f.Close() // committed, discarded or swept away before it was locked
 	}
@@ -93,11 +92,7 @@ func (u diskUpload) rewind(size int64) error {
 			return err
 		}
 	}
-	if err := u.Truncate(size); err != nil {
-		return err
-	}
-	_, err := u.Seek(size, io.SeekStart)
-	return err
+	return u.Truncate(size)
 }
 
 func (u diskUpload) save(state []byte) error {
@@ -109,7 +104,7 @@ func (u diskUpload) save(state []byte) error {
 
 func (u diskUpload) commit(d digest.Digest) error {
 	// Whoever goes on after a failure must be able to write, so the mode of a blob comes last.
-	if err := publish(u.l.fsys, u.File, u.l.Path(d), 0o644); err != nil {
+	if err := publish(u.l.fsys, u, u.l.Path(d), 0o644); err != nil {
 		return err
 	}
 	_ = u.Chmod(0o444)
@@ -126,7 +121,7 @@ func (u diskUpload) discard() error {
 
 // close gives the lock back by name: a child process that is just being started has a copy of the open file.
 func (u diskUpload) close() error {
-	return errors.Join(u.Flock(syscall.LOCK_UN), u.File.Close())
+	return errors.Join(u.Flock(syscall.LOCK_UN), u.Close())
 }
 
 // sweepUploads removes what nobody came back to.
