@@ -119,13 +119,26 @@ func sweepOne(fsys FS, name string) error {
 	return fsys.Remove(name)
 }
 
+// syncDir makes the names in a folder durable, where the file system can. Some that are mounted over a network or
+// through FUSE cannot, and there is nothing better to be done there; Layout.Durable tells.
 func syncDir(fsys FS, dir string) error {
+	if err := trySyncDir(fsys, dir); err != nil && !cannot(err) {
+		return err
+	}
+	return nil
+}
+
+func trySyncDir(fsys FS, dir string) error {
 	d, err := fsys.OpenFile(dir, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
 	return d.Sync()
+}
+
+func cannot(err error) bool {
+	return errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.ENOSYS)
 }
 
 func readFile(fsys FS, name string) ([]byte, error) {

@@ -179,3 +179,5 @@ func (u *memoryUpload) close() error {
 	u.busy = false
 	return nil
 }
+
+func (u *memoryUpload) fault(doing string, err error) error { return fmt.Errorf("%s: %w", doing, err) }

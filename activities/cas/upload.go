@@ -53,6 +53,8 @@ type unfinished interface {
 	commit(d digest.Digest) error
 	discard() error
 	close() error
+	// fault says what was done when an error came.
+	fault(doing string, err error) error
 }
 
 const uploadSchema = "cairn/upload/v1"
@@ -133,15 +135,15 @@ func (u *Upload) Write(p []byte) (int, error) {
 
 // ReadFrom adds all bytes of r.
 func (u *Upload) ReadFrom(r io.Reader) (int64, error) {
-	n, err := u.stream.ReadFrom(r)
+	n, err := u.stream.ReadFrom(source{r})
 	return n, u.explain("write", err)
 }
 
 func (u *Upload) explain(doing string, err error) error {
-	if err != nil {
-		err = fmt.Errorf("%s upload %s: %w", doing, u.name, err)
+	if err == nil {
+		return nil
 	}
-	return err
+	return u.kept.fault(doing+" upload "+u.name, err)
 }
 
 // Save makes all bytes so far durable, with their hash and the caller's note: after a kill or a power loss the

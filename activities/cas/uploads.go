@@ -38,11 +38,11 @@ func (l *Layout) Upload(name string) (*Upload, error) {
 	}
 	at, err := l.claim(name)
 	if err != nil {
-		return nil, fmt.Errorf("upload %s: %w", name, err)
+		return nil, l.fault("take up upload "+name, err)
 	}
 	u, err := takeUp(name, at)
 	if err != nil {
-		return nil, fmt.Errorf("upload %s: %w", name, errors.Join(err, at.close()))
+		return nil, l.fault("take up upload "+name, errors.Join(err, at.close()))
 	}
 	return u, nil
 }
@@ -119,10 +119,9 @@ func (u diskUpload) discard() error {
 	return u.l.fsys.Remove(u.Name())
 }
 
-// close gives the lock back by name: a child process that is just being started has a copy of the open file.
-func (u diskUpload) close() error {
-	return errors.Join(u.Flock(syscall.LOCK_UN), u.Close())
-}
+func (u diskUpload) close() error { return unlock(u) }
+
+func (u diskUpload) fault(doing string, err error) error { return u.l.fault(doing, err) }
 
 // sweepUploads removes what nobody came back to.
 func (l *Layout) sweepUploads(now time.Time) error {
