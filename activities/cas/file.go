@@ -43,23 +43,32 @@ func newTemp(fsys FS, dir string) (temp, error) {
 		if err != nil {
 			return temp{}, err
 		}
-		if err := f.Flock(syscall.LOCK_EX); err != nil {
+		err = f.Flock(syscall.LOCK_EX)
+		there := false
+		if err == nil {
+			there, err = stillThere(fsys, f)
+		}
+		if err != nil {
 			return temp{}, errors.Join(err, f.Close(), fsys.Remove(f.Name()))
 		}
-		if stillThere(fsys, f) {
+		if there {
 			return temp{&blobFile{File: f, fsys: fsys}}, nil
 		}
 		_ = f.Close() // swept away before it was locked
 	}
 }
 
-func stillThere(fsys FS, f File) bool {
+// stillThere tells whether the name of an open file is still its own.
+func stillThere(fsys FS, f File) (bool, error) {
 	mine, err := f.Stat()
 	if err != nil {
-		return false
+		return false, err
 	}
 	there, err := fsys.Stat(f.Name())
-	return err == nil && os.SameFile(mine, there)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(mine, there), err
 }
 
 // publish makes the bytes durable and gives them their name.
@@ -82,7 +91,7 @@ func publish(fsys FS, f File, path string, mode fs.FileMode) error {
 
 // discard closes the file and removes it, unless it was published and has another name.
 func (t temp) discard() {
-	if stillThere(t.fsys, t.File) {
+	if there, err := stillThere(t.fsys, t); there && err == nil {
 		_ = t.fsys.Remove(t.Name())
 	}
 	_ = t.Close()

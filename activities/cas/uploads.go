@@ -54,13 +54,18 @@ func (l *Layout) claim(name string) (diskUpload, error) {
 		if err != nil {
 			return diskUpload{}, err
 		}
-		if err := f.Flock(syscall.LOCK_EX | syscall.LOCK_NB); err != nil {
-			if errors.Is(err, syscall.EWOULDBLOCK) {
-				err = ErrBusy
-			}
+		err = f.Flock(syscall.LOCK_EX | syscall.LOCK_NB)
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = ErrBusy
+		}
+		there := false
+		if err == nil {
+			there, err = stillThere(l.fsys, f)
+		}
+		if err != nil {
 			return diskUpload{}, errors.Join(err, f.Close())
 		}
-		if stillThere(l.fsys, f) {
+		if there {
 			return diskUpload{&blobFile{File: f, fsys: l.fsys}, l, name}, nil
 		}
 		_ = f.Close() // committed, discarded or swept away before it was locked
