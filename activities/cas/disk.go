@@ -18,13 +18,15 @@ type FS interface {
 	Rename(from, to string) error
 	Remove(name string) error
 	Chtimes(name string, to time.Time) error
+	// Free is how many bytes can still be written.
+	Free(dir string) (int64, error)
 }
 
 // File is an open file of an FS.
 type File interface {
-	io.ReadWriteSeeker
+	io.ReadCloser
 	io.ReaderAt
-	io.Closer
+	io.WriterAt
 	Name() string
 	Stat() (fs.FileInfo, error)
 	Truncate(size int64) error
@@ -66,6 +68,15 @@ func (Disk) Remove(name string) error { return os.Remove(name) }
 
 // Chtimes sets when a file was last changed.
 func (Disk) Chtimes(name string, to time.Time) error { return os.Chtimes(name, to, to) }
+
+// Free is how many bytes this user can still write.
+func (Disk) Free(dir string) (int64, error) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(dir, &s); err != nil {
+		return 0, err
+	}
+	return int64(s.Bavail) * int64(s.Bsize), nil
+}
 
 type diskFile struct{ *os.File }
 

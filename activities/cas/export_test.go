@@ -11,9 +11,10 @@ func (m *Memory) Rot(d digest.Digest, b []byte) {
 
 // Kill drops an upload as the death of its process does.
 func (u *Upload) Kill() {
-	switch at := u.at.(type) {
+	_ = u.wait() // it would go on in this process
+	switch at := u.kept.(type) {
 	case diskUpload:
-		_ = at.File.Close()
+		_ = at.Close()
 	case *memoryUpload:
 		_ = at.close()
 	}

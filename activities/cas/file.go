@@ -26,17 +26,14 @@ func replaceFile(fsys FS, tmp, path string, text []byte) error {
 		return err
 	}
 	defer f.discard()
-	if _, err := f.Write(text); err != nil {
+	if _, err := f.WriteAt(text, 0); err != nil {
 		return err
 	}
 	return f.publish(path, 0o644)
 }
 
 // temp is a file that is not yet in its place. Its lock says that its writer lives.
-type temp struct {
-	File
-	fsys FS
-}
+type temp struct{ *blobFile }
 
 const tempPrefix = ".partial-"
 
@@ -46,28 +43,37 @@ func newTemp(fsys FS, dir string) (temp, error) {
 		if err != nil {
 			return temp{}, err
 		}
-		if err := f.Flock(syscall.LOCK_EX); err != nil {
+		err = f.Flock(syscall.LOCK_EX)
+		there := false
+		if err == nil {
+			there, err = stillThere(fsys, f)
+		}
+		if err != nil {
 			return temp{}, errors.Join(err, f.Close(), fsys.Remove(f.Name()))
 		}
-		if stillThere(fsys, f) {
-			return temp{f, fsys}, nil
+		if there {
+			return temp{&blobFile{File: f, fsys: fsys}}, nil
 		}
 		_ = f.Close() // swept away before it was locked
 	}
 }
 
-func stillThere(fsys FS, f File) bool {
+// stillThere tells whether the name of an open file is still its own.
+func stillThere(fsys FS, f File) (bool, error) {
 	mine, err := f.Stat()
 	if err != nil {
-		return false
+		return false, err
 	}
 	there, err := fsys.Stat(f.Name())
-	return err == nil && os.SameFile(mine, there)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(mine, there), err
 }
 
 // publish makes the bytes durable and gives them their name.
 func (t temp) publish(path string, mode fs.FileMode) error {
-	return publish(t.fsys, t.File, path, mode)
+	return publish(t.fsys, t, path, mode)
 }
 
 func publish(fsys FS, f File, path string, mode fs.FileMode) error {
@@ -85,7 +91,7 @@ func publish(fsys FS, f File, path string, mode fs.FileMode) error {
 
 // discard closes the file and removes it, unless it was published and has another name.
 func (t temp) discard() {
-	if stillThere(t.fsys, t.File) {
+	if there, err := stillThere(t.fsys, t); there && err == nil {
 		_ = t.fsys.Remove(t.Name())
 	}
 	_ = t.Close()
@@ -122,13 +128,26 @@ func sweepOne(fsys FS, name string) error {
 	return fsys.Remove(name)
 }
 
+// syncDir makes the names in a folder durable, where the file system can. Some that are mounted over a network or
+// through FUSE cannot, and there is nothing better to be done there; Layout.Durable tells.
 func syncDir(fsys FS, dir string) error {
+	if err := trySyncDir(fsys, dir); err != nil && !cannot(err) {
+		return err
+	}
+	return nil
+}
+
+func trySyncDir(fsys FS, dir string) error {
 	d, err := fsys.OpenFile(dir, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
 	return d.Sync()
+}
+
+func cannot(err error) bool {
+	return errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.ENOSYS)
 }
 
 func readFile(fsys FS, name string) ([]byte, error) {

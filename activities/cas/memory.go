@@ -68,14 +68,14 @@ func (m *Memory) OpenAt(_ context.Context, d digest.Digest) (ReaderAtCloser, err
 
 // Put keeps the bytes of r.
 func (m *Memory) Put(ctx context.Context, want digest.Digest, r io.Reader) (digest.Digest, int64, error) {
-	var b bytes.Buffer
+	var b growing
 	got, n, err := fill(ctx, &b, want, r)
 	if err != nil {
 		return "", n, fmt.Errorf("put blob: %w", err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.blobs[got] = b.Bytes()
+	m.blobs[got] = b
 	return got, n, nil
 }
 
@@ -110,9 +110,18 @@ func (m *Memory) Tag(_ context.Context, named map[string]ocispec.Descriptor) err
 	return nil
 }
 
+// growing is bytes in memory that are written as a file is, from the front to the back.
+type growing []byte
+
+// WriteAt puts p after the first bytes.
+func (g *growing) WriteAt(p []byte, at int64) (int, error) {
+	*g = append((*g)[:at], p...)
+	return len(p), nil
+}
+
 // memoryUpload is an unfinished blob in a Memory.
 type memoryUpload struct {
-	bytes.Buffer
+	growing
 	m     *Memory
 	name  string
 	state []byte
@@ -138,10 +147,10 @@ func (m *Memory) Upload(name string) (*Upload, error) {
 	return takeUp(name, at)
 }
 
-func (u *memoryUpload) load() ([]byte, int64, error) { return u.state, int64(u.Len()), nil }
+func (u *memoryUpload) load() ([]byte, int64, error) { return u.state, int64(len(u.growing)), nil }
 
 func (u *memoryUpload) rewind(size int64) error {
-	u.Truncate(int(size))
+	u.growing = u.growing[:size]
 	return nil
 }
 
@@ -152,7 +161,7 @@ func (u *memoryUpload) save(state []byte) error {
 
 func (u *memoryUpload) commit(d digest.Digest) error {
 	u.m.mu.Lock()
-	u.m.blobs[d] = u.Bytes()
+	u.m.blobs[d] = u.growing
 	u.m.mu.Unlock()
 	return u.discard()
 }
@@ -170,3 +179,5 @@ func (u *memoryUpload) close() error {
 	u.busy = false
 	return nil
 }
+
+func (u *memoryUpload) fault(doing string, err error) error { return fmt.Errorf("%s: %w", doing, err) }

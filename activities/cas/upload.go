@@ -29,22 +29,20 @@ type Uploader interface {
 }
 
 // Upload is a blob that is written in pieces, over the deaths of processes if need be: what was saved is
-// neither written nor hashed again. It is for one goroutine. After an error of Write, Save or Commit only Close
+// neither written nor hashed again. It is for one goroutine. After an error of the disk only Close
 // and Discard are of use; the next Upload of the name goes on where the last Save was.
 type Upload struct {
+	stream
 	name   string
-	at     unfinished
-	hash   hash.Hash
-	small  []byte // small writes on their way to at
-	size   int64  // of what was handed to at
+	kept   unfinished
 	offset int64
 	note   []byte
-	err    error // sticky
+	ended  bool
 }
 
 // unfinished is where the bytes of an Upload are, and what was last saved about them.
 type unfinished interface {
-	io.Writer
+	io.WriterAt
 	// load returns the last saved state, and how many bytes there are. Without a state there may be none.
 	load() (state []byte, size int64, err error)
 	// rewind drops the bytes after size; with size 0 the state too, for good.
@@ -55,13 +53,11 @@ type unfinished interface {
 	commit(d digest.Digest) error
 	discard() error
 	close() error
+	// fault says what was done when an error came.
+	fault(doing string, err error) error
 }
 
-const (
-	uploadSchema = "cairn/upload/v1"
-	// straight is the size from which a write is not gathered with others.
-	straight = 128 << 10
-)
+const uploadSchema = "cairn/upload/v1"
 
 var uploadName = regexp.MustCompile(`^[a-z0-9._-]{1,200}$`)
 
@@ -122,7 +118,7 @@ func takeUp(name string, at unfinished) (*Upload, error) {
 	if err := at.rewind(s.Offset); err != nil {
 		return nil, err
 	}
-	return &Upload{name: name, at: at, hash: h, size: s.Offset, offset: s.Offset, note: s.Note}, nil
+	return &Upload{stream: stream{to: at, hash: h, at: s.Offset}, name: name, kept: at, offset: s.Offset, note: s.Note}, nil
 }
 
 // Offset is how many bytes the last Save kept. A new Upload goes on there.
@@ -133,110 +129,75 @@ func (u *Upload) Note() []byte { return slices.Clone(u.note) }
 
 // Write adds bytes. They count only after Save or Commit.
 func (u *Upload) Write(p []byte) (int, error) {
-	if u.err != nil {
-		return 0, u.err
-	}
-	if len(u.small)+len(p) >= straight {
-		if err := u.flush(); err != nil {
-			return 0, err
-		}
-	}
-	if len(p) >= straight {
-		return u.pass(p)
-	}
-	if u.small == nil {
-		u.small = make([]byte, 0, straight)
-	}
-	u.small = append(u.small, p...)
-	return len(p), nil
+	n, err := u.stream.Write(p)
+	return n, u.explain("write", err)
 }
 
-func (u *Upload) flush() error {
-	if u.err != nil || len(u.small) == 0 {
-		return u.err
-	}
-	_, err := u.pass(u.small)
-	u.small = u.small[:0]
-	return err
+// ReadFrom adds all bytes of r.
+func (u *Upload) ReadFrom(r io.Reader) (int64, error) {
+	n, err := u.stream.ReadFrom(source{r})
+	return n, u.explain("write", err)
 }
 
-func (u *Upload) pass(p []byte) (int, error) {
-	n, err := u.at.Write(p)
-	u.hash.Write(p[:n])
-	u.size += int64(n)
-	return n, u.broken("write", err)
-}
-
-// broken remembers that bytes and hash may have parted.
-func (u *Upload) broken(doing string, err error) error {
-	if err != nil {
-		u.err = fmt.Errorf("%s upload %s: %w", doing, u.name, err)
+func (u *Upload) explain(doing string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return err
+	return u.kept.fault(doing+" upload "+u.name, err)
 }
 
 // Save makes all bytes so far durable, with their hash and the caller's note: after a kill or a power loss the
 // next Upload of the name goes on here.
 func (u *Upload) Save(note []byte) error {
-	if err := u.flush(); err != nil {
-		return u.err
+	if u.flush() == nil {
+		u.err = u.save(note)
 	}
-	sealed, err := u.state(note)
-	if err == nil {
-		err = u.at.save(sealed)
+	if u.err == nil {
+		u.offset, u.note = u.at, slices.Clone(note)
 	}
-	if u.broken("save", err) != nil {
-		return u.err
-	}
-	u.offset, u.note = u.size, slices.Clone(note)
-	return nil
+	return u.explain("save", u.err)
 }
 
-func (u *Upload) state(note []byte) ([]byte, error) {
+func (u *Upload) save(note []byte) error {
 	h, err := u.hash.(encoding.BinaryMarshaler).MarshalBinary()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return uploadState{uploadSchema, u.name, u.size, h, note}.seal()
+	sealed, err := uploadState{uploadSchema, u.name, u.at, h, note}.seal()
+	if err != nil {
+		return err
+	}
+	return u.kept.save(sealed)
 }
-
-var errEnded = errors.New("upload has ended")
 
 // Commit gives the blob its name, durably. Nothing of the upload is left.
 func (u *Upload) Commit(ctx context.Context) (digest.Digest, int64, error) {
 	if err := ctx.Err(); err != nil {
-		return "", 0, fmt.Errorf("commit upload %s: %w", u.name, err)
+		return "", 0, u.explain("commit", err)
 	}
-	if err := u.flush(); err != nil {
-		return "", 0, u.err
+	if u.flush() != nil {
+		return "", 0, u.explain("commit", u.err)
 	}
 	d := digest.NewDigest(digest.SHA256, u.hash)
-	if u.broken("commit", u.at.commit(d)) != nil {
-		return "", 0, u.err
+	if u.err = u.kept.commit(d); u.err != nil {
+		return "", 0, u.explain("commit", u.err)
 	}
-	return d, u.size, u.end(u.at.close())
+	return d, u.at, u.Close()
 }
 
 // Close leaves what was saved to the next Upload of the name. After Commit or Discard it does nothing.
-func (u *Upload) Close() error {
-	if errors.Is(u.err, errEnded) {
-		return nil
-	}
-	return u.end(u.at.close())
-}
+func (u *Upload) Close() error { return u.finish(func() error { return nil }) }
 
 // Discard removes the upload. After Commit it does nothing.
-func (u *Upload) Discard() error {
-	if errors.Is(u.err, errEnded) {
+func (u *Upload) Discard() error { return u.finish(u.kept.discard) }
+
+var errEnded = errors.New("it has ended")
+
+func (u *Upload) finish(last func() error) error {
+	if u.ended {
 		return nil
 	}
-	return u.end(errors.Join(u.at.discard(), u.at.close()))
-}
-
-func (u *Upload) end(err error) error {
-	u.err, u.small = errEnded, nil
-	if err != nil {
-		return fmt.Errorf("end upload %s: %w", u.name, err)
-	}
-	return nil
+	u.end()
+	u.ended, u.err = true, errEnded
+	return u.explain("close", errors.Join(last(), u.kept.close()))
 }

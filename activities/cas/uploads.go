@@ -3,7 +3,6 @@ package cas
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,7 +24,7 @@ const (
 
 // diskUpload is an unfinished blob in the folder uploads of a Layout.
 type diskUpload struct {
-	File
+	*blobFile
 	l    *Layout
 	name string
 }
@@ -39,11 +38,11 @@ func (l *Layout) Upload(name string) (*Upload, error) {
 	}
 	at, err := l.claim(name)
 	if err != nil {
-		return nil, fmt.Errorf("upload %s: %w", name, err)
+		return nil, l.fault("take up upload "+name, err)
 	}
 	u, err := takeUp(name, at)
 	if err != nil {
-		return nil, fmt.Errorf("upload %s: %w", name, errors.Join(err, at.close()))
+		return nil, l.fault("take up upload "+name, errors.Join(err, at.close()))
 	}
 	return u, nil
 }
@@ -55,14 +54,19 @@ func (l *Layout) claim(name string) (diskUpload, error) {
 		if err != nil {
 			return diskUpload{}, err
 		}
-		if err := f.Flock(syscall.LOCK_EX | syscall.LOCK_NB); err != nil {
-			if errors.Is(err, syscall.EWOULDBLOCK) {
-				err = ErrBusy
-			}
+		err = f.Flock(syscall.LOCK_EX | syscall.LOCK_NB)
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = ErrBusy
+		}
+		there := false
+		if err == nil {
+			there, err = stillThere(l.fsys, f)
+		}
+		if err != nil {
 			return diskUpload{}, errors.Join(err, f.Close())
 		}
-		if stillThere(l.fsys, f) {
-			return diskUpload{f, l, name}, nil
+		if there {
+			return diskUpload{&blobFile{File: f, fsys: l.fsys}, l, name}, nil
 		}
 		_ = f.Close() // committed, discarded or swept away before it was locked
 	}
@@ -93,11 +97,7 @@ func (u diskUpload) rewind(size int64) error {
 			return err
 		}
 	}
-	if err := u.Truncate(size); err != nil {
-		return err
-	}
-	_, err := u.Seek(size, io.SeekStart)
-	return err
+	return u.Truncate(size)
 }
 
 func (u diskUpload) save(state []byte) error {
@@ -109,7 +109,7 @@ func (u diskUpload) save(state []byte) error {
 
 func (u diskUpload) commit(d digest.Digest) error {
 	// Whoever goes on after a failure must be able to write, so the mode of a blob comes last.
-	if err := publish(u.l.fsys, u.File, u.l.Path(d), 0o644); err != nil {
+	if err := publish(u.l.fsys, u, u.l.Path(d), 0o644); err != nil {
 		return err
 	}
 	_ = u.Chmod(0o444)
@@ -124,10 +124,9 @@ func (u diskUpload) discard() error {
 	return u.l.fsys.Remove(u.Name())
 }
 
-// close gives the lock back by name: a child process that is just being started has a copy of the open file.
-func (u diskUpload) close() error {
-	return errors.Join(u.Flock(syscall.LOCK_UN), u.File.Close())
-}
+func (u diskUpload) close() error { return unlock(u) }
+
+func (u diskUpload) fault(doing string, err error) error { return u.l.fault(doing, err) }
 
 // sweepUploads removes what nobody came back to.
 func (l *Layout) sweepUploads(now time.Time) error {
