@@ -15,7 +15,10 @@ import (
 )
 
 // Layout is a Store in an OCI image layout on disk. Any number of handles and processes may use one folder.
-type Layout struct{ dir string }
+type Layout struct {
+	dir   string
+	guard Guard // may be nil
+}
 
 // OpenLayout opens the layout in dir and makes it if there is none. What a killed process left half-written
 // is removed.
@@ -123,6 +126,9 @@ func (l *Layout) Put(ctx context.Context, want digest.Digest, r io.Reader) (dige
 	defer f.discard()
 	got, n, err := fill(ctx, f, want, r)
 	if err != nil {
+		return "", n, fmt.Errorf("put blob: %w", err)
+	}
+	if err := l.Use(ctx, got); err != nil {
 		return "", n, fmt.Errorf("put blob: %w", err)
 	}
 	if err := f.publish(l.Path(got), 0o444); err != nil {
