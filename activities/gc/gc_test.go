@@ -296,11 +296,7 @@ func TestReferrersStay(t *testing.T) {
 		config := keep(t, p, "{}")
 		m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Config: config, Layers: []ocispec.Descriptor{layer}, Subject: &subject}
 		m.SchemaVersion = 2
-		raw, err := json.Marshal(m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return keep(t, p, string(raw)).Digest
+		return keepManifest(t, p, m)
 	}
 	signature := about(ix.Manifests[0], "signature")
 	second := about(ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: signature}, "time stamp of the signature")
@@ -316,6 +312,15 @@ func TestReferrersStay(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+func marshal(t *testing.T, v any) []byte {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func keep(t *testing.T, p *process, text string) ocispec.Descriptor {

@@ -135,8 +135,8 @@ func ParseTombstone(text []byte) (Tombstone, error) {
 	if err := t.check(); err != nil {
 		return t, err
 	}
-	if want, err := canonical.Marshal(t); err != nil || !bytes.Equal(want, text) {
-		return t, errors.New("its bytes are not canonical")
+	if want, err := NewTombstone(t.Subject[0].Name, t.Artifact(), t.Predicate); err != nil || !bytes.Equal(want, text) {
+		return t, errors.New("its bytes are not those that are written")
 	}
 	return t, nil
 }
