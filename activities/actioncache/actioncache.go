@@ -14,7 +14,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -43,14 +45,18 @@ type Entry struct {
 }
 
 // Miss is why there is no hit. The zero value is a hit.
-type Miss struct{ Reason string }
+type Miss struct {
+	Reason    string
+	Forgotten string // set where the bytes were deleted on purpose and may not be made again: who says so, and why
+}
 
-func miss(format string, args ...any) Miss { return Miss{fmt.Sprintf(format, args...)} }
+func miss(format string, args ...any) Miss { return Miss{Reason: fmt.Sprintf(format, args...)} }
 
 // Cache is the action cache of one home.
 type Cache struct {
-	dir   string
-	store cas.Store
+	dir       string
+	store     cas.Store
+	forgotten func(ctx context.Context, artifact digest.Digest) (string, error)
 
 	// Waiting is told who does an action that another wants for longer than a second. It may be nil.
 	Waiting func(cas.Holder)
@@ -58,6 +64,12 @@ type Cache struct {
 
 // Open returns the cache in dir, which need not exist.
 func Open(dir string, store cas.Store) *Cache { return &Cache{dir: dir, store: store} }
+
+// SetForgotten sets who is asked, of an artifact with a hole, whether its bytes were deleted on purpose; "" means
+// that they were not. It is called once, before the cache is used.
+func (c *Cache) SetForgotten(ask func(ctx context.Context, artifact digest.Digest) (string, error)) {
+	c.forgotten = ask
+}
 
 func (c *Cache) path(id action.ID, ext string) string {
 	hex := id.Digest().Encoded()
@@ -80,6 +92,9 @@ func (c *Cache) Get(ctx context.Context, id action.ID) (Entry, Miss, error) {
 	if err := id.Digest().Validate(); err != nil {
 		return Entry{}, Miss{}, fmt.Errorf("action %q: %w", id, err)
 	}
+	if err := cas.Use(ctx, c.store, id.Digest()); err != nil { // before the look, so that a hit stays one
+		return Entry{}, Miss{}, fmt.Errorf("action cache: %w", err)
+	}
 	text, err := c.read(id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Entry{}, miss("never run"), nil
@@ -92,6 +107,11 @@ func (c *Cache) Get(ctx context.Context, id action.ID) (Entry, Miss, error) {
 		return Entry{}, miss("the cache entry is damaged: %v", err), nil
 	}
 	m, err := c.present(ctx, e)
+	if err == nil && m.Reason != "" && c.forgotten != nil {
+		if m.Forgotten, err = c.forgotten(ctx, e.Artifact); m.Forgotten != "" {
+			m.Reason = m.Forgotten
+		}
+	}
 	return e, m, err
 }
 
@@ -227,4 +247,31 @@ func (c *Cache) Peek(id action.ID) (Entry, error) {
 		return Entry{}, fmt.Errorf("action cache: %w", err)
 	}
 	return parse(text, id)
+}
+
+// Entries lists the actions that have an entry, in no order.
+func (c *Cache) Entries() ([]action.ID, error) {
+	files, err := fs.Glob(os.DirFS(c.dir), "sha256/??/*.json")
+	if err != nil {
+		return nil, fmt.Errorf("action cache: %w", err)
+	}
+	var all []action.ID
+	for _, f := range files {
+		id := action.ID(digest.NewDigestFromEncoded(digest.SHA256, strings.TrimSuffix(path.Base(f), ".json")))
+		if id.Digest().Validate() == nil {
+			all = append(all, id)
+		}
+	}
+	return all, nil
+}
+
+// Remove removes the entry of an action, if there is one.
+func (c *Cache) Remove(id action.ID) error {
+	if err := id.Digest().Validate(); err != nil {
+		return fmt.Errorf("action %q: %w", id, err)
+	}
+	if err := os.Remove(c.path(id, ".json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("action cache: %w", err)
+	}
+	return nil
 }

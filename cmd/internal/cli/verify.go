@@ -164,6 +164,10 @@ func (e evidence) Open(_ context.Context, d digest.Digest) (io.ReadCloser, error
 	return os.Open(e.w.layout.Path(d))
 }
 
+func (e evidence) Tombstone(ctx context.Context, artifact digest.Digest) (digest.Digest, error) {
+	return e.w.garbage.Tombstone(ctx, artifact)
+}
+
 func (e evidence) Record(_ context.Context, id digest.Digest) (digest.Digest, error) {
 	entry, err := e.w.cache.Peek(action.ID(id))
 	return entry.Record, err
