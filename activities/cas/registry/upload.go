@@ -1,0 +1,293 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// How uploads go on.
+//
+// A registry that can be asked how much of an upload it has, as the specification wants, gets a blob in one
+// request; after a cut it is asked, and gets the rest.
+//
+// docker-registry 2, and what is built on it, gives an upload up when it is asked after a cut: each address that it
+// gives names the size that the upload had then, and an address with another size ends the upload. Such a
+// registry gets the blob in chunks, and before a chunk is sent a second request for the same place is begun and
+// held open without a body: the size was right when it began. If the chunk is cut, the second request carries it
+// once more, over the first bytes of it. If not, the second request ends empty and has changed nothing.
+//
+// Which kind it is is found out with one question about an upload that has nothing to lose: the address without
+// the part that names the size. A registry that cares for that part refuses.
+
+// state is the parameter of an address that names the size; only docker's registry and its kin have it.
+const state = "_state"
+
+// source is the bytes of a blob.
+type source struct {
+	digest digest.Digest
+	size   int64
+	io.ReaderAt
+}
+
+// upload is a blob on its way.
+type upload struct {
+	repo *Repository
+	src  source
+	from string // repository to mount the blob from, "" for none
+	keep *ticket
+
+	at       *url.URL // where the next bytes go, nil before the upload has begun
+	offset   int64
+	furthest int64 // offset that was reached at any time
+	mounted  bool
+	late     sync.WaitGroup // held requests that end
+	check    checking
+}
+
+// send brings a blob to the registry, which does not have it.
+func (u *upload) send(ctx context.Context) error {
+	defer u.late.Wait()
+	u.resume(ctx)
+	err := u.repo.retry(ctx, func() (bool, error) {
+		before := u.furthest
+		err := u.step(ctx)
+		u.furthest = max(u.furthest, u.offset)
+		return u.furthest > before, err
+	})
+	if err == nil || !passing(err) {
+		u.keep.drop()
+	}
+	return err
+}
+
+// step gets the blob as far as it can.
+func (u *upload) step(ctx context.Context) error {
+	if u.at == nil {
+		if err := u.begin(ctx); err != nil || u.mounted {
+			return err
+		}
+	}
+	for u.offset < u.src.size {
+		if u.src.size <= u.repo.opts.Chunk && u.offset == 0 {
+			break // with the last request
+		}
+		if err := u.part(ctx); err != nil {
+			return err
+		}
+	}
+	return u.finish(ctx)
+}
+
+// begin opens an upload, or mounts the blob.
+func (u *upload) begin(ctx context.Context) error {
+	where := u.repo.url("blobs", "uploads/")
+	if u.from != "" {
+		where.RawQuery = url.Values{"mount": {u.src.digest.String()}, "from": {u.from}}.Encode()
+	}
+	resp, err := u.repo.once(ctx, u.verb(), http.MethodPost, where, nil, http.StatusAccepted, http.StatusCreated)
+	if err != nil && u.from != "" && !passing(err) {
+		u.from = "" // who may not read there, or cannot mount, sends
+		return u.begin(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.StatusCode == http.StatusCreated {
+		u.mounted = u.from != ""
+		if !u.mounted {
+			return fmt.Errorf("%s: registry %s says that it has the blob before it was sent", u.verb(), u.repo.name.RegistryStr())
+		}
+		return nil
+	}
+	u.from, u.offset = "", 0
+	return u.moved(resp, 0)
+}
+
+func (u *upload) verb() string { return "send " + u.src.digest.String() }
+
+// moved notes where the next bytes go.
+func (u *upload) moved(resp *http.Response, offset int64) error {
+	where, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
+	switch {
+	case err != nil || resp.Header.Get("Location") == "":
+		return fmt.Errorf("%s: registry %s gives no address for it", u.verb(), u.repo.name.RegistryStr())
+	case where.Scheme != "https" && where.Host != u.repo.name.RegistryStr():
+		return fmt.Errorf("%s: registry %s wants it sent unprotected to %s", u.verb(), u.repo.name.RegistryStr(), plain(where.Host))
+	}
+	u.at, u.offset = where, offset
+	u.keep.save(where)
+	return nil
+}
+
+// part sends the next part: all that is left, or a chunk of it.
+func (u *upload) part(ctx context.Context) error {
+	holds, err := u.mustHold(ctx)
+	if err != nil {
+		return err
+	}
+	if !holds {
+		return u.recover(ctx, u.patch(ctx, u.src.size))
+	}
+	to := min(u.offset+u.repo.opts.Chunk, u.src.size)
+	h := u.hold(ctx)
+	err = u.patch(ctx, to)
+	if err == nil {
+		u.late.Go(h.release)
+		return nil
+	}
+	if again := h.use(u, to); again != nil {
+		return u.recover(ctx, err)
+	}
+	return nil
+}
+
+// patch sends bytes up to an offset.
+func (u *upload) patch(ctx context.Context, to int64) error {
+	req, err := u.request(ctx, http.MethodPatch, u.at, to)
+	if err != nil {
+		return err
+	}
+	if u.offset > 0 || to < u.src.size {
+		req.Header.Set("Content-Range", fmt.Sprintf("%d-%d", u.offset, to-1))
+	}
+	resp, err := u.repo.do(u.verb(), req, http.StatusAccepted)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	return u.moved(resp, to)
+}
+
+// request carries the bytes from the offset up to another one.
+func (u *upload) request(ctx context.Context, method string, where *url.URL, to int64) (*http.Request, error) {
+	from := u.offset
+	req, err := http.NewRequestWithContext(ctx, method, where.String(), u.bytes(from, to))
+	if err != nil {
+		return nil, err
+	}
+	req.ContentLength = to - from
+	req.GetBody = func() (io.ReadCloser, error) { return u.bytes(from, to), nil }
+	if to == from {
+		req.Body, req.GetBody = http.NoBody, nil
+	}
+	req.Header.Set("Content-Type", "application/octet-stream")
+	return req, nil
+}
+
+// bytes reads a part of the source, checks and counts it.
+func (u *upload) bytes(from, to int64) io.ReadCloser {
+	return io.NopCloser(&sending{upload: u, part: io.NewSectionReader(u.src, from, to-from), at: from})
+}
+
+type sending struct {
+	upload *upload
+	part   *io.SectionReader
+	at     int64
+}
+
+func (s *sending) Read(p []byte) (int, error) {
+	n, err := s.part.Read(p)
+	s.upload.check.take(s.upload.src, s.at, p[:n])
+	s.at += int64(n)
+	s.upload.repo.opts.Moved(int64(n))
+	return n, err
+}
+
+// recover finds out how much arrived before a cut. If that cannot be known, the upload begins again.
+func (u *upload) recover(ctx context.Context, cause error) error {
+	if cause == nil || !passing(cause) && !lost(cause) {
+		return cause
+	}
+	if err := u.question(ctx); err != nil {
+		u.at = nil
+	}
+	if lost(cause) {
+		return &interrupted{cause}
+	}
+	return cause
+}
+
+// lost says whether the registry no longer knows an upload, or knows it to be of another size.
+func lost(err error) bool {
+	s := status(err)
+	return s == http.StatusNotFound || s == http.StatusRequestedRangeNotSatisfiable
+}
+
+// interrupted is an error after which the upload goes on or begins again.
+type interrupted struct{ error }
+
+func (i *interrupted) Unwrap() error { return i.error }
+
+// question asks how much the registry has.
+func (u *upload) question(ctx context.Context) error {
+	resp, err := u.repo.once(ctx, u.verb(), http.MethodGet, u.at, nil, http.StatusNoContent, http.StatusAccepted, http.StatusOK)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	_, last, ok := strings.Cut(resp.Header.Get("Range"), "-")
+	have, err := strconv.ParseInt(last, 10, 64)
+	if !ok || err != nil || have <= 0 || have >= u.src.size { // 0-0 stands for one byte and for none
+		return fmt.Errorf("%s: registry %s has range %q of %d bytes", u.verb(), u.repo.name.RegistryStr(), plain(resp.Header.Get("Range")), u.src.size)
+	}
+	return u.moved(resp, have+1)
+}
+
+// resume goes on with an upload that another process began.
+func (u *upload) resume(ctx context.Context) {
+	u.at = u.keep.load()
+	if u.at != nil && u.question(ctx) != nil {
+		u.at = nil
+	}
+	u.furthest = u.offset
+}
+
+// finish ends the upload. A small blob comes with this request.
+func (u *upload) finish(ctx context.Context) error {
+	if err := u.check.verdict(u.src); err != nil {
+		u.abandon(ctx)
+		return err
+	}
+	where := *u.at
+	q := where.Query()
+	q.Set("digest", u.src.digest.String())
+	where.RawQuery = q.Encode()
+	req, err := u.request(ctx, http.MethodPut, &where, u.src.size)
+	if err != nil {
+		return err
+	}
+	u.late.Wait()
+	resp, err := u.repo.do(u.verb(), req, http.StatusCreated, http.StatusNoContent)
+	if err != nil {
+		return u.unfinished(ctx, err)
+	}
+	resp.Body.Close()
+	return nil
+}
+
+// abandon tells the registry that no more comes.
+func (u *upload) abandon(ctx context.Context) {
+	if resp, err := u.repo.once(ctx, u.verb(), http.MethodDelete, u.at, nil, http.StatusNoContent, http.StatusAccepted, http.StatusOK); err == nil {
+		resp.Body.Close()
+	}
+}
+
+// unfinished looks whether the registry has the blob although its answer did not come.
+func (u *upload) unfinished(ctx context.Context, cause error) error {
+	if !passing(cause) && !lost(cause) {
+		return cause
+	}
+	if _, err := u.repo.find(ctx, u.src.digest); err == nil {
+		return nil
+	}
+	return u.recover(ctx, cause)
+}
