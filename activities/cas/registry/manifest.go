@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,7 +30,7 @@ func (r *Repository) getManifest(ctx context.Context, ref string) (ocispec.Descr
 	var text []byte
 	var resp *http.Response
 	err := r.retry(ctx, func() (_ bool, err error) {
-		resp, err = r.once(ctx, "read manifest "+ref, http.MethodGet, r.url("manifests", ref), accepted, http.StatusOK)
+		resp, err = r.once(ctx, "read manifest "+ref, http.MethodGet, r.url(manifests, ref), accepted, http.StatusOK)
 		if err != nil {
 			return false, err
 		}
@@ -78,7 +79,7 @@ func (r *Repository) putManifest(ctx context.Context, ref string, text []byte) (
 	}
 	verb := "send manifest " + ref
 	err = r.retry(ctx, func() (bool, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPut, r.url("manifests", ref).String(), bytes.NewReader(text))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPut, r.url(manifests, ref).String(), bytes.NewReader(text))
 		if err != nil {
 			return false, err
 		}
@@ -99,7 +100,7 @@ func (r *Repository) putManifest(ctx context.Context, ref string, text []byte) (
 
 // hasManifest looks for a manifest, as a manifest.
 func (r *Repository) hasManifest(ctx context.Context, ref string) (ocispec.Descriptor, bool, error) {
-	resp, err := r.ask(ctx, "look for manifest "+ref, http.MethodHead, r.url("manifests", ref), accepted, http.StatusOK, http.StatusNotFound)
+	resp, err := r.ask(ctx, "look for manifest "+ref, http.MethodHead, r.url(manifests, ref), accepted, http.StatusOK, http.StatusNotFound)
 	if err != nil {
 		return ocispec.Descriptor{}, false, err
 	}
@@ -111,18 +112,11 @@ func (r *Repository) hasManifest(ctx context.Context, ref string) (ocispec.Descr
 // Tag gives names to manifests whose bytes and parts are in the repository. A registry has no way to do that all at
 // once; a name that it cannot have is refused before any is given.
 func (r *Repository) Tag(ctx context.Context, named map[string]ocispec.Descriptor) error {
-	tags := map[string]string{}
-	for name, d := range named {
-		tag, err := tagOf(name)
-		if err == nil {
-			err = cas.Check(d.Digest)
-		}
-		if err != nil {
-			return fmt.Errorf("tag %s: %w", name, err)
-		}
-		tags[name] = tag
+	tags, err := tagsOf(named)
+	if err != nil {
+		return err
 	}
-	for _, name := range slices.SortedFunc(maps.Keys(named), byLength) {
+	for _, name := range inOrder(named) {
 		if err := r.tag(ctx, tags[name], named[name].Digest); err != nil {
 			return fmt.Errorf("tag %s: %w", name, err)
 		}
@@ -130,12 +124,27 @@ func (r *Repository) Tag(ctx context.Context, named map[string]ocispec.Descripto
 	return nil
 }
 
-// byLength puts the parts of a benchmark, whose names are longer, before the benchmark, which names them.
-func byLength(x, y string) int {
-	if d := len(y) - len(x); d != 0 {
-		return d
+// tagsOf writes names as tags.
+func tagsOf(named map[string]ocispec.Descriptor) (map[string]string, error) {
+	tags := map[string]string{}
+	for name, d := range named {
+		tag, err := tagOf(name)
+		if err == nil {
+			err = cas.Check(d.Digest)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("tag %s: %w", name, err)
+		}
+		tags[name] = tag
 	}
-	return strings.Compare(x, y)
+	return tags, nil
+}
+
+// inOrder puts the parts of a benchmark, whose names are longer, before the benchmark, which lists them.
+func inOrder(named map[string]ocispec.Descriptor) []string {
+	return slices.SortedFunc(maps.Keys(named), func(x, y string) int {
+		return cmp.Or(cmp.Compare(len(y), len(x)), strings.Compare(x, y))
+	})
 }
 
 // tag keeps a manifest, and those that it lists, as manifests, the first with a tag.

@@ -32,17 +32,25 @@ func (r *Repository) find(ctx context.Context, d digest.Digest) (place, error) {
 	if err := cas.Check(d); err != nil {
 		return place{}, err
 	}
-	for _, kind := range []string{"blobs", "manifests"} {
-		resp, err := r.ask(ctx, "look for "+d.String(), http.MethodHead, r.url(kind, d.String()), accepted, http.StatusOK, http.StatusNotFound)
-		if err != nil {
-			return place{}, err
-		}
-		resp.Body.Close()
-		if resp.StatusCode == http.StatusOK {
-			return place{kind, resp.ContentLength}, nil
+	for _, kind := range []string{blobs, manifests} {
+		if p, err := r.look(ctx, kind, d); err != nil || p.kind != "" {
+			return p, err
 		}
 	}
 	return place{}, r.missing(d)
+}
+
+// look looks for a digest in one place. What is not there has the zero place.
+func (r *Repository) look(ctx context.Context, kind string, d digest.Digest) (place, error) {
+	resp, err := r.ask(ctx, "look for "+d.String(), http.MethodHead, r.url(kind, d.String()), accepted, http.StatusOK, http.StatusNotFound)
+	if err != nil {
+		return place{}, err
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return place{}, nil
+	}
+	return place{kind, resp.ContentLength}, nil
 }
 
 func (r *Repository) missing(d digest.Digest) error {
@@ -61,17 +69,32 @@ func (r *Repository) Stat(ctx context.Context, d digest.Digest) (int64, error) {
 // Open reads a blob, and goes on where it was when the connection is cut. The error of the last Read is a
 // *cas.MismatchError if the bytes are not those of the digest.
 func (r *Repository) Open(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
+	b, err := r.open(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	b.hash = sha256.New()
+	return b, nil
+}
+
+// open reads a blob and leaves it to the caller to check it.
+func (r *Repository) open(ctx context.Context, d digest.Digest) (*download, error) {
 	if err := cas.Check(d); err != nil {
 		return nil, err
 	}
-	b := &download{ctx: ctx, repo: r, digest: d, size: -1, hash: sha256.New()}
-	for _, b.kind = range []string{"blobs", "manifests"} {
+	b := &download{ctx: ctx, repo: r, digest: d, size: -1}
+	for _, b.kind = range []string{blobs, manifests} {
 		err := r.retry(ctx, func() (bool, error) { return false, b.connect() })
 		if status(err) != http.StatusNotFound {
 			return b, err
 		}
 	}
 	return nil, r.missing(d)
+}
+
+// liar names a registry that serves wrong bytes.
+func (r *Repository) liar(wrong *cas.MismatchError) error {
+	return fmt.Errorf("registry %s, repository %s serves wrong bytes: %w", r.name.RegistryStr(), r.name.RepositoryStr(), wrong)
 }
 
 // download is the body of a blob over as many connections as it takes.
@@ -84,8 +107,8 @@ type download struct {
 	at     int64
 	upTo   int64         // where to stop; 0 means at the end
 	body   io.ReadCloser // nil between two connections
-	hash   hash.Hash
-	err    error // sticky
+	hash   hash.Hash     // nil if the caller checks
+	err    error         // sticky
 }
 
 // connect asks for what is still to come.
@@ -160,7 +183,9 @@ var errEnd = errors.New("end of blob")
 
 // took counts what was read. Bytes count even if an error came with them.
 func (b *download) took(p []byte, err error) error {
-	b.hash.Write(p)
+	if b.hash != nil {
+		b.hash.Write(p)
+	}
 	b.at += int64(len(p))
 	b.repo.opts.Moved(int64(len(p)))
 	switch {
@@ -178,8 +203,11 @@ func (b *download) took(p []byte, err error) error {
 }
 
 func (b *download) verdict() error {
+	if b.hash == nil {
+		return errEnd
+	}
 	if got := digest.NewDigest(digest.SHA256, b.hash); got != b.digest {
-		return fmt.Errorf("registry %s, repository %s serves wrong bytes: %w", b.repo.name.RegistryStr(), b.repo.name.RepositoryStr(), &cas.MismatchError{Want: b.digest, Got: got})
+		return b.repo.liar(&cas.MismatchError{Want: b.digest, Got: got})
 	}
 	return errEnd
 }

@@ -44,6 +44,8 @@ type Options struct {
 	Pause func(ctx context.Context, d time.Duration) error
 	// Moved is told of bytes of blobs as they pass, in any order and from several goroutines; may be nil.
 	Moved func(n int64)
+	// Planned is told of the bytes of the blobs that a push or a pull is about, most of which may be there; may be nil.
+	Planned func(n int64)
 }
 
 // Repository is one repository of a registry. It is safe for concurrent use.
@@ -115,6 +117,9 @@ func Open(repo name.Repository, o Options) *Repository {
 	}
 	if o.Moved == nil {
 		o.Moved = func(int64) {}
+	}
+	if o.Planned == nil {
+		o.Planned = func(int64) {}
 	}
 	return &Repository{name: repo, opts: o, base: newTransport(o.Jobs), slot: make(chan struct{}, o.Jobs), clients: map[string]*http.Client{}}
 }

@@ -47,6 +47,7 @@ type upload struct {
 	at       *url.URL // where the next bytes go, nil before the upload has begun
 	offset   int64
 	furthest int64 // offset that was reached at any time
+	unsure   bool  // whether offset may be wrong, because a connection was cut
 	mounted  bool
 	late     sync.WaitGroup // held requests that end
 	check    checking
@@ -70,6 +71,11 @@ func (u *upload) send(ctx context.Context) error {
 
 // step gets the blob as far as it can.
 func (u *upload) step(ctx context.Context) error {
+	if u.unsure {
+		if err := u.question(ctx); err != nil {
+			return err
+		}
+	}
 	if u.at == nil {
 		if err := u.begin(ctx); err != nil || u.mounted {
 			return err
@@ -88,7 +94,7 @@ func (u *upload) step(ctx context.Context) error {
 
 // begin opens an upload, or mounts the blob.
 func (u *upload) begin(ctx context.Context) error {
-	where := u.repo.url("blobs", "uploads/")
+	where := u.repo.url(blobs, "uploads/")
 	if u.from != "" {
 		where.RawQuery = url.Values{"mount": {u.src.digest.String()}, "from": {u.from}}.Encode()
 	}
@@ -135,7 +141,10 @@ func (u *upload) part(ctx context.Context) error {
 		return err
 	}
 	if !holds {
-		return u.recover(ctx, u.patch(ctx, u.src.size))
+		if err := u.patch(ctx, u.src.size); err != nil {
+			return u.doubt(err)
+		}
+		return nil
 	}
 	to := min(u.offset+u.repo.opts.Chunk, u.src.size)
 	h := u.hold(ctx)
@@ -145,7 +154,7 @@ func (u *upload) part(ctx context.Context) error {
 		return nil
 	}
 	if again := h.use(u, to); again != nil {
-		return u.recover(ctx, err)
+		return u.doubt(err)
 	}
 	return nil
 }
@@ -202,14 +211,13 @@ func (s *sending) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// recover finds out how much arrived before a cut. If that cannot be known, the upload begins again.
-func (u *upload) recover(ctx context.Context, cause error) error {
-	if cause == nil || !passing(cause) && !lost(cause) {
+// doubt notes that it is not known how much arrived. The registry is asked at the next try: it needs a moment to
+// see that nothing more comes.
+func (u *upload) doubt(cause error) error {
+	if !passing(cause) && !lost(cause) {
 		return cause
 	}
-	if err := u.question(ctx); err != nil {
-		u.at = nil
-	}
+	u.unsure = true
 	if lost(cause) {
 		return &interrupted{cause}
 	}
@@ -227,26 +235,36 @@ type interrupted struct{ error }
 
 func (i *interrupted) Unwrap() error { return i.error }
 
-// question asks how much the registry has.
+// question asks how much the registry has. If it does not say, the upload begins again; an error means that there
+// was no answer.
 func (u *upload) question(ctx context.Context) error {
+	u.unsure = true
 	resp, err := u.repo.once(ctx, u.verb(), http.MethodGet, u.at, nil, http.StatusNoContent, http.StatusAccepted, http.StatusOK)
-	if err != nil {
+	if err != nil && passing(err) {
 		return err
 	}
+	u.unsure = false
+	if err != nil || u.heard(resp) != nil {
+		u.at, u.offset = nil, 0
+	}
+	return nil
+}
+
+// heard reads the answer. 0-0 stands for one byte and for none, so it is no answer.
+func (u *upload) heard(resp *http.Response) error {
 	resp.Body.Close()
-	_, last, ok := strings.Cut(resp.Header.Get("Range"), "-")
+	_, last, _ := strings.Cut(resp.Header.Get("Range"), "-")
 	have, err := strconv.ParseInt(last, 10, 64)
-	if !ok || err != nil || have <= 0 || have >= u.src.size { // 0-0 stands for one byte and for none
-		return fmt.Errorf("%s: registry %s has range %q of %d bytes", u.verb(), u.repo.name.RegistryStr(), plain(resp.Header.Get("Range")), u.src.size)
+	if err != nil || have <= 0 || have >= u.src.size {
+		return fmt.Errorf("%s: registry %s has range %q", u.verb(), u.repo.name.RegistryStr(), plain(resp.Header.Get("Range")))
 	}
 	return u.moved(resp, have+1)
 }
 
 // resume goes on with an upload that another process began.
 func (u *upload) resume(ctx context.Context) {
-	u.at = u.keep.load()
-	if u.at != nil && u.question(ctx) != nil {
-		u.at = nil
+	if u.at = u.keep.load(); u.at != nil {
+		_ = u.question(ctx) // without an answer it is asked again
 	}
 	u.furthest = u.offset
 }
@@ -289,5 +307,5 @@ func (u *upload) unfinished(ctx context.Context, cause error) error {
 	if _, err := u.repo.find(ctx, u.src.digest); err == nil {
 		return nil
 	}
-	return u.recover(ctx, cause)
+	return u.doubt(cause)
 }

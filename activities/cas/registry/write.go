@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-
 	"net/http"
+	"os"
 
 	"github.com/opencontainers/go-digest"
 
@@ -33,13 +31,16 @@ func (r *Repository) Send(ctx context.Context, d digest.Digest, size int64, from
 		return 0, err
 	}
 	defer release()
-	_, err = r.find(ctx, d)
-	if err == nil {
+	if err := cas.Check(d); err != nil {
+		return 0, err
+	}
+	have, err := r.look(ctx, blobs, d)
+	if err != nil {
+		return 0, err
+	}
+	if have.kind != "" {
 		r.places().note(d)
 		return Skipped, nil
-	}
-	if !errors.Is(err, cas.ErrNotFound) {
-		return 0, err
 	}
 	u := &upload{repo: r, src: source{d, size, from}, keep: r.ticket(d), from: r.places().elsewhere(d)}
 	defer u.keep.close()
@@ -106,7 +107,7 @@ func (r *Repository) Remove(ctx context.Context, d digest.Digest) error {
 	if err := cas.Check(d); err != nil {
 		return err
 	}
-	for _, kind := range []string{"blobs", "manifests"} {
+	for _, kind := range []string{blobs, manifests} {
 		resp, err := r.ask(ctx, "remove "+d.String(), http.MethodDelete, r.url(kind, d.String()), nil, http.StatusAccepted, http.StatusOK, http.StatusNoContent, http.StatusNotFound)
 		if err != nil {
 			return err
