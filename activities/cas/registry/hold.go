@@ -98,12 +98,13 @@ func (h *held) use(u *upload, to int64) error {
 		return io.ErrClosedPipe
 	}
 	defer h.end()
-	_, err := io.Copy(h.body, u.bytes(u.offset, to))
+	_, err := io.Copy(h.body, io.NewSectionReader(u.src, u.offset, to-u.offset))
 	_ = h.body.CloseWithError(err) // nil ends the body as it should
 	a := <-h.answer
 	if a.err != nil {
 		return a.err
 	}
 	a.resp.Body.Close()
+	u.repo.opts.Moved(to - u.offset)
 	return u.moved(a.resp, to)
 }

@@ -74,7 +74,7 @@ func TestCuts(t *testing.T) {
 		server := registrytest.Start(t, kind)
 		push := registrytest.Cut(t, server.Addr, every)
 		began := time.Now()
-		d, n, err := open(t, "oci://"+push.Addr+"/cut", registry.Options{Chunk: chunk, Pause: noPause}).Put(t.Context(), "", bytes.NewReader(blob))
+		d, n, err := open(t, "oci://"+push.Addr+"/cut", registry.Options{Chunk: chunk}).Put(t.Context(), "", bytes.NewReader(blob))
 		if err != nil || n != int64(len(blob)) {
 			t.Fatalf("Put = %d, %v", n, err)
 		}

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-
-	"github.com/opencontainers/go-digest"
 )
 
 // How uploads go on.
@@ -30,13 +29,6 @@ import (
 // state is the parameter of an address that names the size; only docker's registry and its kin have it.
 const state = "_state"
 
-// source is the bytes of a blob.
-type source struct {
-	digest digest.Digest
-	size   int64
-	io.ReaderAt
-}
-
 // upload is a blob on its way.
 type upload struct {
 	repo *Repository
@@ -50,7 +42,6 @@ type upload struct {
 	unsure   bool  // whether offset may be wrong, because a connection was cut
 	mounted  bool
 	late     sync.WaitGroup // held requests that end
-	check    checking
 }
 
 // send brings a blob to the registry, which does not have it.
@@ -168,47 +159,47 @@ func (u *upload) patch(ctx context.Context, to int64) error {
 	if u.offset > 0 || to < u.src.size {
 		req.Header.Set("Content-Range", fmt.Sprintf("%d-%d", u.offset, to-1))
 	}
-	resp, err := u.repo.do(u.verb(), req, http.StatusAccepted)
+	resp, err := u.carry(req, to, http.StatusAccepted)
 	if err != nil {
 		return err
 	}
-	resp.Body.Close()
 	return u.moved(resp, to)
 }
 
 // request carries the bytes from the offset up to another one.
 func (u *upload) request(ctx context.Context, method string, where *url.URL, to int64) (*http.Request, error) {
-	from := u.offset
-	req, err := http.NewRequestWithContext(ctx, method, where.String(), u.bytes(from, to))
+	body := u.body(u.offset, to)
+	req, err := http.NewRequestWithContext(ctx, method, where.String(), body)
 	if err != nil {
 		return nil, err
 	}
+	from := u.offset
 	req.ContentLength = to - from
-	req.GetBody = func() (io.ReadCloser, error) { return u.bytes(from, to), nil }
-	if to == from {
-		req.Body, req.GetBody = http.NoBody, nil
-	}
+	req.GetBody = func() (io.ReadCloser, error) { return u.body(from, to), nil }
 	req.Header.Set("Content-Type", "application/octet-stream")
 	return req, nil
 }
 
-// bytes reads a part of the source, checks and counts it.
-func (u *upload) bytes(from, to int64) io.ReadCloser {
-	return io.NopCloser(&sending{upload: u, part: io.NewSectionReader(u.src, from, to-from), at: from})
+// body is a part of the source.
+func (u *upload) body(from, to int64) io.ReadCloser {
+	switch to {
+	case from:
+		return http.NoBody
+	case u.src.size:
+		return u.src.rest(from)
+	}
+	return io.NopCloser(io.NewSectionReader(u.src, from, to-from))
 }
 
-type sending struct {
-	upload *upload
-	part   *io.SectionReader
-	at     int64
-}
-
-func (s *sending) Read(p []byte) (int, error) {
-	n, err := s.part.Read(p)
-	s.upload.check.take(s.upload.src, s.at, p[:n])
-	s.at += int64(n)
-	s.upload.repo.opts.Moved(int64(n))
-	return n, err
+// carry makes a request with a body and says how far it is.
+func (u *upload) carry(req *http.Request, to int64, want ...int) (*http.Response, error) {
+	stop := watch(req.Body, u.offset, to, u.repo.opts.Moved)
+	resp, err := u.repo.do(u.verb(), req, want...)
+	stop(err == nil)
+	if err == nil {
+		resp.Body.Close()
+	}
+	return resp, err
 }
 
 // doubt notes that it is not known how much arrived. The registry is asked at the next try: it needs a moment to
@@ -271,10 +262,6 @@ func (u *upload) resume(ctx context.Context) {
 
 // finish ends the upload. A small blob comes with this request.
 func (u *upload) finish(ctx context.Context) error {
-	if err := u.check.verdict(u.src); err != nil {
-		u.abandon(ctx)
-		return err
-	}
 	where := *u.at
 	q := where.Query()
 	q.Set("digest", u.src.digest.String())
@@ -284,23 +271,18 @@ func (u *upload) finish(ctx context.Context) error {
 		return err
 	}
 	u.late.Wait()
-	resp, err := u.repo.do(u.verb(), req, http.StatusCreated, http.StatusNoContent)
+	_, err = u.carry(req, u.src.size, http.StatusCreated, http.StatusNoContent)
 	if err != nil {
 		return u.unfinished(ctx, err)
 	}
-	resp.Body.Close()
 	return nil
-}
-
-// abandon tells the registry that no more comes.
-func (u *upload) abandon(ctx context.Context) {
-	if resp, err := u.repo.once(ctx, u.verb(), http.MethodDelete, u.at, nil, http.StatusNoContent, http.StatusAccepted, http.StatusOK); err == nil {
-		resp.Body.Close()
-	}
 }
 
 // unfinished looks whether the registry has the blob although its answer did not come.
 func (u *upload) unfinished(ctx context.Context, cause error) error {
+	if status(cause) == http.StatusBadRequest { // for the digest, perhaps: whose fault is it?
+		return errors.Join(u.src.verify(ctx), cause)
+	}
 	if !passing(cause) && !lost(cause) {
 		return cause
 	}
