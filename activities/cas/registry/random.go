@@ -9,7 +9,28 @@ import (
 	"sync"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/activities/cas"
 )
+
+// Sizes of what is read at once by random access.
+const (
+	block  = 256 << 10
+	blocks = 32 // that are kept
+	ahead  = 16 // that are asked for at once, at most, for who reads straight on
+)
+
+// OpenAt gives random access to a blob by range requests. A few blocks are kept. The bytes are not checked.
+func (r *Repository) OpenAt(ctx context.Context, d digest.Digest) (cas.ReaderAtCloser, error) {
+	p, err := r.find(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	if p.size < 0 {
+		return nil, fmt.Errorf("look for %s: registry %s does not tell its size", d, r.name.RegistryStr())
+	}
+	return &remoteAt{ctx: ctx, repo: r, digest: d, place: p, have: map[int64][]byte{}, last: -1, run: 1}, nil
+}
 
 // remoteAt is random access to a blob of a registry.
 type remoteAt struct {
@@ -22,6 +43,7 @@ type remoteAt struct {
 	have map[int64][]byte // by number of the block
 	used []int64          // numbers, the longest unused first
 	last int64            // the block that was read last
+	run  int64            // how many to ask for at once; it grows while blocks are read one after the other
 }
 
 // Close lets the blocks go.
@@ -56,15 +78,19 @@ func (a *remoteAt) ReadAt(p []byte, off int64) (int, error) {
 
 // block returns a block; want more from there on are likely to be read next.
 func (a *remoteAt) block(i, want int64) ([]byte, error) {
-	if i == a.last+1 {
-		want = max(want, ahead)
+	switch i {
+	case a.last: // a part of it was read
+	case a.last + 1:
+		a.run = min(2*a.run, ahead)
+	default:
+		a.run = 1
 	}
 	a.last = i
 	if b, ok := a.have[i]; ok {
 		a.keep(i, b)
 		return b, nil
 	}
-	want = min(want, ahead)
+	want = min(max(want, a.run), ahead)
 	text, err := a.fetch(i*block, min((i+want)*block, a.place.size))
 	if err != nil {
 		return nil, err

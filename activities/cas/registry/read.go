@@ -219,22 +219,3 @@ func (b *download) Close() error {
 	}
 	return b.body.Close()
 }
-
-// Sizes of what is read at once by random access.
-const (
-	block  = 256 << 10
-	blocks = 32 // that are kept
-	ahead  = 16 // that are asked for at once by who reads straight on
-)
-
-// OpenAt gives random access to a blob by range requests. A few blocks are kept. The bytes are not checked.
-func (r *Repository) OpenAt(ctx context.Context, d digest.Digest) (cas.ReaderAtCloser, error) {
-	p, err := r.find(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	if p.size < 0 {
-		return nil, fmt.Errorf("look for %s: registry %s does not tell its size", d, r.name.RegistryStr())
-	}
-	return &remoteAt{ctx: ctx, repo: r, digest: d, place: p, have: map[int64][]byte{}}, nil
-}

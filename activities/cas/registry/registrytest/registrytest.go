@@ -161,6 +161,9 @@ type Line struct {
 	moved int64 // bytes of both directions since the last cut
 	total int64
 	cuts  int
+	stop  int64 // bytes after which nothing moves any more; 0 means never
+	held  chan struct{}
+	moves *sync.Cond
 }
 
 // Cut puts a line before an address that cuts the connection that is in use whenever so many bytes have gone over
@@ -171,7 +174,8 @@ func Cut(t testing.TB, to string, every int64) *Line {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := &Line{Addr: l.Addr().String(), to: to, every: every}
+	line := &Line{Addr: l.Addr().String(), to: to, every: every, held: make(chan struct{}, 1)}
+	line.moves = sync.NewCond(&line.mu)
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
@@ -214,6 +218,13 @@ func (l *Line) copy(to, from net.Conn, ended chan<- struct{}) {
 func (l *Line) pass(n int64) (int64, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for l.stop > 0 && l.total >= l.stop {
+		select {
+		case l.held <- struct{}{}:
+		default:
+		}
+		l.moves.Wait()
+	}
 	cut := l.every > 0 && l.moved+n >= l.every
 	if cut {
 		n = l.every - l.moved
@@ -231,3 +242,14 @@ func (l *Line) Total() (bytes int64, cuts int) {
 	defer l.mu.Unlock()
 	return l.total, l.cuts
 }
+
+// Stop lets so many bytes go over the line and no more, until it is called again. 0 lets all go.
+func (l *Line) Stop(after int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stop = after
+	l.moves.Broadcast()
+}
+
+// Stopped tells that the line has been stopped.
+func (l *Line) Stopped() <-chan struct{} { return l.held }
