@@ -20,7 +20,11 @@ GOFMT_DIRS    := cmd deploy activities workflows plugins manifests $(wildcard *.
 FUZZTIME      ?= 20s
 BENCHTIME     ?= 3x
 
-.PHONY: help build demo test unit e2e check vet lint tidy arm64 chaos fuzz bench clean
+# A registry of the OCI's own kind, which the tests of push and pull run against.
+TOOLS         := $(CURDIR)/.cache/tools
+REGISTRY      := github.com/distribution/distribution/v3/cmd/registry@v3.1.2
+
+.PHONY: help tools build demo test unit e2e check vet lint tidy arm64 chaos fuzz bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -35,10 +39,15 @@ demo: $(CAIRN) ## build, start Temporal in the box, rebuild the demo benchmark, 
 
 test: unit e2e ## run all tests
 
-unit: ## the tests of all packages that do not link the engine, with the race detector
+tools: $(TOOLS)/registry ## build what the tests run beside Cairn
+
+$(TOOLS)/registry:
+	GOBIN=$(TOOLS) $(GO) install $(REGISTRY)
+
+unit: tools ## the tests of all packages that do not link the engine, with the race detector
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on $(PURE)
 
-e2e: ## the integration tests alone: the command line and the engine
+e2e: tools ## the integration tests alone: the command line and the engine
 	$(GO) test -tags $(TAGS) -shuffle=on $(ENGINE)
 
 check: vet lint tidy test arm64 ## what CI runs

@@ -77,7 +77,7 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	if file, err = filepath.Abs(file); err != nil {
 		return err
 	}
-	id, err := cas.PutBytes(ctx, w.layout, text)
+	id, err := cas.PutBytes(ctx, w.store, text)
 	if err != nil {
 		return err
 	}
