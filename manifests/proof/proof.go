@@ -136,6 +136,9 @@ func (p Proof) Check(ctx context.Context) error {
 	}
 	f := artifact.File{Path: p.Path, Size: p.Size, Digest: p.Digest}
 	if !artifact.IsDataset(m) {
+		if len(p.Hashes) > 0 || p.Index > 0 || p.Count > 0 {
+			return fmt.Errorf("%w: its files are layers and have no tree", artifact.ErrProof)
+		}
 		return isLayer(ctx, m, f)
 	}
 	root := digest.Digest(m.Annotations[artifact.RootAnnotation])
