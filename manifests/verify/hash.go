@@ -92,7 +92,7 @@ func parallel(ctx context.Context, n int, work func(i int, buf []byte)) {
 }
 
 // examine reads a blob of any size to its end. It leaves the verifier alone, as several run at a time. inside, if not
-// nil, looks at the bytes as they are hashed.
+// nil, reads all bytes as they are hashed.
 func (v *verifier) examine(d digest.Digest, buf []byte, inside func(io.Reader) error) finding {
 	r, err := v.store.Open(v.ctx, d)
 	if err != nil {
@@ -102,9 +102,8 @@ func (v *verifier) examine(d digest.Digest, buf []byte, inside func(io.Reader) e
 	h := &hasher{ctx: v.ctx, Hash: sha256.New()}
 	var f finding
 	if inside != nil {
-		f.read = inside(io.TeeReader(r, h))
-	}
-	if f.read == nil {
+		f.read = inside(io.TeeReader(r, h)) // to the end
+	} else {
 		_, f.read = io.CopyBuffer(h, r, buf)
 	}
 	f.digest, f.size = digest.NewDigest(digest.SHA256, h), h.n

@@ -19,7 +19,7 @@ type blobFile struct {
 // window is how much is mapped at once. While one is hashed, the kernel reads the next.
 const window = 4 << 20
 
-// WriteTo writes the whole file. What is behind the last full window, has come since the file was opened, or cannot be
+// WriteTo writes the rest of the file. What is behind the last full window, has come since the file was opened, or cannot be
 // mapped, is read as usual.
 func (f *blobFile) WriteTo(w io.Writer) (int64, error) {
 	at, err := f.mapped(w)
@@ -36,8 +36,8 @@ func (f *blobFile) WriteTo(w io.Writer) (int64, error) {
 // mapped writes the full windows. A page that cannot be read, because the disk fails or the file was cut, is a fault of
 // memory; it becomes an error.
 func (f *blobFile) mapped(w io.Writer) (at int64, err error) {
-	if f.size < window {
-		return 0, nil
+	if from, err := f.Seek(0, io.SeekCurrent); err != nil || from > 0 || f.size < window {
+		return from, err
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	var now, next []byte
