@@ -28,7 +28,7 @@ var push = workload{
 	sides: []side{
 		{name: cairn, version: hasVerb("push"), work: pushing(`CAIRN_HOME="$INPUT/home" cairn push "$(cat "$INPUT/id")" "$REGISTRY/cairn:v1"`)},
 		{name: "crane", version: "crane version", work: pushing(`crane push "$INPUT/layout" "$REGISTRY/crane:v1"`)},
-		{name: "oras", version: "oras version", work: pushing(`oras cp --from-oci-layout "$INPUT/layout:v1" --to-plain-http "$REGISTRY/oras:v1"`)},
+		{name: "oras", version: `oras version | awk '{print $2; exit}'`, work: pushing(`oras cp --from-oci-layout "$INPUT/layout:v1" --to-plain-http "$REGISTRY/oras:v1"`)},
 		{name: "skopeo", version: "skopeo --version", work: pushing(
 			`skopeo copy -q --insecure-policy --preserve-digests --dest-tls-verify=false "oci:$INPUT/layout:v1" "docker://$REGISTRY/skopeo:v1"`)},
 	},
@@ -43,7 +43,7 @@ var pull = workload{
 	sides: []side{
 		{name: cairn, version: hasVerb("pull"), work: pulling(`cairn pull "$REGISTRY/image:v1"`, "home/store")},
 		{name: "crane", version: "crane version", work: pulling(`crane pull --format oci "$REGISTRY/image:v1" layout`, "layout")},
-		{name: "oras", version: "oras version", work: pulling(`oras cp --from-plain-http "$REGISTRY/image:v1" --to-oci-layout layout:v1`, "layout")},
+		{name: "oras", version: `oras version | awk '{print $2; exit}'`, work: pulling(`oras cp --from-plain-http "$REGISTRY/image:v1" --to-oci-layout layout:v1`, "layout")},
 		{name: "skopeo", version: "skopeo --version", work: pulling(
 			`skopeo copy -q --insecure-policy --preserve-digests --src-tls-verify=false "docker://$REGISTRY/image:v1" oci:layout:v1`, "layout")},
 	},

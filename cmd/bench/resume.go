@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -23,13 +24,13 @@ var resumeDownload = workload{
 	prepare: writeOffer,
 	sides: []side{
 		{name: cairn, version: cairnVersion, work: resumed(take, "true")},
-		{name: "curl", version: "curl --version", work: resumed(`curl -sS -C - -o large "$URL"`, `cmp large "$INPUT/large"`)},
+		{name: "curl", version: "curl --version | head -1 | cut -d ' ' -f 1-2", work: resumed(`curl -sS -C - -o large "$URL"`, `cmp large "$INPUT/large"`)},
 	},
 	goals: []goal{
 		{text: "no more bytes than curl -C -", limit: 1, unit: " times curl's bytes", have: figureRatio("MiB sent", "curl")},
 	},
-	notes: `A server on this machine counts what it sends. When it has sent half of the file, the tool is killed with SIGKILL; time,
-CPU and memory are those of the second call, which ends the download. "MiB sent" is what both calls cost together: it has
+	notes: `A server on this machine counts what it sends. When it has sent half of the file it stops, and the tool is killed with
+SIGKILL; time, CPU and memory are those of the second call, which ends the download. "MiB sent" is what both calls cost together: it has
 what was under way in the kernel when the tool was killed. curl checks nothing; Cairn checks again what it had, checks the
 whole against the publisher's SHA-256, and puts it into a shard.`,
 }
@@ -60,7 +61,7 @@ func resumed(command, check string) func(*turn) error {
 		if err != nil {
 			return err
 		}
-		p := &publisher{file: filepath.Join(input, "large"), enough: int64(t.n) << 19, half: make(chan struct{})}
+		p := &publisher{file: filepath.Join(input, "large"), enough: int64(t.n) << 19, half: make(chan struct{}), goOn: make(chan struct{})}
 		url, err := p.listen(t.ctx)
 		if err != nil {
 			return err
@@ -72,6 +73,7 @@ func resumed(command, check string) func(*turn) error {
 		if err := t.killed(command, p.half); err != nil {
 			return err
 		}
+		close(p.goOn)
 		if _, err := t.measure(command); err != nil {
 			return err
 		}
@@ -101,13 +103,14 @@ func (t *turn) killed(command string, now <-chan struct{}) error {
 	}
 }
 
-// publisher serves one file, as a server does that knows ranges, and counts.
+// publisher serves one file, as a server does that knows ranges, and counts. At half of it, it waits.
 type publisher struct {
 	file   string
 	enough int64
 	sent   atomic.Int64
 	half   chan struct{} // closed when enough was sent
 	once   sync.Once
+	goOn   chan struct{} // closed when whoever asked was killed
 }
 
 func (p *publisher) listen(ctx context.Context) (string, error) {
@@ -130,22 +133,38 @@ func (p *publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer f.Close()
 	w.Header().Set("ETag", `"1"`)
 	w.Header().Set("Content-Type", "application/octet-stream")
-	http.ServeContent(w, r, "", time.Time{}, &counted{f, p})
+	http.ServeContent(w, r, "", time.Time{}, &counted{f, p, !p.killed()})
 }
 
-// counted tells the publisher what was read to be sent.
-type counted struct {
-	*os.File
-	p *publisher
+func (p *publisher) killed() bool {
+	select {
+	case <-p.goOn:
+		return true
+	default:
+		return false
+	}
 }
+
+// counted tells the publisher what is read to be sent. It hides what else a file can do: the kernel would send it
+// without asking here.
+type counted struct {
+	file  *os.File
+	p     *publisher
+	first bool // whoever asked is to be killed
+}
+
+func (c *counted) Seek(offset int64, whence int) (int64, error) { return c.file.Seek(offset, whence) }
+
+// errKilled ends what was for the first caller. Its connection may not yet be known to be closed.
+var errKilled = errors.New("the client was killed")
 
 func (c *counted) Read(b []byte) (int, error) {
-	n, err := c.File.Read(b)
-	if c.p.sent.Add(int64(n)) >= c.p.enough {
+	if c.first && c.p.sent.Load() >= c.p.enough {
 		c.p.once.Do(func() { close(c.p.half) })
+		<-c.p.goOn
+		return 0, errKilled
 	}
+	n, err := c.file.Read(b)
+	c.p.sent.Add(int64(n))
 	return n, err
 }
-
-// WriteTo hides that of os.File, which would pass the counter by.
-func (c *counted) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, struct{ io.Reader }{c}) }

@@ -130,11 +130,11 @@ func (t *turn) read(printed string) error {
 	return nil
 }
 
-// clock is how long a script takes, for figures beside the measured time.
-func (t *turn) clock(script string) (time.Duration, error) {
+// clock is shell with how many seconds it took, for figures beside the measured time.
+func (t *turn) clock(script string) (string, float64, error) {
 	start := time.Now()
-	_, err := t.shell(script)
-	return time.Since(start), err
+	out, err := t.shell(script)
+	return out, time.Since(start).Seconds(), err
 }
 
 // daemon runs a server until the turn ends, and returns when it answers at address.

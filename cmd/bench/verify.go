@@ -22,7 +22,7 @@ var verifyBytes = workload{
 	sides: []side{
 		{name: cairn, version: cairnVersion, work: scripts("", `CAIRN_HOME="$INPUT/home" cairn verify --level bytes "$INPUT/benchmark.lock"`)},
 		{name: "raw", version: ownVersion, work: scripts("", `"$BENCH" -side hash "$INPUT/home/store/blobs/sha256"`)},
-		{name: "openssl", version: "openssl version", work: scripts("",
+		{name: "openssl", version: "openssl version | cut -d ' ' -f 1-2", work: scripts("",
 			`find "$INPUT/home/store/blobs/sha256" -type f -print0 | xargs -0 -n 8 -P "$(nproc)" openssl dgst -sha256`)},
 	},
 	goals: []goal{
