@@ -25,7 +25,7 @@ type section struct {
 
 // sideView is a side in words.
 type sideView struct {
-	Name, Version, Command, Time, Rate, CPU, Peak, Ratio, Figures string
+	Name, Version, Command, Time, Rate, CPU, Peak, Ratio, CPURatio, Figures string
 }
 
 // render writes the document: every workload that was ever measured, in their order, and the names of the others.
@@ -87,6 +87,7 @@ func (w workload) view(r result, ours, one sideResult) sideView {
 	}
 	if one.Name != cairn && len(ours.Samples) > 0 {
 		v.Ratio = fmt.Sprintf("%s (%s)", number(median(ours.of(seconds))/median(one.of(seconds))), number(pairs(ours, one)))
+		v.CPURatio = number(median(ours.of(cpu)) / median(one.of(cpu)))
 	}
 	medians := map[string]float64{}
 	for name := range one.Samples[0].Figures {

@@ -26,7 +26,7 @@ var push = workload{
 	sizes:   transferSizes,
 	prepare: buildImage,
 	sides: []side{
-		{name: cairn, version: hasVerb("push"), work: pushing(`CAIRN_HOME="$INPUT/home" cairn push "$(cat "$INPUT/id")" "$REGISTRY/cairn:v1"`)},
+		{name: cairn, version: hasVerb("push"), work: pushing(`CAIRN_HOME="$INPUT/home" cairn push "$(cat "$INPUT/id")" "oci://$REGISTRY/cairn:v1"`)},
 		{name: "crane", version: "crane version", work: pushing(`crane push "$INPUT/layout" "$REGISTRY/crane:v1"`)},
 		{name: "oras", version: `oras version | awk '{print $2; exit}'`, work: pushing(`oras cp --from-oci-layout "$INPUT/layout:v1" --to-plain-http "$REGISTRY/oras:v1"`)},
 		{name: "skopeo", version: "skopeo --version", work: pushing(
@@ -41,7 +41,7 @@ var pull = workload{
 	sizes:   transferSizes,
 	prepare: buildImageInRegistry,
 	sides: []side{
-		{name: cairn, version: hasVerb("pull"), work: pulling(`cairn pull "$REGISTRY/image:v1"`, "home/store")},
+		{name: cairn, version: hasVerb("pull"), work: pulling(`cairn pull "oci://$REGISTRY/image:v1"`, "home/store")},
 		{name: "crane", version: "crane version", work: pulling(`crane pull --format oci "$REGISTRY/image:v1" layout`, "layout")},
 		{name: "oras", version: `oras version | awk '{print $2; exit}'`, work: pulling(`oras cp --from-plain-http "$REGISTRY/image:v1" --to-oci-layout layout:v1`, "layout")},
 		{name: "skopeo", version: "skopeo --version", work: pulling(

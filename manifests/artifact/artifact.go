@@ -85,7 +85,7 @@ func check(files []File) error {
 		if f.Digest.Validate() != nil || f.Digest.Algorithm() != digest.SHA256 {
 			return fmt.Errorf("%s: digest %q is not valid", f.Path, f.Digest)
 		}
-		entries[i] = Entry{f.Path, f.Size}
+		entries[i] = Entry{Path: f.Path, Size: f.Size}
 	}
 	return CheckEntries(entries)
 }
@@ -129,11 +129,11 @@ func (p *packer) dataset() (ocispec.Descriptor, error) {
 			continue
 		}
 		data = append(data, f)
-		c.Files, c.Sums = append(c.Files, Entry{f.Path, f.Size}), append(c.Sums, sumOf(f.Digest))
+		c.Files, c.Sums = append(c.Files, Entry{Path: f.Path, Size: f.Size}), append(c.Sums, sumOf(f.Digest))
 	}
 	for _, s := range Shards(c.Files) {
 		d, err := p.stream(func(w io.Writer) error {
-			return WriteShard(w, c.Files[s.From:s.To], func(i int, w io.Writer) error { return copyChecked(w, data[s.From+i], p.open) })
+			return WriteShard(w, c.Files[s.From:s.To], func(i int, _ int64, w io.Writer) error { return copyChecked(w, data[s.From+i], p.open) })
 		})
 		if err != nil {
 			return d, err

@@ -122,12 +122,12 @@ func (l *firstLayer) measure() error {
 	if err != nil {
 		return err
 	}
-	l.entries = []Entry{{document.SumsFile, l.sums}, {document.IndexFile, indexSize(l.tree.n)}}
+	l.entries = []Entry{{Path: document.SumsFile, Size: l.sums}, {Path: document.IndexFile, Size: indexSize(l.tree.n)}}
 	for _, d := range l.Documents {
-		l.entries = append(l.entries, Entry{d.Path, d.Size})
+		l.entries = append(l.entries, Entry{Path: d.Path, Size: d.Size})
 	}
 	l.content = make([]int64, len(l.entries))
-	_, err = places(l.entries, func(i int, content, _ int64) error { l.content[i] = content; return nil })
+	_, err = places(l.entries, func(i int, content int64) error { l.content[i] = content; return nil })
 	l.content = l.content[2:]
 	return err
 }
@@ -143,7 +143,7 @@ func lineSize(path string) int64 {
 }
 
 func (l *firstLayer) write(w io.Writer, open func(string) (io.ReadCloser, error)) error {
-	return WriteShard(w, l.entries, func(i int, w io.Writer) error {
+	return WriteShard(w, l.entries, func(i int, _ int64, w io.Writer) error {
 		switch i {
 		case 0:
 			return l.writeSums(w)
@@ -190,7 +190,7 @@ func (l *firstLayer) each(visit func(Entry, Sum, record) error) error {
 			if l.content != nil {
 				r.content = l.content[next]
 			}
-			if err := visit(Entry{d.Path, d.Size}, sumOf(d.Digest), r); err != nil {
+			if err := visit(Entry{Path: d.Path, Size: d.Size}, sumOf(d.Digest), r); err != nil {
 				return err
 			}
 		}
@@ -198,7 +198,7 @@ func (l *firstLayer) each(visit func(Entry, Sum, record) error) error {
 	}
 	for n, s := range l.Shards {
 		files := l.Files[s.From:s.To]
-		size, err := places(files, func(i int, content, _ int64) error {
+		size, err := places(files, func(i int, content int64) error {
 			if err := documents(files[i].Path, false); err != nil {
 				return err
 			}

@@ -6,13 +6,12 @@ import (
 	"math/bits"
 	"path"
 	"strings"
+
+	"github.com/cairn-bench/cairn/manifests/document"
 )
 
 // Entry is a file whose digest is not known yet.
-type Entry struct {
-	Path string // slash-separated, relative, clean
-	Size int64
-}
+type Entry = document.Entry
 
 // Span is a run of files: those from From up to To.
 type Span struct{ From, To int }
@@ -96,7 +95,7 @@ func sampleKey(p string) string {
 }
 
 // tarSize is what a file takes in a tar: its header and its content in blocks of 512 bytes.
-func tarSize(size int64) int64 { return 512 + (size+511)/512*512 }
+func tarSize(size int64) int64 { return block + size + padding(size) }
 
 // cutter holds the units of the shard that is still open.
 type cutter struct {

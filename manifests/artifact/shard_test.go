@@ -26,7 +26,7 @@ func cutTest(files []File) [][]File {
 func entries(files []File) []Entry {
 	out := make([]Entry, len(files))
 	for i, f := range files {
-		out[i] = Entry{f.Path, f.Size}
+		out[i] = Entry{Path: f.Path, Size: f.Size}
 	}
 	return out
 }
@@ -155,7 +155,7 @@ func TestOneOfMany(t *testing.T) {
 	const n = 200_000
 	files := make([]Entry, n)
 	for i := range files {
-		files[i] = Entry{fmt.Sprintf("%03d/%06d.dat", i/1000, i), 5 << 10}
+		files[i] = Entry{Path: fmt.Sprintf("%03d/%06d.dat", i/1000, i), Size: 5 << 10}
 	}
 	before := Shards(files)
 	if len(before) < 10 || len(before) > 40 {
@@ -173,7 +173,7 @@ func TestOneOfMany(t *testing.T) {
 		for name, after := range map[string][]Entry{
 			"changed": slices.Concat(files[:i], []Entry{changed}, files[i+1:]),
 			"removed": slices.Concat(files[:i], files[i+1:]),
-			"added":   slices.Concat(files[:i], []Entry{{files[i].Path[:8] + "a.dat", changed.Size}}, files[i:]),
+			"added":   slices.Concat(files[:i], []Entry{{Path: files[i].Path[:8] + "a.dat", Size: changed.Size}}, files[i:]),
 		} {
 			fresh := 0
 			for _, s := range Shards(after) {
@@ -193,7 +193,7 @@ func TestShardsHaveTheirSize(t *testing.T) {
 	for _, size := range []int64{0, 1 << 10, 1 << 20, 15 << 20} {
 		files := make([]Entry, max(20, (2<<30)/max(tarSize(size), 16<<10)))
 		for i := range files {
-			files[i] = Entry{fmt.Sprintf("%07d", i), size}
+			files[i] = Entry{Path: fmt.Sprintf("%07d", i), Size: size}
 		}
 		cut := Shards(files)
 		mean := int64(len(files)) * tarSize(size) / int64(len(cut))
@@ -207,7 +207,7 @@ func TestShardsHaveTheirSize(t *testing.T) {
 func TestShardsOfTerabytes(t *testing.T) {
 	files := make([]Entry, 40_000)
 	for i := range files {
-		files[i] = Entry{fmt.Sprintf("%07d", i), 500 << 20}
+		files[i] = Entry{Path: fmt.Sprintf("%07d", i), Size: 500 << 20}
 	}
 	if n := len(Shards(files)); n < manyShards/4 || n > 2*manyShards {
 		t.Errorf("19 TB in %d shards", n)

@@ -2,6 +2,7 @@ package artifact
 
 import (
 	"archive/tar"
+	"bytes"
 	"fmt"
 	"io"
 	"time"
@@ -10,72 +11,35 @@ import (
 // epoch is the time of everything: what was made when stands in a record, not in an artifact.
 var epoch = time.Unix(0, 0).UTC()
 
-// trailer is what a tar ends with.
-const trailer = 1024
+// A tar is made of blocks and ends with two empty ones.
+const (
+	block   = 512
+	trailer = 2 * block
+)
 
-// header is that of every file. With no format asked for, the writer uses PAX only for a path or a size that plain
-// ustar cannot hold.
-func header(path string, size int64) *tar.Header {
-	return &tar.Header{Typeflag: tar.TypeReg, Name: path, Size: size, Mode: 0o644, ModTime: epoch}
-}
+var zeros [trailer]byte
 
-// WriteShard writes files as a tar. content writes the bytes of files[i], as many as its Size says. Every file lies
-// for itself in a tar, so that what was interrupted can go on with the files that are left.
-func WriteShard(w io.Writer, files []Entry, content func(i int, w io.Writer) error) error {
-	t := tar.NewWriter(w)
-	for i, f := range files {
-		err := t.WriteHeader(header(f.Path, f.Size))
-		if err == nil {
-			err = content(i, t)
-		}
-		if err == nil {
-			err = t.Flush() // says so if there were too few bytes
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.Path, err)
-		}
+// padding is what is missing of the last block of a file.
+func padding(size int64) int64 { return -size & (block - 1) }
+
+// headerOf is the header of a file. With no format asked for, the writer uses PAX only for a path or a size that
+// plain ustar cannot hold.
+func headerOf(f Entry) ([]byte, error) {
+	var b bytes.Buffer
+	err := tar.NewWriter(&b).WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: f.Path, Size: f.Size, Mode: 0o644, ModTime: epoch})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Path, err)
 	}
-	return t.Close()
-}
-
-// places walks over the files of a shard: where the content of each begins and where the file ends, padding included.
-func places(files []Entry, visit func(i int, content, end int64) error) (int64, error) {
-	var at int64
-	for i, f := range files {
-		h, err := headerSize(f)
-		if err != nil {
-			return 0, err
-		}
-		end := at + h + (f.Size+511)/512*512
-		if err := visit(i, at+h, end); err != nil {
-			return 0, err
-		}
-		at = end
-	}
-	return at + trailer, nil
-}
-
-// FilesIn returns how many of the files of a shard lie within its first n bytes, and where the last of them ends.
-func FilesIn(files []Entry, n int64) (count int, end int64, err error) {
-	_, err = places(files, func(i int, _, e int64) error {
-		if e <= n {
-			count, end = i+1, e
-		}
-		return nil
-	})
-	return count, end, err
+	return b.Bytes(), nil
 }
 
 // headerSize is the size of a file's header.
 func headerSize(f Entry) (int64, error) {
 	if plainName(f.Path) && f.Size < 1<<33 {
-		return 512, nil
+		return block, nil
 	}
-	var n counter
-	if err := tar.NewWriter(&n).WriteHeader(header(f.Path, f.Size)); err != nil {
-		return 0, fmt.Errorf("%s: %w", f.Path, err)
-	}
-	return int64(n), nil
+	h, err := headerOf(f)
+	return int64(len(h)), err
 }
 
 // plainName says whether a path fits into the name of a ustar header.
@@ -88,10 +52,86 @@ func plainName(path string) bool {
 	return len(path) <= 100
 }
 
-// counter counts what is written to it.
-type counter int64
+// Content writes the bytes of files[i] from byte at on, up to its size.
+type Content func(i int, at int64, w io.Writer) error
 
-func (c *counter) Write(p []byte) (int, error) {
-	*c += counter(len(p))
-	return len(p), nil
+// WriteShard writes files as a tar.
+func WriteShard(w io.Writer, files []Entry, content Content) error {
+	return writeShard(w, files, -1, content)
+}
+
+// ResumeShard writes what is left of a tar when everything before content byte at of files[0] is there.
+func ResumeShard(w io.Writer, files []Entry, at int64, content Content) error {
+	return writeShard(w, files, at, content)
+}
+
+// writeShard begins with content byte at of the first file, or with its header if at is -1.
+func writeShard(w io.Writer, files []Entry, at int64, content Content) error {
+	for i, f := range files {
+		if at < 0 {
+			h, err := headerOf(f)
+			if err != nil {
+				return err
+			}
+			if _, err := w.Write(h); err != nil {
+				return err
+			}
+			at = 0
+		}
+		body := &exact{w: w, left: f.Size - at}
+		if err := content(i, at, body); err != nil {
+			return fmt.Errorf("%s: %w", f.Path, err)
+		}
+		if body.left != 0 {
+			return fmt.Errorf("%s: %d of %d bytes are missing", f.Path, body.left, f.Size)
+		}
+		if _, err := w.Write(zeros[:padding(f.Size)]); err != nil {
+			return err
+		}
+		at = -1
+	}
+	_, err := w.Write(zeros[:])
+	return err
+}
+
+// exact refuses more bytes than are left.
+type exact struct {
+	w    io.Writer
+	left int64
+}
+
+func (e *exact) Write(p []byte) (int, error) {
+	if int64(len(p)) > e.left {
+		return 0, fmt.Errorf("there are more bytes than were announced")
+	}
+	n, err := e.w.Write(p)
+	e.left -= int64(n)
+	return n, err
+}
+
+// places walks over the files of a shard: where the content of each begins. It returns the size of the tar.
+func places(files []Entry, visit func(i int, content int64) error) (int64, error) {
+	var at int64
+	for i, f := range files {
+		h, err := headerSize(f)
+		if err != nil {
+			return 0, err
+		}
+		if err := visit(i, at+h); err != nil {
+			return 0, err
+		}
+		at += h + f.Size + padding(f.Size)
+	}
+	return at + trailer, nil
+}
+
+// ContentAt returns where in the tar of a shard the content of files[i] begins; of the file after the last one, how
+// large the tar is.
+func ContentAt(files []Entry, i int) (int64, error) {
+	at := int64(0)
+	size, err := places(files[:min(i+1, len(files))], func(_ int, content int64) error { at = content; return nil })
+	if i == len(files) {
+		at = size
+	}
+	return at, err
 }

@@ -20,6 +20,12 @@ const (
 	IndexFile       = "SHA256SUMS.index"
 )
 
+// Entry is a file of a tree whose digest is not known yet.
+type Entry struct {
+	Path string // slash-separated, relative, clean
+	Size int64
+}
+
 // Schemas of the documents.
 const (
 	DatasetSchema  = "cairn/dataset/v1"

@@ -109,7 +109,7 @@ func (v *verifier) readPart(p part) {
 	}
 	right := true
 	for i, b := range blobs {
-		if !v.judge(b, p.folder+title(b, i), found[i]) {
+		if !v.judge(p, b, p.folder+title(b, i), found[i]) {
 			right = false
 		}
 	}
@@ -178,8 +178,10 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 // judge says whether a blob is what its descriptor says.
-func (v *verifier) judge(b ocispec.Descriptor, path string, f finding) bool {
+func (v *verifier) judge(p part, b ocispec.Descriptor, path string, f finding) bool {
 	switch {
+	case errors.Is(f.opened, fs.ErrNotExist):
+		v.absent(p, b.Digest, path, f.opened)
 	case f.opened != nil:
 		v.unopened(b.Digest, path, f.opened)
 	case f.read != nil || f.digest != b.Digest:

@@ -30,10 +30,11 @@ const (
 	Rerun   = "rerun"
 )
 
-// Problem codes. Codes that end in "missing" mean that something cannot be checked with what is here; every
-// other code means that something is not what it should be.
+// Problem codes. Codes that end in "missing" or "deleted" mean that something cannot be checked with what is here;
+// every other code means that something is not what it should be.
 const (
 	BlobMissing   = "blob-missing"
+	BlobDeleted   = "blob-deleted" // on purpose, as a tombstone says
 	BlobAltered   = "blob-altered"
 	LockEdited    = "lock-edited"
 	ActionDiffers = "action-differs"
@@ -57,7 +58,9 @@ type Problem struct {
 }
 
 // Missing says whether the problem is an absence rather than a difference.
-func (p Problem) Missing() bool { return p.Code == BlobMissing || p.Code == RecordMissing }
+func (p Problem) Missing() bool {
+	return p.Code == BlobMissing || p.Code == BlobDeleted || p.Code == RecordMissing
+}
 
 // Checked counts what was looked at.
 type Checked struct {
@@ -85,6 +88,14 @@ type Store interface {
 	Record(ctx context.Context, action digest.Digest) (digest.Digest, error)
 }
 
+// Graveyard is a Store that knows tombstones. A tombstone explains why the blobs that it lists are not there, and
+// that is all it can do.
+type Graveyard interface {
+	Store
+	// Tombstone names the tombstone of an artifact, "" if none is known. Its word is not trusted.
+	Tombstone(ctx context.Context, artifact digest.Digest) (digest.Digest, error)
+}
+
 // Lock verifies the text of a lock. An error means that the check itself could not be done.
 func Lock(ctx context.Context, file string, text []byte, s Store, level string) (Verdict, error) {
 	v := newVerifier(ctx, file, s, level)
@@ -108,6 +119,7 @@ type verifier struct {
 	step  string // that is looked at
 	parts []part // what level bytes reads
 
+	graves   map[digest.Digest]grave // by artifact
 	seen     map[digest.Digest]int64 // blobs that were read and hashed, with their sizes
 	reported map[Problem]bool
 	reading  bool // the chain has been followed, the parts are read
@@ -117,7 +129,7 @@ type verifier struct {
 
 // newVerifier takes every level but records for one that reads the parts.
 func newVerifier(ctx context.Context, subject string, s Store, level string) *verifier {
-	return &verifier{ctx: ctx, store: s, bytes: level != Records, limit: maxDocument, seen: map[digest.Digest]int64{}, reported: map[Problem]bool{},
+	return &verifier{ctx: ctx, store: s, bytes: level != Records, limit: maxDocument, seen: map[digest.Digest]int64{}, graves: map[digest.Digest]grave{}, reported: map[Problem]bool{},
 		out: Verdict{Schema: "cairn/verify/v1", Subject: subject, Level: "none", Problems: []Problem{}}}
 }
 

@@ -28,7 +28,7 @@ func (w *workshop) ref(ctx context.Context, name string) (digest.Digest, error) 
 	if d, err := digest.Parse(name); err == nil {
 		return d, nil
 	}
-	ix, err := w.layout.Index(ctx)
+	ix, err := w.store.Index(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -57,7 +57,7 @@ func (a *app) showCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text, err := cas.ReadAll(c.Context(), w.layout, d, maxShown)
+			text, err := cas.ReadAll(c.Context(), w.store, d, maxShown)
 			if err != nil {
 				return err
 			}
@@ -98,7 +98,7 @@ type listed struct {
 }
 
 func (a *app) lsIndex(ctx context.Context, w *workshop) error {
-	ix, err := w.layout.Index(ctx)
+	ix, err := w.store.Index(ctx)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (a *app) lsFiles(ctx context.Context, w *workshop, ref string) error {
 	if err != nil {
 		return err
 	}
-	tree, err := sandbox.OpenTree(ctx, w.layout, d)
+	tree, err := sandbox.OpenTree(ctx, w.store, d)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (a *app) catCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			tree, err := sandbox.OpenTree(c.Context(), w.layout, d)
+			tree, err := sandbox.OpenTree(c.Context(), w.store, d)
 			if err != nil {
 				return err
 			}
@@ -199,7 +199,7 @@ func (a *app) explain(ctx context.Context, file, step string) error {
 	if !ok {
 		return exit(exitUsage, "%s has no step %q", file, step)
 	}
-	raw, err := cas.ReadAll(ctx, w.layout, s.Action, maxShown)
+	raw, err := cas.ReadAll(ctx, w.store, s.Action, maxShown)
 	if err != nil {
 		return err
 	}

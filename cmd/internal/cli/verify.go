@@ -106,7 +106,7 @@ func (w *workshop) holder(ctx context.Context, text []byte) (digest.Digest, bool
 
 // lockIn reads the lock of a benchmark artifact.
 func (w *workshop) lockIn(ctx context.Context, ref digest.Digest) ([]byte, error) {
-	text, err := cas.ReadAll(ctx, w.layout, ref, maxShown)
+	text, err := cas.ReadAll(ctx, w.store, ref, maxShown)
 	if err != nil {
 		return nil, err
 	}
@@ -118,11 +118,11 @@ func (w *workshop) lockIn(ctx context.Context, ref digest.Digest) ([]byte, error
 		if m.Annotations[verify.StepKey] != verify.DocumentsStep || m.ArtifactType == provenance.MediaType {
 			continue
 		}
-		if text, err = cas.ReadAll(ctx, w.layout, m.Digest, maxShown); err != nil {
+		if text, err = cas.ReadAll(ctx, w.store, m.Digest, maxShown); err != nil {
 			return nil, err
 		}
 		if d, ok := verify.LockOf(text); ok {
-			return cas.ReadAll(ctx, w.layout, d, maxShown)
+			return cas.ReadAll(ctx, w.store, d, maxShown)
 		}
 	}
 	return nil, fmt.Errorf("%s is not a benchmark artifact", ref)
@@ -157,11 +157,29 @@ func printVerdict(out io.Writer, v verify.Verdict) {
 // evidence is the store of a home without its own checks: the verifier makes them.
 type evidence struct{ w *workshop }
 
-func (e evidence) Open(_ context.Context, d digest.Digest) (io.ReadCloser, error) {
+func (e evidence) Open(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
 	if err := d.Validate(); err != nil {
 		return nil, err
 	}
-	return os.Open(e.w.layout.Path(d))
+	r, err := os.Open(e.w.layout.Path(d))
+	if errors.Is(err, fs.ErrNotExist) && e.w.remote != "" {
+		return e.far(ctx, d)
+	}
+	return r, err
+}
+
+// far reads a blob out of the shared store. One that does not come is missing; wrong bytes are another matter.
+func (e evidence) far(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
+	r, err := e.w.store.Open(ctx, d)
+	var wrong *cas.MismatchError
+	if err != nil && !errors.As(err, &wrong) {
+		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	return r, err
+}
+
+func (e evidence) Tombstone(ctx context.Context, artifact digest.Digest) (digest.Digest, error) {
+	return e.w.garbage.Tombstone(ctx, artifact)
 }
 
 func (e evidence) Record(_ context.Context, id digest.Digest) (digest.Digest, error) {
