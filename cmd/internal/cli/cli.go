@@ -199,9 +199,13 @@ func (a *app) open() (*workshop, error) {
 		return nil, err
 	}
 	w := &workshop{dir: dir, layout: layout, cache: actioncache.Open(filepath.Join(dir, "actions"), layout), plugins: set}
+	w.layout.Waiting, w.cache.Waiting = a.waiting, a.waiting
 	w.resolver = &resolve.Resolver{Store: layout, Cache: w.cache, Plugins: set, Env: a.env}
 	return w, nil
 }
+
+// waiting says who keeps this process from going on.
+func (a *app) waiting(h cas.Holder) { fmt.Fprintf(a.Stderr, "waiting for %s\n", h) }
 
 func (a *app) env(dir string) plugins.Env { return plugins.Env{Dir: dir, Lookup: a.Lookup} }
 
