@@ -230,8 +230,13 @@ func (d *download) open(ctx context.Context, want Part) (Opened, error) {
 // copyTo passes the checked file on and compares once more.
 func (d *download) copyTo(ctx context.Context, w io.Writer, want digest.Digest) error {
 	_, _, size := d.part.state()
+	return copyChecked(ctx, io.NewSectionReader(d.part.file, 0, size), w, want)
+}
+
+// copyChecked copies what was written to disk before.
+func copyChecked(ctx context.Context, r io.Reader, w io.Writer, want digest.Digest) error {
 	h := want.Algorithm().Digester()
-	err := copyChunks(ctx, io.NewSectionReader(d.part.file, 0, size), func(chunk []byte) error {
+	err := copyChunks(ctx, r, func(chunk []byte) error {
 		h.Hash().Write(chunk)
 		_, err := w.Write(chunk)
 		return err

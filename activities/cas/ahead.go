@@ -35,13 +35,24 @@ func (l *Layout) Check(ctx context.Context, d digest.Digest) (int64, error) {
 	}
 	defer r.Close()
 	h := sha256.New()
-	buf := chunks.Get().(*[chunk]byte)
-	defer chunks.Put(buf)
-	n, err := io.CopyBuffer(h, &cancellable{ctx, r}, buf[:])
+	n, err := io.Copy(untilDone{ctx, h}, r)
 	if got := digest.NewDigest(digest.SHA256, h); err == nil && got != d {
 		err = &MismatchError{Want: d, Got: got}
 	}
 	return n, err
+}
+
+// untilDone ends a copy when its context ends.
+type untilDone struct {
+	ctx context.Context
+	io.Writer
+}
+
+func (w untilDone) Write(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.Writer.Write(p)
 }
 
 // piece is a part of a file, or the error in its place.
@@ -107,17 +118,43 @@ func (a *ahead) readAt(b []byte, at int64) (int, error) {
 	return n, err
 }
 
-func (a *ahead) Read(p []byte) (int, error) {
+// more waits for bytes to hand out.
+func (a *ahead) more() error {
 	for a.read == a.now.n {
 		if a.now.err != nil {
-			return 0, a.now.err
+			return a.now.err
 		}
 		a.giveBack(a.now)
 		a.now, a.read = <-a.pieces, 0
 	}
+	return nil
+}
+
+func (a *ahead) Read(p []byte) (int, error) {
+	if err := a.more(); err != nil {
+		return 0, err
+	}
 	n := copy(p, a.now.buf[a.read:a.now.n])
 	a.read += n
 	return n, nil
+}
+
+// WriteTo writes what is left, chunk by chunk and without a copy.
+func (a *ahead) WriteTo(w io.Writer) (int64, error) {
+	var total int64
+	for {
+		if err := a.more(); errors.Is(err, io.EOF) {
+			return total, nil
+		} else if err != nil {
+			return total, err
+		}
+		n, err := w.Write(a.now.buf[a.read:a.now.n])
+		a.read += n
+		total += int64(n)
+		if err != nil {
+			return total, err
+		}
+	}
 }
 
 func (a *ahead) giveBack(p piece) {

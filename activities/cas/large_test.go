@@ -81,6 +81,16 @@ func TestCheck(t *testing.T) {
 		if err := errors.Join(err, r.Close()); err != nil || !bytes.Equal(got, blob) {
 			t.Fatalf("OpenRaw gives %d bytes, %v; want %d, and the same", len(got), err, size)
 		}
+		if r, err = l.OpenRaw(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		start := make([]byte, min(size, 10))
+		var rest bytes.Buffer
+		_, startErr := io.ReadFull(r, start)
+		_, restErr := io.Copy(&rest, r)
+		if err := errors.Join(startErr, restErr, r.Close()); err != nil || !bytes.Equal(append(start, rest.Bytes()...), blob) {
+			t.Fatalf("OpenRaw and WriteTo give %d bytes, %v; want %d, and the same", len(start)+rest.Len(), err, size)
+		}
 		if n, err := l.Check(t.Context(), d); n != int64(size) || err != nil {
 			t.Errorf("Check of %d bytes = %d, %v", size, n, err)
 		}

@@ -18,8 +18,9 @@ import (
 
 // Layout is a Store in an OCI image layout on disk. Any number of handles and processes may use one folder.
 type Layout struct {
-	dir  string
-	fsys FS
+	dir   string
+	fsys  FS
+	guard Guard // may be nil
 
 	// Waiting is told who keeps a caller from the index for longer than a second. It may be nil.
 	Waiting func(Holder)
@@ -164,6 +165,9 @@ func (l *Layout) put(ctx context.Context, want digest.Digest, r io.Reader) (dige
 	defer f.discard()
 	got, n, err := fill(ctx, f, want, r)
 	if err != nil {
+		return "", n, err
+	}
+	if err := l.Use(ctx, got); err != nil {
 		return "", n, err
 	}
 	if err := f.publish(l.Path(got), 0o444); err != nil {

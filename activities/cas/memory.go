@@ -159,7 +159,7 @@ func (u *memoryUpload) save(state []byte) error {
 	return nil
 }
 
-func (u *memoryUpload) commit(d digest.Digest) error {
+func (u *memoryUpload) commit(_ context.Context, d digest.Digest) error {
 	u.m.mu.Lock()
 	u.m.blobs[d] = u.growing
 	u.m.mu.Unlock()

@@ -50,7 +50,7 @@ type unfinished interface {
 	// save makes all bytes durable, and then the state.
 	save(state []byte) error
 	// commit makes the bytes the blob d.
-	commit(d digest.Digest) error
+	commit(ctx context.Context, d digest.Digest) error
 	discard() error
 	close() error
 	// fault says what was done when an error came.
@@ -179,7 +179,7 @@ func (u *Upload) Commit(ctx context.Context) (digest.Digest, int64, error) {
 		return "", 0, u.explain("commit", u.err)
 	}
 	d := digest.NewDigest(digest.SHA256, u.hash)
-	if u.err = u.kept.commit(d); u.err != nil {
+	if u.err = u.kept.commit(ctx, d); u.err != nil {
 		return "", 0, u.explain("commit", u.err)
 	}
 	return d, u.at, u.Close()

@@ -1,6 +1,7 @@
 package cas
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -107,7 +108,10 @@ func (u diskUpload) save(state []byte) error {
 	return replaceFile(u.l.fsys, u.l.tmp(), u.saved(), state)
 }
 
-func (u diskUpload) commit(d digest.Digest) error {
+func (u diskUpload) commit(ctx context.Context, d digest.Digest) error {
+	if err := u.l.Use(ctx, d); err != nil {
+		return err
+	}
 	// Whoever goes on after a failure must be able to write, so the mode of a blob comes last.
 	if err := publish(u.l.fsys, u, u.l.Path(d), 0o644); err != nil {
 		return err

@@ -72,6 +72,8 @@ type State struct {
 	ID     action.ID
 	Entry  actioncache.Entry
 	Miss   string // "" for a step whose result is there
+
+	Forgotten bool // the bytes of its result were deleted on purpose; Miss says why and by whom
 }
 
 // Done says whether the step's result is there.
@@ -144,7 +146,7 @@ func (r *Resolver) look(ctx context.Context, step plan.Step, a action.Action) (S
 	if err != nil {
 		return State{}, fmt.Errorf("step %s: %w", step.Name, err)
 	}
-	return State{Step: step, Bound: true, Action: a, ID: id, Entry: entry, Miss: miss.Reason}, nil
+	return State{Step: step, Bound: true, Action: a, ID: id, Entry: entry, Miss: miss.Reason, Forgotten: miss.Forgotten != ""}, nil
 }
 
 // invalid marks an error as the manifest's, unless somebody interrupted.

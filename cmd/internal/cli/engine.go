@@ -55,7 +55,7 @@ func (e *engine) close() {
 
 // connect finds the engine: a cluster if an address is configured, else the one of this home.
 func (a *app) connect(ctx context.Context, w *workshop) (*engine, error) {
-	store, err := storeID(w.dir)
+	store, err := w.id()
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/gc"
 	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/workflows"
@@ -76,7 +77,7 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	if file, err = filepath.Abs(file); err != nil {
 		return err
 	}
-	id, err := cas.PutBytes(ctx, w.layout, text)
+	id, err := cas.PutBytes(ctx, w.store, text)
 	if err != nil {
 		return err
 	}
@@ -87,12 +88,12 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	defer e.close()
 	req := workflows.RebuildRequest{Manifest: id, Dir: filepath.Dir(file), Only: o.only, Offline: o.offline}
 	if o.detach {
-		return a.detach(ctx, e, file, b.Name, req)
+		return a.detach(ctx, e, w, file, b.Name, req)
 	}
 	if err := e.employ(ctx, w.suite(a, o, v.progress), o.jobs); err != nil {
 		return err
 	}
-	run, err := a.start(ctx, e, file, b.Name, req)
+	run, err := a.start(ctx, e, w, file, b.Name, req)
 	if err != nil {
 		return err
 	}
@@ -100,11 +101,11 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 }
 
 // detach starts a run that the workers of others do.
-func (a *app) detach(ctx context.Context, e *engine, file, name string, req workflows.RebuildRequest) error {
+func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name string, req workflows.RebuildRequest) error {
 	if e.ours {
 		return &usageError{errors.New("--detach: no engine outlives this command; give --address, or leave a `cairn run` of this home running")}
 	}
-	run, err := a.start(ctx, e, file, name, req)
+	run, err := a.start(ctx, e, w, file, name, req)
 	if err != nil {
 		return err
 	}
@@ -126,6 +127,8 @@ func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.Wor
 	switch {
 	case errors.As(err, &app) && app.Type() == activities.Invalid:
 		return exit(exitUsage, "%s", app.Message())
+	case errors.As(err, &app) && app.Type() == activities.Refused:
+		return exit(exitRefused, "%s", app.Message())
 	case errors.As(err, &app):
 		return errors.New(app.Message())
 	case err != nil:
@@ -147,10 +150,14 @@ func runID(e *engine, name, dir string) string {
 }
 
 // start starts a run, or joins the one that is under way for the same request.
-func (a *app) start(ctx context.Context, e *engine, file, name string, req workflows.RebuildRequest) (client.WorkflowRun, error) {
+func (a *app) start(ctx context.Context, e *engine, w *workshop, file, name string, req workflows.RebuildRequest) (client.WorkflowRun, error) {
 	id := runID(e, name, req.Dir)
 	request, err := canonical.Digest(req)
 	if err != nil {
+		return nil, err
+	}
+	// The manifest has to stay for as long as the run may want it, also if this process is killed next.
+	if err := w.layout.Use(gc.WithRun(ctx, id, ""), req.Manifest); err != nil {
 		return nil, err
 	}
 	policy := enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
