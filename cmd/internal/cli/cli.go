@@ -223,11 +223,15 @@ func (a *app) open() (*workshop, error) {
 	if err := a.share(w); err != nil {
 		return nil, err
 	}
+	w.layout.Waiting, w.own.Waiting, w.cache.Waiting = a.waiting, a.waiting, a.waiting
 	w.garbage = gc.Open(dir, a.who(), layout, w.own)
 	a.opened = append(a.opened, w)
 	w.resolver = &resolve.Resolver{Store: w.store, Cache: w.cache, Plugins: set, Env: a.env}
 	return w, nil
 }
+
+// waiting says who keeps this process from going on.
+func (a *app) waiting(h cas.Holder) { fmt.Fprintf(a.Stderr, "waiting for %s\n", h) }
 
 // who names this process and what it does, for others that wait for it.
 func (a *app) who() string {

@@ -116,6 +116,9 @@ func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name str
 // follow shows how a run goes until it ends, and writes what it gave.
 func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.WorkflowRun, file string, o runOptions, v *view) error {
 	started := time.Now()
+	watch, unwatch := context.WithCancel(ctx)
+	defer unwatch()
+	go a.tellFull(watch, w.dir, time.Tick(5*time.Second), cas.Disk{}.Free)
 	v.watch(ctx, e.client, run)
 	var out workflows.Rebuilt
 	err := run.Get(ctx, &out)
