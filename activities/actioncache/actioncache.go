@@ -57,6 +57,9 @@ type Cache struct {
 	dir       string
 	store     cas.Store
 	forgotten func(ctx context.Context, artifact digest.Digest) (string, error)
+
+	// Waiting is told who does an action that another wants for longer than a second. It may be nil.
+	Waiting func(cas.Holder)
 }
 
 // Open returns the cache in dir, which need not exist.
@@ -227,31 +230,11 @@ func (c *Cache) Lock(ctx context.Context, id action.ID) (func(), error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("lock action: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	release, err := cas.LockFile(ctx, path, "action "+string(id), c.Waiting)
 	if err != nil {
-		return nil, fmt.Errorf("lock action: %w", err)
-	}
-	if err := wait(ctx, f); err != nil {
 		return nil, fmt.Errorf("lock action %s: %w", id, err)
 	}
-	return func() { _ = f.Close() }, nil // which gives the lock back
-}
-
-// wait locks f, or closes it.
-func wait(ctx context.Context, f *os.File) error {
-	locked := make(chan error, 1)
-	go func() { locked <- cas.Flock(f) }()
-	select {
-	case err := <-locked:
-		if err != nil {
-			return errors.Join(err, f.Close())
-		}
-		return nil
-	case <-ctx.Done():
-		// The waiting call cannot be taken back; whoever gets the lock late gives it up again.
-		go func() { _ = errors.Join(<-locked, f.Close()) }()
-		return ctx.Err()
-	}
+	return release, nil
 }
 
 // Peek returns the entry of an action without looking for its blobs.

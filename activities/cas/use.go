@@ -36,8 +36,8 @@ func Use(ctx context.Context, s Store, d digest.Digest) error {
 }
 
 // Untag takes names from the index. It is no error if there is no such name.
-func (l *Layout) Untag(_ context.Context, names ...string) error {
-	err := l.update(func(ix *ocispec.Index) {
+func (l *Layout) Untag(ctx context.Context, names ...string) error {
+	err := l.update(ctx, func(ix *ocispec.Index) {
 		ix.Manifests = slices.DeleteFunc(ix.Manifests, func(d ocispec.Descriptor) bool {
 			return slices.Contains(names, d.Annotations[ocispec.AnnotationRefName])
 		})
