@@ -12,12 +12,19 @@ import (
 	"github.com/cairn-bench/cairn/activities/cas"
 )
 
+// guard is told of what comes in.
+type guard func(ctx context.Context, d digest.Digest) error
+
+func (g guard) Admit(ctx context.Context, d digest.Digest) error { return g(ctx, d) }
+
+func (g guard) Use(context.Context, ...digest.Digest) error { return nil }
+
 // TestGuard: the guard hears of a blob before it is there, whichever way it comes, and may forbid it.
 func TestGuard(t *testing.T) {
 	l := openLayout(t, t.TempDir())
 	var told []digest.Digest
 	forbidden := errors.New("forbidden")
-	l.SetGuard(func(ctx context.Context, d digest.Digest) error {
+	l.SetGuard(guard(func(ctx context.Context, d digest.Digest) error {
 		if _, err := l.Stat(ctx, d); err == nil {
 			t.Errorf("blob %s was there before the guard heard of it", d)
 		}
@@ -26,7 +33,7 @@ func TestGuard(t *testing.T) {
 			return forbidden
 		}
 		return nil
-	})
+	}))
 	upload := func(text string) error {
 		u, err := l.Upload(text)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -70,6 +71,7 @@ type app struct {
 	home    string
 	address string
 	opened  []*workshop
+	view    atomic.Pointer[view] // of the run that is shown; nil if there is none
 }
 
 // Main runs one command line and returns the exit code.
@@ -208,6 +210,8 @@ func (a *app) open() (*workshop, error) {
 		return nil, err
 	}
 	w := &workshop{dir: dir, layout: layout, cache: actioncache.Open(filepath.Join(dir, "actions"), layout), plugins: set}
+	w.cache.At = "cairn " + strings.Join(a.Args, " ")
+	w.cache.Waiting, w.layout.Waiting = a.waiting, a.waiting
 	w.garbage = gc.Open(dir, a.who(), layout, w.cache)
 	a.opened = append(a.opened, w)
 	w.resolver = &resolve.Resolver{Store: layout, Cache: w.cache, Plugins: set, Env: a.env}
@@ -217,6 +221,18 @@ func (a *app) open() (*workshop, error) {
 // who names this process and what it does, for others that wait for it.
 func (a *app) who() string {
 	return fmt.Sprintf("process %d (cairn %s, since %s)", os.Getpid(), strings.Join(a.Args, " "), time.Now().Format(time.DateTime))
+}
+
+// waiting says who keeps this process.
+func (a *app) waiting(h cas.Holder) { a.notice(fmt.Sprintf("waiting for %s\n", h)) }
+
+// notice says something without breaking the view of a run.
+func (a *app) notice(text string) {
+	if v := a.view.Load(); v != nil {
+		v.notice(text)
+		return
+	}
+	fmt.Fprint(a.Stderr, text)
 }
 
 // leave gives up what this process keeps from being collected. If it cannot, the collector finds out by itself that

@@ -116,10 +116,12 @@ func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name str
 // follow shows how a run goes until it ends, and writes what it gave.
 func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.WorkflowRun, file string, o runOptions, v *view) error {
 	started := time.Now()
+	a.view.Store(v)
 	v.watch(ctx, e.client, run)
 	var out workflows.Rebuilt
 	err := run.Get(ctx, &out)
 	v.end()
+	a.view.Store(nil)
 	var app *temporal.ApplicationError
 	switch {
 	case errors.As(err, &app) && app.Type() == activities.Invalid:
