@@ -98,7 +98,7 @@ func (t *turn) killed(command string, now <-chan struct{}) error {
 		return fmt.Errorf("%s: ended before it could be killed: %w", command, err)
 	case <-now:
 		kill()
-		<-ended
+		_ = <-ended // by a kill
 		return nil
 	}
 }
