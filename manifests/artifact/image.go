@@ -79,11 +79,15 @@ func (p *packer) seal(c *Contents) (ocispec.Descriptor, error) {
 // config is a valid image config: readers of images insist on one. A dataset runs nowhere, so the platform
 // is only there to be the same for all.
 func (p *packer) config(layers []ocispec.Descriptor) (ocispec.Descriptor, error) {
+	return p.document(ocispec.MediaTypeImageConfig, configOf(layers))
+}
+
+func configOf(layers []ocispec.Descriptor) ocispec.Image {
 	c := ocispec.Image{Created: &epoch, Platform: ocispec.Platform{Architecture: "amd64", OS: "linux"}, RootFS: ocispec.RootFS{Type: "layers"}}
 	for _, l := range layers {
 		c.RootFS.DiffIDs = append(c.RootFS.DiffIDs, l.Digest) // uncompressed: the layer is the diff
 	}
-	return p.document(ocispec.MediaTypeImageConfig, c)
+	return c
 }
 
 // stream keeps a layer as it is written.

@@ -49,16 +49,31 @@ func Open(ctx context.Context, src Source, d digest.Digest) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	r, err := NewReader(ctx, src, m)
+	if err != nil {
+		return nil, fmt.Errorf("artifact %s: %w", d, err)
+	}
+	return r, nil
+}
+
+// NewReader opens the artifact of a manifest. The Reader is of use until ctx ends or Close is called.
+func NewReader(ctx context.Context, src Source, m ocispec.Manifest) (*Reader, error) {
 	r := &Reader{Manifest: m}
-	if len(m.Layers) > 0 && m.Layers[0].MediaType == ocispec.MediaTypeImageLayer {
+	var err error
+	if IsDataset(m) {
 		err = r.openDataset(ctx, src)
 	} else {
 		err = r.listLayers()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("artifact %s: %w", d, errors.Join(err, r.Close()))
+		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
+}
+
+// IsDataset says whether the files of an artifact lie in shards; those of another one are its layers.
+func IsDataset(m ocispec.Manifest) bool {
+	return len(m.Layers) > 0 && m.Layers[0].MediaType == ocispec.MediaTypeImageLayer
 }
 
 // Close closes the first layer.
@@ -143,20 +158,33 @@ func (r *Reader) Find(path string) (Place, bool, error) {
 		}
 		return r.few[i], true, nil
 	}
+	p, ok, err := r.ProveFile(path)
+	return p.Place, ok, err
+}
+
+// Proven is a file with the hashes that lead from it to the root: it is file Index of Count.
+type Proven struct {
+	Place
+	Index, Count uint64
+	Hashes       []Sum
+}
+
+// ProveFile finds a file of a dataset, and proves that it is there or not.
+func (r *Reader) ProveFile(path string) (Proven, bool, error) {
 	i, ok, err := r.search(path)
 	if err != nil {
-		return Place{}, false, err
+		return Proven{}, false, err
 	}
 	if ok {
-		p, _, err := r.Prove(i)
-		return p, err == nil, err
+		p, hashes, err := r.Prove(i)
+		return Proven{p, uint64(i), r.n, hashes}, err == nil, err
 	}
 	for j := max(i, 1) - 1; j <= i && j < r.Len(); j++ { // its two neighbours prove that it is not there
 		if _, _, err := r.Prove(j); err != nil {
-			return Place{}, false, err
+			return Proven{}, false, err
 		}
 	}
-	return Place{}, false, nil
+	return Proven{}, false, nil
 }
 
 // search returns the place of a path in the order, and whether there is such a file.
@@ -300,15 +328,58 @@ func (r *Reader) All() iter.Seq2[Place, error] {
 	}
 }
 
+// errEnough ends a scan.
+var errEnough = errors.New("enough")
+
 // each visits the files until one visit says false.
 func (r *Reader) each(visit func(Place) bool) error {
-	lines := bufio.NewReaderSize(io.NewSectionReader(r.sums, 0, r.sums.Size()), maxLine)
-	records := bufio.NewReaderSize(io.NewSectionReader(r.index, indexHeader, recordSize*int64(r.n)), 64<<10)
 	var t tree
 	var at int64
 	var before string
+	err := r.scan(0, r.n, func(l line) error {
+		switch {
+		case l.line != at:
+			return damaged("the index has file %d at byte %d of %s, it is at %d", t.n, l.line, document.SumsFile, at)
+		case t.n > 0 && l.Path <= before:
+			return damaged("%s is not sorted: %q after %q", document.SumsFile, l.Path, before)
+		}
+		t.add(leafOf(l.Path, l.Size, sumOf(l.Digest)))
+		before, at = l.Path, at+int64(len(l.text))
+		if !visit(l.Place) {
+			return errEnough
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errEnough):
+		return nil
+	case err != nil:
+		return err
+	case at != r.sums.Size():
+		return damaged("%s has more lines than there are files", document.SumsFile)
+	}
+	if got := Digest(t.root()); got != r.root {
+		return damaged("its files have the root %s, its manifest says %s", got, r.root)
+	}
+	return nil
+}
+
+// line is what stands of a file, unproven: its line in SHA256SUMS and its record in the index.
+type line struct {
+	Place
+	record
+	text []byte
+}
+
+// scan visits the lines of the files from lo to hi.
+func (r *Reader) scan(lo, hi uint64, visit func(line) error) error {
+	if lo >= hi {
+		return nil
+	}
 	b := make([]byte, recordSize)
-	for i := range r.n {
+	records := bufio.NewReaderSize(io.NewSectionReader(r.index, indexHeader+recordSize*int64(lo), recordSize*int64(hi-lo)), 64<<10)
+	var lines *bufio.Reader
+	for i := lo; i < hi; i++ {
 		if _, err := io.ReadFull(records, b); err != nil {
 			return fmt.Errorf("read index: %w", err)
 		}
@@ -316,30 +387,20 @@ func (r *Reader) each(visit func(Place) bool) error {
 		if err != nil {
 			return err
 		}
-		line, err := lines.ReadSlice('\n')
+		if lines == nil {
+			lines = bufio.NewReaderSize(io.NewSectionReader(r.sums, rec.line, max(r.sums.Size()-rec.line, 0)), maxLine)
+		}
+		text, err := lines.ReadSlice('\n')
 		if err != nil {
 			return damaged("%s: line %d: %v", document.SumsFile, i+1, err)
 		}
-		p, err := r.place(rec, line)
-		switch {
-		case err != nil:
+		p, err := r.place(rec, text)
+		if err != nil {
 			return err
-		case rec.line != at:
-			return damaged("the index has file %d at byte %d of %s, it is at %d", i, rec.line, document.SumsFile, at)
-		case i > 0 && p.Path <= before:
-			return damaged("%s is not sorted: %q after %q", document.SumsFile, p.Path, before)
 		}
-		t.add(leafOf(p.Path, p.Size, sumOf(p.Digest)))
-		before, at = p.Path, at+int64(len(line))
-		if !visit(p) {
-			return nil
+		if err := visit(line{p, rec, text}); err != nil {
+			return err
 		}
-	}
-	if at != r.sums.Size() {
-		return damaged("%s has more lines than there are files", document.SumsFile)
-	}
-	if got := Digest(t.root()); got != r.root {
-		return damaged("its files have the root %s, its manifest says %s", got, r.root)
 	}
 	return nil
 }
