@@ -78,7 +78,7 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 		done; \
 	done
 
-bench: $(CAIRN) ## Cairn beside its peers, into BENCHMARKS.md: WORK=verify,ecg SIZE=small ROUNDS=3 OUT=folder (all, full, 5, here)
+bench: $(CAIRN) tools ## Cairn beside its peers, into BENCHMARKS.md: WORK=verify,ecg SIZE=small ROUNDS=3 OUT=folder (all, full, 5, here)
 	$(GO) build -o bin/bench ./cmd/bench
 	bin/bench -work '$(WORK)' -size $(or $(SIZE),full) -rounds $(or $(ROUNDS),5) -out $(or $(OUT),.)
 

@@ -247,11 +247,15 @@ func copyChecked(ctx context.Context, r io.Reader, w io.Writer, want digest.Dige
 	return err
 }
 
-// copyChunks passes a body on in pieces. 128 KiB measured faster than larger ones.
+// chunks are the buffers of copies. 128 KiB measured faster than larger ones.
+var chunks = sync.Pool{New: func() any { return new([128 << 10]byte) }}
+
+// copyChunks passes a body on in pieces.
 func copyChunks(ctx context.Context, r io.Reader, put func([]byte) error) error {
-	buf := make([]byte, 128<<10)
+	buf := chunks.Get().(*[128 << 10]byte)
+	defer chunks.Put(buf)
 	for {
-		n, err := r.Read(buf)
+		n, err := r.Read(buf[:])
 		if n > 0 {
 			if err := put(buf[:n]); err != nil {
 				return err

@@ -69,6 +69,8 @@ type Cache struct {
 
 	// Waiting is told who does an action that another wants for longer than a second. It may be nil.
 	Waiting func(cas.Holder)
+	// At is what this process is at, for those who wait for it.
+	At string
 }
 
 // Open returns the cache in dir, which need not exist.
@@ -297,7 +299,7 @@ func (c *Cache) Lock(ctx context.Context, id action.ID) (func(), error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("lock action: %w", err)
 	}
-	release, err := cas.LockFile(ctx, path, "action "+string(id), c.Waiting)
+	release, err := cas.LockFile(ctx, path, strings.TrimPrefix(c.At+", action "+string(id), ", "), c.Waiting)
 	if err != nil {
 		return nil, fmt.Errorf("lock action %s: %w", id, err)
 	}

@@ -167,7 +167,7 @@ func (l *Layout) put(ctx context.Context, want digest.Digest, r io.Reader) (dige
 	if err != nil {
 		return "", n, err
 	}
-	if err := l.Use(ctx, got); err != nil {
+	if err := l.admit(ctx, got); err != nil {
 		return "", n, err
 	}
 	if err := f.publish(l.Path(got), 0o444); err != nil {

@@ -109,7 +109,7 @@ func (u diskUpload) save(state []byte) error {
 }
 
 func (u diskUpload) commit(ctx context.Context, d digest.Digest) error {
-	if err := u.l.Use(ctx, d); err != nil {
+	if err := u.l.admit(ctx, d); err != nil {
 		return err
 	}
 	// Whoever goes on after a failure must be able to write, so the mode of a blob comes last.

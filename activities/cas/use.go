@@ -9,28 +9,40 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Guard is told of every blob before somebody comes to rely on it; its error forbids that. The collector of
-// garbage sets it, so that it removes nothing that is in use.
-type Guard func(ctx context.Context, d digest.Digest) error
+// Guard is told of every blob before somebody comes to rely on it, and an error of it forbids that. The collector
+// of garbage is one: it removes nothing that was announced.
+type Guard interface {
+	// Use announces blobs that somebody will look for.
+	Use(ctx context.Context, all ...digest.Digest) error
+	// Admit announces a blob that comes into the store.
+	Admit(ctx context.Context, d digest.Digest) error
+}
 
 // SetGuard sets the guard. It is called once, before the store is used.
 func (l *Layout) SetGuard(g Guard) { l.guard = g }
 
-// Use announces that the caller will rely on a blob. Who finds a blob in the store and does not put it, because
-// it is there, calls this first and looks second: what was announced is not collected. Put does so by itself.
-func (l *Layout) Use(ctx context.Context, d digest.Digest) error {
+// Use announces that the caller will rely on blobs. Who finds a blob in the store and does not put it, because it
+// is there, calls this first and looks second: what was announced is not collected. Put does so by itself.
+func (l *Layout) Use(ctx context.Context, all ...digest.Digest) error {
 	if l.guard == nil {
 		return nil
 	}
-	return l.guard(ctx, d)
+	return l.guard.Use(ctx, all...)
 }
 
-// Use announces a blob to a store that wants to know.
-func Use(ctx context.Context, s Store, d digest.Digest) error {
+func (l *Layout) admit(ctx context.Context, d digest.Digest) error {
+	if l.guard == nil {
+		return nil
+	}
+	return l.guard.Admit(ctx, d)
+}
+
+// Use announces blobs to a store that wants to know.
+func Use(ctx context.Context, s Store, all ...digest.Digest) error {
 	if u, ok := s.(interface {
-		Use(ctx context.Context, d digest.Digest) error
+		Use(ctx context.Context, all ...digest.Digest) error
 	}); ok {
-		return u.Use(ctx, d)
+		return u.Use(ctx, all...)
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ type Home struct {
 func Open(dir, who string, store *cas.Layout, cache *actioncache.Cache) *Home {
 	h := &Home{dir: dir, store: store, cache: cache, who: who, journals: map[string]*journal{}}
 	h.graves.store = store
-	store.SetGuard(h.use)
+	store.SetGuard(h)
 	cache.SetForgotten(h.forgotten)
 	return h
 }

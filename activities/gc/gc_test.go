@@ -114,7 +114,9 @@ func (e evidence) Open(_ context.Context, d digest.Digest) (io.ReadCloser, error
 	return os.Open(e.Store.Path(d))
 }
 
-func (e evidence) Stat(ctx context.Context, d digest.Digest) (int64, error) { return e.Store.Stat(ctx, d) }
+func (e evidence) Stat(ctx context.Context, d digest.Digest) (int64, error) {
+	return e.Store.Stat(ctx, d)
+}
 
 func (e evidence) OpenAt(_ context.Context, d digest.Digest) (cas.ReaderAtCloser, error) {
 	return os.Open(e.Store.Path(d))

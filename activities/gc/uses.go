@@ -36,35 +36,74 @@ type journal struct {
 	have map[digest.Digest]struct{}
 }
 
-// use notes that somebody is about to rely on a blob. It is the guard of the store.
-func (h *Home) use(ctx context.Context, d digest.Digest) error {
-	if err := h.graves.refuse(ctx, d); err != nil {
+// Use notes that somebody is about to rely on blobs. It is what the store calls.
+func (h *Home) Use(ctx context.Context, all ...digest.Digest) error {
+	return h.note(ctx, all, func() error { return nil })
+}
+
+// Admit notes that a blob comes into the store, unless it was deleted on purpose.
+func (h *Home) Admit(ctx context.Context, d digest.Digest) error {
+	refuse := func() error { return h.graves.refuse(ctx, d) }
+	if err := refuse(); err != nil {
 		return err
 	}
+	return h.note(ctx, []digest.Digest{d}, refuse) // asked again: it may be forgotten while the gate is closed
+}
+
+// note writes blobs into the journal of the run in the context, if they are not there, and if inside the gate
+// nothing stands against it.
+func (h *Home) note(ctx context.Context, all []digest.Digest, against func() error) error {
 	of, _ := ctx.Value(runKey{}).(runOf)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if j := h.journals[of.run]; j != nil && j.try == of.try {
-		if _, again := j.have[d]; again {
-			return nil
-		}
+	if all = h.unknown(of, all); len(all) == 0 {
+		return nil
 	}
 	if err := h.enter(syscall.LOCK_SH); err != nil {
 		return err
 	}
 	defer h.leave()
-	if err := h.graves.refuse(ctx, d); err != nil { // again: it may have been forgotten while the gate was closed
+	if err := against(); err != nil {
 		return err
 	}
 	j, err := h.journal(of)
 	if err == nil {
-		_, err = fmt.Fprintln(j.file, d)
+		err = j.add(all)
 	}
 	if err != nil {
 		h.drop(of.run)
-		return fmt.Errorf("note the use of blob %s: %w", d, err)
+		return fmt.Errorf("note the use of blob %s: %w", all[0], err)
 	}
-	j.have[d] = struct{}{}
+	return nil
+}
+
+// unknown leaves out what is in the journal.
+func (h *Home) unknown(of runOf, all []digest.Digest) []digest.Digest {
+	j := h.journals[of.run]
+	if j == nil || j.try != of.try {
+		return all
+	}
+	var out []digest.Digest
+	for _, d := range all {
+		if _, known := j.have[d]; !known {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// add writes lines, all or none of which count.
+func (j *journal) add(all []digest.Digest) error {
+	var text strings.Builder
+	for _, d := range all {
+		fmt.Fprintln(&text, d)
+	}
+	if _, err := j.file.WriteString(text.String()); err != nil {
+		return err
+	}
+	for _, d := range all {
+		j.have[d] = struct{}{}
+	}
 	return nil
 }
 

@@ -30,7 +30,12 @@ type Suite struct {
 	Executor  *execute.Executor
 	Publisher *publish.Publisher
 	Home      *gc.Home // keeps what a run uses until it has published; nil if nobody collects garbage
+
+	steps atomic.Int64 // under way
 }
+
+// Busy says whether a step is under way.
+func (s *Suite) Busy() bool { return s.steps.Load() > 0 }
 
 // Limits say how many steps of a kind run at once on one machine.
 type Limits struct{ IO, CPU, GPU int }
@@ -110,6 +115,8 @@ func (s *Suite) end(ctx context.Context) error {
 
 // execute does a step. Each sign of life carries the newest checkpoint: the server keeps it for the next try.
 func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (activities.Result, error) {
+	s.steps.Add(1)
+	defer s.steps.Add(-1)
 	try := execute.Attempt{Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID, Checkpoint: told(ctx)}
 	var newest atomic.Value
 	newest.Store(try.Checkpoint)

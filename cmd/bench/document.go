@@ -33,6 +33,7 @@ func (b book) render(all []workload) ([]byte, error) {
 	var data struct {
 		Sections   []section
 		Unmeasured []string
+		Missed     []string
 		Machines   []machineView
 	}
 	for _, w := range all {
@@ -41,7 +42,11 @@ func (b book) render(all []workload) ([]byte, error) {
 			data.Unmeasured = append(data.Unmeasured, w.name)
 			continue
 		}
-		data.Sections = append(data.Sections, newSection(w, r))
+		s := newSection(w, r)
+		data.Sections = append(data.Sections, s)
+		if slices.ContainsFunc(s.Goals, func(v verdict) bool { return v.Met == missed }) {
+			data.Missed = append(data.Missed, w.name)
+		}
 	}
 	data.Machines = machines(data.Sections)
 	var out bytes.Buffer

@@ -132,7 +132,9 @@ func buildImageInRegistry(t *turn) error {
 	if err := errors.Join(buildImage(t), t.registry()); err != nil {
 		return err
 	}
-	address, err := t.shell(`crane push "$INPUT/layout" "$REGISTRY/image:v1" >&2 && printf %s "$REGISTRY"`)
+	address, err := t.shell(`
+		if command -v crane; then crane push "$INPUT/layout" "$REGISTRY/image:v1"; else cairn push "$(cat id)" "oci://$REGISTRY/image:v1"; fi >&2
+		printf %s "$REGISTRY"`)
 	if err != nil {
 		return err
 	}

@@ -95,10 +95,12 @@ func (t *turn) killed(command string, now <-chan struct{}) error {
 	go func() { ended <- c.Wait() }()
 	select {
 	case err := <-ended:
-		return fmt.Errorf("%s: ended before it could be killed: %w", command, err)
+		return errors.Join(fmt.Errorf("%s: ended before it could be killed", command), err)
 	case <-now:
 		kill()
-		<-ended
+		if err := <-ended; err == nil {
+			return fmt.Errorf("%s: ended well although it was killed", command)
+		}
 		return nil
 	}
 }

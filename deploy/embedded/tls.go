@@ -111,6 +111,9 @@ func writeConnection(file, address string, id *identity) error {
 func Dial(ctx context.Context, dir string, o client.Options) (client.Client, error) {
 	file := filepath.Join(dir, connectionFile)
 	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("join engine: %w", ErrAway)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("join engine: %w", err)
 	}
@@ -122,5 +125,10 @@ func Dial(ctx context.Context, dir string, o client.Options) (client.Client, err
 	if err != nil {
 		return nil, fmt.Errorf("join engine: %s: %w", file, err)
 	}
+	probe, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", c.Address)
+	if err != nil { // the file is that of a process which was killed
+		return nil, fmt.Errorf("join engine: %w: %w", ErrAway, err)
+	}
+	_ = probe.Close()
 	return dial(ctx, o, c.Address, id.client)
 }

@@ -25,12 +25,47 @@ func padding(size int64) int64 { return -size & (block - 1) }
 // headerOf is the header of a file. With no format asked for, the writer uses PAX only for a path or a size that
 // plain ustar cannot hold.
 func headerOf(f Entry) ([]byte, error) {
+	if plainName(f.Path) && f.Size < 1<<33 {
+		return plainHeader(f), nil
+	}
 	var b bytes.Buffer
 	err := tar.NewWriter(&b).WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: f.Path, Size: f.Size, Mode: 0o644, ModTime: epoch})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path, err)
 	}
 	return b.Bytes(), nil
+}
+
+// plainHeader writes a ustar header as package archive/tar does, only faster: a dataset has a million of them.
+func plainHeader(f Entry) []byte {
+	h := append(make([]byte, 0, block), plainTemplate...)
+	copy(h, f.Path)
+	octal(h[124:135], f.Size)
+	sum := int64(0)
+	for _, b := range h {
+		sum += int64(b)
+	}
+	octal(h[148:154], sum) // of the header with blanks in its place
+	h[154] = 0
+	return h
+}
+
+// plainTemplate is a header without name, size and checksum, for which it has blanks.
+var plainTemplate = func() []byte {
+	h := make([]byte, block)
+	for at, text := range map[int]string{100: "0000644\x00", 108: "0000000\x00", 116: "0000000\x00", 136: "00000000000\x00", 148: "        ",
+		156: "0", 257: "ustar\x0000", 329: "0000000\x00", 337: "0000000\x00"} {
+		copy(h[at:], text)
+	}
+	return h
+}()
+
+// octal writes a number with leading zeros.
+func octal(b []byte, n int64) {
+	for i := len(b) - 1; i >= 0; i-- {
+		b[i] = byte('0' + n&7)
+		n >>= 3
+	}
 }
 
 // headerSize is the size of a file's header.

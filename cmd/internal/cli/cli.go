@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,6 +72,7 @@ type app struct {
 	store   string
 	address string
 	opened  []*workshop
+	view    atomic.Pointer[view] // of the run that is shown; nil if there is none
 }
 
 // Main runs one command line and returns the exit code.
@@ -224,19 +226,32 @@ func (a *app) open() (*workshop, error) {
 		return nil, err
 	}
 	w.layout.Waiting, w.own.Waiting, w.cache.Waiting = a.waiting, a.waiting, a.waiting
+	w.own.At, w.cache.At = a.doing(), a.doing()
 	w.garbage = gc.Open(dir, a.who(), layout, w.own)
 	a.opened = append(a.opened, w)
 	w.resolver = &resolve.Resolver{Store: w.store, Cache: w.cache, Plugins: set, Env: a.env}
 	return w, nil
 }
 
-// waiting says who keeps this process from going on.
-func (a *app) waiting(h cas.Holder) { fmt.Fprintf(a.Stderr, "waiting for %s\n", h) }
-
 // who names this process and what it does, for others that wait for it.
 func (a *app) who() string {
 	return fmt.Sprintf("process %d (cairn %s, since %s)", os.Getpid(), strings.Join(a.Args, " "), time.Now().Format(time.DateTime))
 }
+
+// waiting says who keeps this process.
+func (a *app) waiting(h cas.Holder) { a.notice(fmt.Sprintf("waiting for %s\n", h)) }
+
+// notice says something without breaking the view of a run.
+func (a *app) notice(text string) {
+	if v := a.view.Load(); v != nil {
+		v.notice(text)
+		return
+	}
+	fmt.Fprint(a.Stderr, text)
+}
+
+// doing is the command line of this process.
+func (a *app) doing() string { return "cairn " + strings.Join(a.Args, " ") }
 
 // leave gives up what this process keeps from being collected. If it cannot, the collector finds out by itself that
 // the process is gone.

@@ -62,8 +62,7 @@ func followFlags(c *cobra.Command, o *runOptions) {
 }
 
 func (a *app) run(ctx context.Context, file string, o runOptions) error {
-	v, err := a.newView(o.progress)
-	if err != nil {
+	if _, err := a.newView(o.progress); err != nil {
 		return err
 	}
 	w, err := a.open()
@@ -81,23 +80,24 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	e, err := a.connect(ctx, w)
-	if err != nil {
-		return err
-	}
-	defer e.close()
 	req := workflows.RebuildRequest{Manifest: id, Dir: filepath.Dir(file), Only: o.only, Offline: o.offline}
-	if o.detach {
-		return a.detach(ctx, e, w, file, b.Name, req)
-	}
-	if err := e.employ(ctx, w.suite(a, o, v.progress), o.jobs); err != nil {
-		return err
-	}
-	run, err := a.start(ctx, e, w, file, b.Name, req)
-	if err != nil {
-		return err
-	}
-	return a.follow(ctx, w, e, run, file, o, v)
+	return a.stay(ctx, w, func(ctx context.Context, e *engine) error {
+		if o.detach {
+			return a.detach(ctx, e, w, file, b.Name, req)
+		}
+		v, err := a.newView(o.progress)
+		if err != nil {
+			return err
+		}
+		if err := e.employ(ctx, w.suite(a, o, v.progress), o.jobs); err != nil {
+			return err
+		}
+		run, err := a.start(ctx, e, w, file, b.Name, req)
+		if err != nil {
+			return err
+		}
+		return a.follow(ctx, w, e, run, file, o, v)
+	})
 }
 
 // detach starts a run that the workers of others do.
@@ -119,10 +119,12 @@ func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.Wor
 	watch, unwatch := context.WithCancel(ctx)
 	defer unwatch()
 	go a.tellFull(watch, w.dir, time.Tick(5*time.Second), cas.Disk{}.Free)
+	a.view.Store(v)
 	v.watch(ctx, e.client, run)
 	var out workflows.Rebuilt
 	err := run.Get(ctx, &out)
 	v.end()
+	a.view.Store(nil)
 	var app *temporal.ApplicationError
 	switch {
 	case errors.As(err, &app) && app.Type() == activities.Invalid:

@@ -94,12 +94,7 @@ func (a *app) withEngine(ctx context.Context, do func(context.Context, *workshop
 	if err != nil {
 		return err
 	}
-	e, err := a.connect(ctx, w)
-	if err != nil {
-		return err
-	}
-	defer e.close()
-	return do(ctx, w, e)
+	return a.stay(ctx, w, func(ctx context.Context, e *engine) error { return do(ctx, w, e) })
 }
 
 // cancel asks the workers of a run to stop; where there are none, the run just ends.
