@@ -2,6 +2,7 @@ package cas
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -47,15 +48,21 @@ func Use(ctx context.Context, s Store, all ...digest.Digest) error {
 	return nil
 }
 
-// Untag takes names from the index. It is no error if there is no such name.
-func (l *Layout) Untag(ctx context.Context, names ...string) error {
+// Untag takes names from the index: those that pick chooses while nobody else changes it. It is no error if there
+// is no such name.
+func (l *Layout) Untag(ctx context.Context, pick func(ocispec.Index) ([]string, error)) error {
+	var wrong error
 	err := l.update(ctx, func(ix *ocispec.Index) {
+		var names []string
+		if names, wrong = pick(*ix); wrong != nil {
+			return
+		}
 		ix.Manifests = slices.DeleteFunc(ix.Manifests, func(d ocispec.Descriptor) bool {
 			return slices.Contains(names, d.Annotations[ocispec.AnnotationRefName])
 		})
 	})
-	if err != nil {
-		return fmt.Errorf("untag %v: %w", names, err)
+	if err := errors.Join(wrong, err); err != nil {
+		return fmt.Errorf("untag: %w", err)
 	}
 	return nil
 }
