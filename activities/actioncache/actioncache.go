@@ -52,10 +52,19 @@ type Miss struct {
 
 func miss(format string, args ...any) Miss { return Miss{Reason: fmt.Sprintf(format, args...)} }
 
+// Shared is where the entries of several homes meet.
+type Shared interface {
+	// Entry returns the bytes of an entry. The error wraps fs.ErrNotExist if there is none.
+	Entry(ctx context.Context, action digest.Digest) ([]byte, error)
+	// Publish tells the other homes of an entry, after all that it needs is where they can read it.
+	Publish(ctx context.Context, action digest.Digest, entry []byte, artifact, record digest.Digest) error
+}
+
 // Cache is the action cache of one home.
 type Cache struct {
 	dir       string
 	store     cas.Store
+	shared    Shared // nil if the home is on its own
 	forgotten func(ctx context.Context, artifact digest.Digest) (string, error)
 
 	// Waiting is told who does an action that another wants for longer than a second. It may be nil.
@@ -71,6 +80,12 @@ func Open(dir string, store cas.Store) *Cache { return &Cache{dir: dir, store: s
 // that they were not. It is called once, before the cache is used.
 func (c *Cache) SetForgotten(ask func(ctx context.Context, artifact digest.Digest) (string, error)) {
 	c.forgotten = ask
+}
+
+// OpenShared returns the cache in dir of a home that shares its entries. What another home has published comes
+// before what this one knows, so that all go on with the same results.
+func OpenShared(dir string, store cas.Store, with Shared) *Cache {
+	return &Cache{dir: dir, store: store, shared: with}
 }
 
 func (c *Cache) path(id action.ID, ext string) string {
@@ -97,7 +112,19 @@ func (c *Cache) Get(ctx context.Context, id action.ID) (Entry, Miss, error) {
 	if err := cas.Use(ctx, c.store, id.Digest()); err != nil { // before the look, so that a hit stays one
 		return Entry{}, Miss{}, fmt.Errorf("action cache: %w", err)
 	}
+	if c.shared != nil {
+		return c.getShared(ctx, id)
+	}
+	return c.getOwn(ctx, id)
+}
+
+func (c *Cache) getOwn(ctx context.Context, id action.ID) (Entry, Miss, error) {
 	text, err := c.read(id)
+	return c.judge(ctx, id, text, err)
+}
+
+// judge says what the bytes of an entry are worth.
+func (c *Cache) judge(ctx context.Context, id action.ID, text []byte, err error) (Entry, Miss, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return Entry{}, miss("never run"), nil
 	}
@@ -115,6 +142,34 @@ func (c *Cache) Get(ctx context.Context, id action.ID) (Entry, Miss, error) {
 		}
 	}
 	return e, m, err
+}
+
+// getShared looks among the entries of all homes, then among the own. A hit in one place is told to the other.
+func (c *Cache) getShared(ctx context.Context, id action.ID) (Entry, Miss, error) {
+	text, err := c.shared.Entry(ctx, id.Digest())
+	e, m, err := c.judge(ctx, id, text, err)
+	if err != nil {
+		return e, m, err
+	}
+	if m.Reason == "" {
+		return e, m, c.putOwn(e)
+	}
+	own, ownMiss, err := c.getOwn(ctx, id)
+	if err != nil || ownMiss.Reason != "" {
+		return e, m, err
+	}
+	return own, Miss{}, c.publish(ctx, own)
+}
+
+func (c *Cache) publish(ctx context.Context, e Entry) error {
+	text, err := canonical.Marshal(e)
+	if err == nil {
+		err = c.shared.Publish(ctx, e.Action.Digest(), text, e.Artifact, e.Record)
+	}
+	if err != nil {
+		return fmt.Errorf("action cache: %w", err)
+	}
+	return nil
 }
 
 // parse takes the canonical bytes of the entry of an action, and no others.
@@ -204,14 +259,26 @@ func (c *Cache) has(ctx context.Context, what string, d ocispec.Descriptor) (Mis
 }
 
 // Put keeps an entry, in place of whatever was known of the action.
-func (c *Cache) Put(_ context.Context, e Entry) error {
+func (c *Cache) Put(ctx context.Context, e Entry) error {
 	e.Schema = Schema
 	if err := e.check(); err != nil {
 		return fmt.Errorf("action cache: %w", err)
 	}
+	if c.shared != nil {
+		if err := c.publish(ctx, e); err != nil {
+			return err
+		}
+	}
+	return c.putOwn(e)
+}
+
+func (c *Cache) putOwn(e Entry) error {
 	text, err := canonical.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("action cache: %w", err)
+	}
+	if have, err := c.read(e.Action); err == nil && bytes.Equal(have, text) {
+		return nil
 	}
 	path := c.path(e.Action, ".json")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -125,3 +125,6 @@ func check(d digest.Digest) error {
 	}
 	return nil
 }
+
+// Check refuses what is not the digest of a blob of a store.
+func Check(d digest.Digest) error { return check(d) }

@@ -119,6 +119,14 @@ func (e evidence) Open(_ context.Context, d digest.Digest) (io.ReadCloser, error
 	return os.Open(e.Store.Path(d))
 }
 
+func (e evidence) Stat(ctx context.Context, d digest.Digest) (int64, error) {
+	return e.Store.Stat(ctx, d)
+}
+
+func (e evidence) OpenAt(_ context.Context, d digest.Digest) (cas.ReaderAtCloser, error) {
+	return os.Open(e.Store.Path(d))
+}
+
 func (e evidence) Record(context.Context, digest.Digest) (digest.Digest, error) { return "", nil }
 
 func (e evidence) Tombstone(ctx context.Context, d digest.Digest) (digest.Digest, error) {
@@ -242,8 +250,10 @@ func TestLockFileKeeps(t *testing.T) {
 		t.Helper()
 		p.collect(t, false)
 		for _, d := range steps {
-			if _, err := artifact.Read(t.Context(), p.Store, d); err != nil {
+			if r, err := artifact.Open(t.Context(), p.Store, d); err != nil {
 				t.Errorf("%s: %v", when, err)
+			} else if err := r.Close(); err != nil {
+				t.Error(err)
 			}
 		}
 	}

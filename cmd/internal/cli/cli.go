@@ -69,6 +69,7 @@ type app struct {
 	World
 	json    bool
 	home    string
+	store   string
 	address string
 	opened  []*workshop
 	view    atomic.Pointer[view] // of the run that is shown; nil if there is none
@@ -138,9 +139,10 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "one JSON object on stdout")
 	root.PersistentFlags().StringVar(&a.home, "home", "", "folder of store, cache and engine (default $CAIRN_HOME, else $XDG_DATA_HOME/cairn)")
+	root.PersistentFlags().StringVar(&a.store, "store", "", "oci://host/repository that homes share as their store (default $CAIRN_STORE, else none)")
 	root.PersistentFlags().StringVar(&a.address, "address", "", "host:port of a Temporal cluster (default: TEMPORAL_ADDRESS or the TEMPORAL_PROFILE, else the engine in the box)")
-	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.planCommand(), a.verifyCommand(), a.showCommand(), a.lsCommand(), a.catCommand(),
-		a.explainCommand(), a.gcCommand(), a.fmtCommand(), a.schemaCommand(), a.pluginCommand(), a.doctorCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.planCommand(), a.verifyCommand(), a.showCommand(), a.lsCommand(), a.catCommand(), a.proveCommand(),
+		a.explainCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.fmtCommand(), a.schemaCommand(), a.pluginCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
 
@@ -186,11 +188,20 @@ func (a *app) homeDir() (string, error) {
 	return "", exit(exitUsage, "no home: set CAIRN_HOME or HOME")
 }
 
+// store is what a run needs of a store.
+type store interface {
+	cas.Indexed
+	cas.Uploader
+}
+
 // workshop is an opened home.
 type workshop struct {
 	dir      string
-	layout   *cas.Layout
-	cache    *actioncache.Cache
+	layout   *cas.Layout        // of the home
+	store    store              // the layout, or the shared store behind it
+	remote   string             // name of the shared store, "" if there is none
+	own      *actioncache.Cache // of the home
+	cache    *actioncache.Cache // own, or shared with other homes
 	plugins  plugins.Set
 	resolver *resolve.Resolver
 	garbage  *gc.Home
@@ -209,12 +220,16 @@ func (a *app) open() (*workshop, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &workshop{dir: dir, layout: layout, cache: actioncache.Open(filepath.Join(dir, "actions"), layout), plugins: set}
-	w.cache.At = "cairn " + strings.Join(a.Args, " ")
-	w.cache.Waiting, w.layout.Waiting = a.waiting, a.waiting
-	w.garbage = gc.Open(dir, a.who(), layout, w.cache)
+	own := actioncache.Open(filepath.Join(dir, "actions"), layout)
+	w := &workshop{dir: dir, layout: layout, store: layout, own: own, cache: own, plugins: set}
+	if err := a.share(w); err != nil {
+		return nil, err
+	}
+	w.layout.Waiting, w.own.Waiting, w.cache.Waiting = a.waiting, a.waiting, a.waiting
+	w.own.At, w.cache.At = a.doing(), a.doing()
+	w.garbage = gc.Open(dir, a.who(), layout, w.own)
 	a.opened = append(a.opened, w)
-	w.resolver = &resolve.Resolver{Store: layout, Cache: w.cache, Plugins: set, Env: a.env}
+	w.resolver = &resolve.Resolver{Store: w.store, Cache: w.cache, Plugins: set, Env: a.env}
 	return w, nil
 }
 
@@ -235,6 +250,9 @@ func (a *app) notice(text string) {
 	fmt.Fprint(a.Stderr, text)
 }
 
+// doing is the command line of this process.
+func (a *app) doing() string { return "cairn " + strings.Join(a.Args, " ") }
+
 // leave gives up what this process keeps from being collected. If it cannot, the collector finds out by itself that
 // the process is gone.
 func (a *app) leave() {
@@ -251,11 +269,11 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 		Home:     w.garbage,
 		Resolver: w.resolver,
 		Executor: &execute.Executor{
-			Store: w.layout, Cache: w.cache, Plugins: w.plugins, Env: a.env, Scratch: filepath.Join(w.dir, "scratch"),
+			Store: w.store, Cache: w.cache, Plugins: w.plugins, Env: a.env, Scratch: filepath.Join(w.dir, "scratch"),
 			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report,
 			Checkpoints: filepath.Join(w.dir, "checkpoints"), Interval: plugins.Interval{Time: o.checkpoint},
 		},
-		Publisher: &publish.Publisher{Resolver: w.resolver, Tag: w.layout.Tag, Builder: builder(), Now: time.Now},
+		Publisher: &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Now: time.Now},
 	}
 }
 

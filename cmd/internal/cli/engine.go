@@ -21,6 +21,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/suite"
 	"github.com/cairn-bench/cairn/deploy/embedded"
 )
@@ -121,7 +122,7 @@ func (a *app) stay(ctx context.Context, w *workshop, do func(context.Context, *e
 
 // connect finds the engine: a cluster if an address is configured, else the one of this home.
 func (a *app) connect(ctx context.Context, w *workshop) (*engine, error) {
-	store, err := storeID(w.dir)
+	store, err := w.id()
 	if err != nil {
 		return nil, err
 	}
@@ -274,28 +275,25 @@ func limits(jobs int) suite.Limits {
 	return suite.Limits{IO: 4, CPU: runtime.GOMAXPROCS(0), GPU: 1}
 }
 
-// storeID names the store of a home for as long as the home lives.
+// storeID names the store of a home for as long as the home lives. Of processes that come first together one
+// gives the name, under a lock, which file systems without hard links have too.
 func storeID(home string) (string, error) {
 	file := filepath.Join(home, "id")
 	text, err := os.ReadFile(file)
 	if err == nil && len(text) > 0 {
 		return strings.TrimSpace(string(text)), nil
 	}
-	// Linked into place, so that of two processes that come first together both get the same name.
-	tmp, err := os.CreateTemp(home, "id-")
+	release, err := cas.LockFile(context.Background(), file+".lock", "naming the store", nil)
 	if err != nil {
 		return "", err
 	}
-	defer os.Remove(tmp.Name())
-	_, err = fmt.Fprintln(tmp, strings.ToLower(rand.Text()[:12]))
-	if err := errors.Join(err, tmp.Close()); err != nil {
-		return "", err
-	}
-	if err := os.Link(tmp.Name(), file); err != nil && !errors.Is(err, os.ErrExist) {
-		return "", err
-	}
+	defer release()
 	text, err = os.ReadFile(file)
-	return strings.TrimSpace(string(text)), err
+	if err == nil && len(text) > 0 {
+		return strings.TrimSpace(string(text)), nil
+	}
+	id := strings.ToLower(rand.Text()[:12])
+	return id, cas.ReplaceFile(home, file, []byte(id+"\n"))
 }
 
 // quiet drops the SDK's log; what matters comes back as errors.

@@ -72,7 +72,7 @@ type runResult struct {
 // finish writes what a run gave and prints it.
 func (a *app) finish(ctx context.Context, w *workshop, o outcome) error {
 	doc := runDocument{Schema: "cairn/run/v1", Run: o.run, Manifest: o.file, Results: []runResult{}, Claims: []report.Claim{}}
-	pl, err := resolve.ReadPlan(ctx, w.layout, o.rebuilt.Plan)
+	pl, err := resolve.ReadPlan(ctx, w.store, o.rebuilt.Plan)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (a *app) finish(ctx context.Context, w *workshop, o outcome) error {
 }
 
 func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocument) error {
-	text, err := cas.ReadAll(ctx, w.layout, o.rebuilt.Published.Lock, maxShown)
+	text, err := cas.ReadAll(ctx, w.store, o.rebuilt.Published.Lock, maxShown)
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func writeLock(path string, text []byte, locked bool) error {
 // report reads the report of a run and adds what it could not know of itself.
 func (w *workshop) report(ctx context.Context, p activities.Published) (report.Report, error) {
 	var r report.Report
-	text, err := cas.ReadAll(ctx, w.layout, p.Report, maxShown)
+	text, err := cas.ReadAll(ctx, w.store, p.Report, maxShown)
 	if err != nil {
 		return r, err
 	}

@@ -101,7 +101,7 @@ func (w *workshop) before(ctx context.Context, path string) before {
 	}
 	for _, s := range l.Steps {
 		known.artifacts[s.Name] = s.Artifact
-		text, err := cas.ReadAll(ctx, w.layout, s.Action, 16<<20)
+		text, err := cas.ReadAll(ctx, w.store, s.Action, 16<<20)
 		if err != nil {
 			continue
 		}

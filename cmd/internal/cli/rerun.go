@@ -115,7 +115,7 @@ func (a *app) newRerun(w *workshop, file string) (*rerunner, func(), error) {
 }
 
 func (r *rerunner) action(ctx context.Context, s lock.Step) (action.Action, error) {
-	text, err := cas.ReadAll(ctx, r.w.layout, s.Action, maxShown)
+	text, err := cas.ReadAll(ctx, r.w.store, s.Action, maxShown)
 	if err != nil {
 		return action.Action{}, err
 	}
@@ -132,7 +132,7 @@ func (r *rerunner) unbound(a action.Action) string {
 }
 
 func (r *rerunner) run(ctx context.Context, a action.Action) (digest.Digest, error) {
-	made, err := execute.Run(ctx, execute.RunRequest{Store: r.w.layout, Into: r.scratch, Plugins: r.w.plugins, Action: a,
+	made, err := execute.Run(ctx, execute.RunRequest{Store: r.w.store, Into: r.scratch, Plugins: r.w.plugins, Action: a,
 		Env: r.app.env(r.from), Scratch: filepath.Join(r.dir, "scratch"), Workers: runtime.GOMAXPROCS(0)})
 	return made.Digest, err
 }

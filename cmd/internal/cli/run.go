@@ -76,7 +76,7 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	if file, err = filepath.Abs(file); err != nil {
 		return err
 	}
-	id, err := cas.PutBytes(ctx, w.layout, text)
+	id, err := cas.PutBytes(ctx, w.store, text)
 	if err != nil {
 		return err
 	}
@@ -116,6 +116,9 @@ func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name str
 // follow shows how a run goes until it ends, and writes what it gave.
 func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.WorkflowRun, file string, o runOptions, v *view) error {
 	started := time.Now()
+	watch, unwatch := context.WithCancel(ctx)
+	defer unwatch()
+	go a.tellFull(watch, w.dir, time.Tick(5*time.Second), cas.Disk{}.Free)
 	a.view.Store(v)
 	v.watch(ctx, e.client, run)
 	var out workflows.Rebuilt

@@ -1,0 +1,161 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/manifests/canonical"
+)
+
+// Pushed says what a push did.
+type Pushed struct {
+	Digest    digest.Digest // of the artifact
+	Manifests int           // that were sent or were there
+	Sent      int           // blobs
+	Skipped   int
+	Mounted   int
+	Bytes     int64 // of the blobs that were sent
+}
+
+// Push brings an artifact to the repository, under a tag if it is not empty. What it names is there before it is,
+// and a record is listed as a referrer of its artifact. records are manifests that go with it.
+func (r *Repository) Push(ctx context.Context, from cas.Store, root digest.Digest, tag string, records ...digest.Digest) (Pushed, error) {
+	read := func(ctx context.Context, _ string, d digest.Digest) ([]byte, error) {
+		return cas.ReadAll(ctx, from, d, maxDocument)
+	}
+	p, err := newParcel(ctx, read, root, records...)
+	if err != nil {
+		return Pushed{}, fmt.Errorf("push %s: %w", root, err)
+	}
+	if err := p.bind(ctx, from, root); err != nil {
+		return Pushed{}, fmt.Errorf("push %s: %w", root, err)
+	}
+	out := Pushed{Digest: root, Manifests: len(p.documents)}
+	if err := r.sendAll(ctx, from, p.blobs(func(d document) []ocispec.Descriptor { return d.blobs }), &out); err != nil {
+		return out, err
+	}
+	for _, doc := range p.documents {
+		if err := r.sendManifest(ctx, doc); err != nil {
+			return out, err
+		}
+	}
+	if tag == "" {
+		return out, nil
+	}
+	_, err = r.putManifest(ctx, tag, p.top.text)
+	return out, err
+}
+
+// maxDocument bounds the documents of a store that are held in memory.
+const maxDocument = 64 << 20
+
+// maxLayers bounds the layers of one manifest of loose blobs.
+const maxLayers = 10_000
+
+// bind makes manifests of the loose blobs, or a registry would take them for litter. The benchmark is their subject.
+func (p *parcel) bind(ctx context.Context, from cas.Store, root digest.Digest) error {
+	size, err := from.Stat(ctx, root)
+	if err != nil {
+		return err
+	}
+	config, err := cas.PutBytes(ctx, from, []byte("{}"))
+	if err != nil {
+		return err
+	}
+	for i := range p.loose {
+		if p.loose[i].Size, err = from.Stat(ctx, p.loose[i].Digest); err != nil {
+			return err
+		}
+	}
+	for start := 0; start < len(p.loose); start += maxLayers {
+		m := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: LooseType,
+			Config:  ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: config, Size: 2},
+			Layers:  p.loose[start:min(start+maxLayers, len(p.loose))],
+			Subject: &ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Digest: root, Size: size}}
+		text, err := canonical.Marshal(m)
+		if err != nil {
+			return err
+		}
+		doc, err := readDocument(digest.FromBytes(text), text)
+		if err != nil {
+			return err
+		}
+		p.documents = append(p.documents, doc)
+	}
+	return nil
+}
+
+// sendAll sends blobs, several at a time.
+func (r *Repository) sendAll(ctx context.Context, from cas.Store, all []ocispec.Descriptor, out *Pushed) error {
+	var total int64
+	for _, b := range all {
+		total += b.Size
+	}
+	r.opts.Planned(total)
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(r.opts.Jobs)
+	for _, b := range all {
+		g.Go(func() error {
+			fate, err := r.sendFrom(ctx, from, b)
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				out.count(fate, b.Size)
+			}
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+func (p *Pushed) count(f Fate, size int64) {
+	switch f {
+	case Sent:
+		p.Sent++
+		p.Bytes += size
+	case Mounted:
+		p.Mounted++
+	case Skipped:
+		p.Skipped++
+	}
+}
+
+// sendFrom sends a blob of a store. One whose size is not what its manifest says is refused here.
+func (r *Repository) sendFrom(ctx context.Context, from cas.Store, b ocispec.Descriptor) (Fate, error) {
+	size, err := from.Stat(ctx, b.Digest)
+	if err != nil {
+		return 0, err
+	}
+	if size != b.Size {
+		return 0, fmt.Errorf("blob %s has %d bytes, its manifest says %d", b.Digest, size, b.Size)
+	}
+	f, err := from.OpenAt(ctx, b.Digest)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	fate, err := r.Send(ctx, b.Digest, size, f)
+	if fate != Sent {
+		r.opts.Moved(size) // nothing of it is to come
+	}
+	return fate, err
+}
+
+// sendManifest sends a manifest that the registry does not have. One with a subject is sent in any case: only the
+// answer tells whether the registry lists it as a referrer.
+func (r *Repository) sendManifest(ctx context.Context, doc document) error {
+	if !doc.refers {
+		if _, ok, err := r.hasManifest(ctx, doc.digest.String()); ok || err != nil {
+			return err
+		}
+	}
+	return r.keepManifest(ctx, doc.digest.String(), doc.text)
+}

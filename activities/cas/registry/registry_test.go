@@ -1,0 +1,106 @@
+package registry_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/cas/castest"
+	"github.com/cairn-bench/cairn/activities/cas/registry"
+	"github.com/cairn-bench/cairn/activities/cas/registry/registrytest"
+)
+
+// eachKind runs a test against every real registry.
+func eachKind(t *testing.T, run func(t *testing.T, kind registrytest.Kind)) {
+	for _, kind := range registrytest.Kinds {
+		t.Run(string(kind), func(t *testing.T) { run(t, kind) })
+	}
+}
+
+func open(t testing.TB, ref string, o registry.Options) *registry.Repository {
+	t.Helper()
+	name, rest, err := registry.Parse(ref)
+	if err != nil || rest != "" {
+		t.Fatalf("Parse(%q) = %q, %v", ref, rest, err)
+	}
+	return registry.Open(name, o)
+}
+
+func noise(seed byte, size int) []byte {
+	out := make([]byte, size)
+	_, _ = rand.NewChaCha8([32]byte{seed}).Read(out)
+	return out
+}
+
+func TestStore(t *testing.T) {
+	eachKind(t, func(t *testing.T, kind registrytest.Kind) {
+		server := registrytest.Start(t, kind)
+		repos := 0
+		castest.Run(t, func(t *testing.T) castest.Subject {
+			repos++
+			ref := "oci://" + server.Addr + "/suite/" + strconv.Itoa(repos)
+			return castest.Subject{
+				Store:   open(t, ref, registry.Options{}),
+				Again:   func(t *testing.T) cas.Indexed { return open(t, ref, registry.Options{}) },
+				Rot:     func(t *testing.T, d digest.Digest, b []byte) { rot(t, server, d, b) },
+				Foreign: true,
+			}
+		})
+	})
+}
+
+func rot(t *testing.T, server *registrytest.Server, d digest.Digest, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(server.Blob(d), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCuts sends and reads a blob over a line that is cut again and again. What is lost with each cut is bounded.
+func TestCuts(t *testing.T) {
+	blob, every, chunk := noise(1, 24<<20), int64(2<<20), int64(128<<10)
+	if os.Getenv("CAIRN_TEST_GIB") != "" {
+		blob, every, chunk = noise(1, 1<<30), 100<<20, 0
+	}
+	eachKind(t, func(t *testing.T, kind registrytest.Kind) {
+		server := registrytest.Start(t, kind)
+		push := registrytest.Cut(t, server.Addr, every)
+		began := time.Now()
+		d, n, err := open(t, "oci://"+push.Addr+"/cut", registry.Options{Chunk: chunk}).Put(t.Context(), "", bytes.NewReader(blob))
+		if err != nil || n != int64(len(blob)) {
+			t.Fatalf("Put = %d, %v", n, err)
+		}
+		wantTraffic(t, "push", push, len(blob), time.Since(began))
+		pull := registrytest.Cut(t, server.Addr, every)
+		began = time.Now()
+		r, err := open(t, "oci://"+pull.Addr+"/cut", registry.Options{}).Open(t.Context(), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		var got bytes.Buffer
+		if _, err := io.Copy(&got, r); err != nil || !bytes.Equal(got.Bytes(), blob) {
+			t.Fatalf("read %d bytes, %v", got.Len(), err)
+		}
+		wantTraffic(t, "pull", pull, len(blob), time.Since(began))
+	})
+}
+
+func wantTraffic(t *testing.T, what string, line *registrytest.Line, size int, took time.Duration) {
+	t.Helper()
+	total, cuts := line.Total()
+	t.Logf("%s of %d bytes: %d bytes on the line (%.3f), %d cuts, %s", what, size, total, float64(total)/float64(size), cuts, took.Round(time.Millisecond))
+	if total > int64(size)*11/10 || cuts < 10 {
+		t.Errorf("%s of %d bytes: %d bytes on the line, %d cuts; want at most a tenth more, and at least 10 cuts", what, size, total, cuts)
+	}
+}
+
+func noPause(context.Context, time.Duration) error { return nil }

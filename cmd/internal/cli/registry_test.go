@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/cairn-bench/cairn/activities/cas/registry/registrytest"
+)
+
+// eachRegistry runs a test against every real registry.
+func eachRegistry(t *testing.T, run func(t *testing.T, server *registrytest.Server)) {
+	for _, kind := range registrytest.Kinds {
+		t.Run(string(kind), func(t *testing.T) { run(t, registrytest.Start(t, kind)) })
+	}
+}
+
+// TestPushPull: what one home pushes another one pulls and verifies to the last byte, and a run of it has nothing to do.
+func TestPushPull(t *testing.T) {
+	m := smallMachine(newMachine(t, ""))
+	m.want(0, words("run benchmark.yaml"))
+	eachRegistry(t, func(t *testing.T, server *registrytest.Server) {
+		ref := "oci://" + server.Addr + "/bench/small"
+		first := object[pushed](m, 0, "push", "benchmark.lock", ref+":v1")
+		if first.Schema != "cairn/push/v1" || first.Ref != ref+":v1" || first.Blobs.Sent == 0 || first.Blobs.Skipped != 0 || first.Bytes == 0 {
+			t.Errorf("push: %+v", first)
+		}
+		again := object[pushed](m, 0, "push", "small", ref+":v1")
+		if again.Digest != first.Digest || again.Blobs.Sent != 0 || again.Bytes != 0 || again.Blobs.Skipped != first.Blobs.Sent {
+			t.Errorf("push again: %+v", again)
+		}
+		moved := object[pushed](m, 0, "push", "small", "oci://"+server.Addr+"/another/place")
+		if moved.Blobs.Sent != 0 || moved.Blobs.Mounted != first.Blobs.Sent {
+			t.Errorf("push to another repository: %+v", moved)
+		}
+
+		other := smallMachine(newMachine(t, ""))
+		got := object[pulled](other, 0, "pull", ref+":v1")
+		if got.Name != "small" || got.Digest != first.Digest || got.Blobs.Fetched != first.Blobs.Sent {
+			t.Errorf("pull: %+v", got)
+		}
+		other.want(0, words("verify small --level bytes"), "verified", "level bytes")
+		if got := object[pulled](other, 0, "pull", ref+":v1"); got.Blobs.Fetched != 0 || got.Bytes != 0 {
+			t.Errorf("pull again: %+v", got)
+		}
+		other.want(0, words("run benchmark.yaml --offline"), "nothing to do: all 4 steps")
+		if text := other.read("benchmark.lock"); text != m.read("benchmark.lock") {
+			t.Errorf("the lock is\n%s", text)
+		}
+
+		third := newMachine(t, "")
+		object[pushed](m, 0, "push", "small/fetch/heart", "oci://"+server.Addr+"/data/heart")
+		third.want(0, []string{"pull", "oci://" + server.Addr + "/data/heart"}, "heart")
+		third.want(0, words("ls heart"), "dataset.json")
+	})
+}
+
+// TestSharedStore: two homes with one store share what they did, and read what they lack.
+func TestSharedStore(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, server *registrytest.Server) {
+		ref := "oci://" + server.Addr + "/cluster/store"
+		one, two := smallMachine(newMachine(t, "")), smallMachine(newMachine(t, ""))
+		one.want(0, []string{"--store", ref, "run", "benchmark.yaml"})
+		two.env = append(two.env, "CAIRN_STORE="+ref)
+		two.want(0, words("run benchmark.yaml"), "nothing to do: all 4 steps")
+		if one.read("benchmark.lock") != two.read("benchmark.lock") {
+			t.Error("the locks differ")
+		}
+		two.want(0, words("verify benchmark.lock --level bytes"), "verified", "level bytes")
+		if err := os.RemoveAll(filepath.Join(one.home, "cairn")); err != nil {
+			t.Fatal(err)
+		}
+		one.want(0, []string{"--store", ref, "verify", "small", "--level", "bytes"}, "verified", "level bytes")
+	})
+	m := smallMachine(newMachine(t, ""))
+	m.want(1, words("--store oci://127.0.0.1:1/x run benchmark.yaml"), "127.0.0.1:1", "cannot be reached")
+	m.want(2, words("--store /tmp/x run benchmark.yaml"), "oci://")
+	m.want(2, words("--store oci://127.0.0.1:1/x:tag run benchmark.yaml"), "leave")
+}
