@@ -38,11 +38,18 @@ func (l *Layout) admit(ctx context.Context, d digest.Digest) error {
 	return l.guard.Admit(ctx, d)
 }
 
+// User is a Store that wants to know what is used of it.
+type User interface {
+	Store
+	// Use announces that the caller will look for blobs and rely on those that he finds.
+	Use(ctx context.Context, all ...digest.Digest) error
+}
+
+var _ User = (*Layout)(nil)
+
 // Use announces blobs to a store that wants to know.
 func Use(ctx context.Context, s Store, all ...digest.Digest) error {
-	if u, ok := s.(interface {
-		Use(ctx context.Context, all ...digest.Digest) error
-	}); ok {
+	if u, ok := s.(User); ok {
 		return u.Use(ctx, all...)
 	}
 	return nil
