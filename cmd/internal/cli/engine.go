@@ -122,6 +122,7 @@ func (a *app) stay(ctx context.Context, w *workshop, do func(context.Context, *e
 
 // connect finds the engine: a cluster if an address is configured, else the one of this home.
 func (a *app) connect(ctx context.Context, w *workshop) (*engine, error) {
+	worker.SetBinaryChecksum(version()) // or the first worker hashes this program, which is half of a start
 	store, err := w.id()
 	if err != nil {
 		return nil, err
