@@ -47,12 +47,14 @@ func (r *fetching) run(ctx context.Context) error {
 		}
 		defer done()
 	}
-	sums, err := r.bring(ctx, files)
+	list, archives := newListing(files), hasArchive(files)
+	files = nil // a million of them are to be collected
+	sums, err := r.bring(ctx, list, archives)
 	if err != nil {
 		return err
 	}
 	if want := r.call.Source; want != "" {
-		if got := sourceDigest(files, sums); got != want {
+		if got := sourceDigest(list.entries, sums); got != want {
 			return fmt.Errorf("%w: it was %s, it is %s; run again", ErrSourceChanged, want, got)
 		}
 	}
@@ -82,17 +84,17 @@ func hasArchive(files []SourceFile) bool {
 }
 
 // sized says whether the size of every file is listed.
-func sized(files []SourceFile) bool {
-	return !slices.ContainsFunc(files, func(f SourceFile) bool { return f.Size < 0 })
+func (l listing) sized() bool {
+	return !slices.ContainsFunc(l.entries, func(f Entry) bool { return f.Size < 0 })
 }
 
 // bring brings all files into the output, and returns their sums if the source is a local one.
-func (r *fetching) bring(ctx context.Context, files []SourceFile) ([]Sum, error) {
-	if out, ok := r.call.Output.(Taker); ok && !hasArchive(files) && (r.spec.Network || sized(files)) {
-		return r.take(ctx, out, files)
+func (r *fetching) bring(ctx context.Context, list listing, archives bool) ([]Sum, error) {
+	if out, ok := r.call.Output.(Taker); ok && !archives && (r.spec.Network || list.sized()) {
+		return r.take(ctx, out, list)
 	}
-	sums := make([]Sum, len(files))
-	return sums, r.each(ctx, files, func(ctx context.Context, i int, f SourceFile) (err error) {
+	sums := make([]Sum, len(list.entries))
+	return sums, r.each(ctx, list, func(ctx context.Context, i int, f SourceFile) (err error) {
 		if r.spec.Network {
 			return r.fromNetwork(ctx, f)
 		}

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -41,10 +42,34 @@ type Supply interface {
 	Check(i int, sum Sum) error
 }
 
+// listing is a sorted list of files. Of a folder with a million of them only paths and sizes are held.
+type listing struct {
+	entries []Entry
+	files   []SourceFile // nil if the entries say it all
+}
+
+func newListing(files []SourceFile) listing {
+	l := listing{entries: make([]Entry, len(files))}
+	for i, f := range files {
+		l.entries[i] = Entry{Path: f.Path, Size: f.Size}
+		if f.Digest != "" || f.Expand != nil || f.Ref != f.Path {
+			l.files = files
+		}
+	}
+	return l
+}
+
+func (l listing) file(i int) SourceFile {
+	if l.files != nil {
+		return l.files[i]
+	}
+	return SourceFile{Path: l.entries[i].Path, Size: l.entries[i].Size, Ref: l.entries[i].Path}
+}
+
 // supply gives what a source lists.
 type supply struct {
 	*fetching
-	files []SourceFile
+	list  listing
 	parts []arrived // of a source that needs the network
 }
 
@@ -56,32 +81,24 @@ type arrived struct {
 
 // take lays all listed files into the output. What comes over the network is brought to the disk first: not before it
 // is known how large all files are it is known where they belong.
-func (r *fetching) take(ctx context.Context, out Taker, files []SourceFile) ([]Sum, error) {
-	s := &supply{fetching: r, files: files}
+func (r *fetching) take(ctx context.Context, out Taker, list listing) ([]Sum, error) {
+	s := &supply{fetching: r, list: list}
 	if r.spec.Network {
 		if err := s.download(ctx); err != nil {
 			return nil, err
 		}
 	}
-	entries := make([]Entry, len(files))
-	for i, f := range files {
-		entries[i] = Entry{Path: f.Path, Size: s.size(i)}
-		r.out.files++
-		r.out.bytes += s.size(i)
+	r.out.files = len(list.entries)
+	for _, f := range list.entries {
+		r.out.bytes += f.Size
 	}
-	return out.Take(ctx, entries, s)
+	return out.Take(ctx, list.entries, s)
 }
 
-func (s *supply) size(i int) int64 {
-	if s.parts != nil {
-		return s.parts[i].size
-	}
-	return s.files[i].Size
-}
-
+// download brings all files to the disk. Then their sizes are known.
 func (s *supply) download(ctx context.Context) error {
-	s.parts = make([]arrived, len(s.files))
-	return s.each(ctx, s.files, func(ctx context.Context, i int, f SourceFile) error {
+	s.parts = make([]arrived, len(s.list.entries))
+	return s.each(ctx, s.list, func(ctx context.Context, i int, f SourceFile) error {
 		d, done, err := s.partial(f)
 		if err != nil {
 			return err
@@ -90,13 +107,14 @@ func (s *supply) download(ctx context.Context) error {
 		sum, err := d.run(ctx)
 		_, _, size := d.part.state()
 		s.parts[i] = arrived{size, sum}
+		s.list.entries[i].Size = size
 		return err
 	})
 }
 
 // Write copies a file from disk, or from where its download lies.
 func (s *supply) Write(ctx context.Context, i int, from int64, w io.Writer) error {
-	f := s.files[i]
+	f := s.list.file(i)
 	var err error
 	if s.parts != nil {
 		err = s.fromPart(ctx, i, from, w)
@@ -110,7 +128,7 @@ func (s *supply) Write(ctx context.Context, i int, from int64, w io.Writer) erro
 }
 
 func (s *supply) fromPart(ctx context.Context, i int, from int64, w io.Writer) error {
-	part, err := s.partials.open(s.files[i])
+	part, err := s.partials.open(s.list.file(i))
 	if err != nil {
 		return err
 	}
@@ -132,30 +150,29 @@ func (s *supply) Check(i int, sum Sum) error {
 		}
 		return nil
 	}
-	if want := s.files[i].Digest; want != "" && want.Algorithm() == digest.SHA256 && want != got {
+	if want := s.list.file(i).Digest; want != "" && want.Algorithm() == digest.SHA256 && want != got {
 		return &Fault{Code: FaultDiffers, Err: fmt.Errorf("fetch: %w", &MismatchError{What: "digest", Want: want.String(), Got: got.String()})}
 	}
 	return nil
 }
 
 // each does work for every file, some at a time. Who waits for the network needs no core of his own.
-func (r *fetching) each(ctx context.Context, files []SourceFile, work func(context.Context, int, SourceFile) error) error {
+func (r *fetching) each(ctx context.Context, list listing, work func(context.Context, int, SourceFile) error) error {
 	workers := r.call.Workers
 	if r.spec.Network {
 		workers = max(workers, perHost)
 	}
+	var next atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(workers)
-	for i, f := range files {
-		if ctx.Err() != nil {
-			break
-		}
+	for range min(workers, len(list.entries)) {
 		group.Go(func() error {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			if err := work(ctx, i, f); err != nil {
-				return fmt.Errorf("fetch %s: %w", f.Path, err)
+			for i := int(next.Add(1)) - 1; i < len(list.entries); i = int(next.Add(1)) - 1 {
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				if err := work(ctx, i, list.file(i)); err != nil {
+					return fmt.Errorf("fetch %s: %w", list.entries[i].Path, err)
+				}
 			}
 			return nil
 		})
@@ -222,7 +239,7 @@ func checkExactly(files []SourceFile) error {
 
 // sourceDigest names what a local source holds: sha256 over a line "sha256 size path" for each file, sorted by path. A
 // path has no control character, so no two contents have the same lines.
-func sourceDigest(files []SourceFile, sums []Sum) digest.Digest {
+func sourceDigest(files []Entry, sums []Sum) digest.Digest {
 	all := digest.SHA256.Digester()
 	line := []byte("cairn/dir/v1\n")
 	for i, f := range files {
@@ -248,14 +265,16 @@ func digestOf(ctx context.Context, src LocalSource) (digest.Digest, error) {
 	if err != nil {
 		return "", err
 	}
+	list := newListing(files)
+	files = nil // a million of them are to be collected
 	r := &fetching{src: src, out: out, call: Call{Workers: runtime.GOMAXPROCS(0)}}
-	sums := make([]Sum, len(files))
-	err = r.each(ctx, files, func(ctx context.Context, i int, f SourceFile) (err error) {
+	sums := make([]Sum, len(list.entries))
+	err = r.each(ctx, list, func(ctx context.Context, i int, f SourceFile) (err error) {
 		_, sums[i], err = r.copyFile(ctx, f, 0, io.Discard)
 		return err
 	})
 	if err != nil {
 		return "", err
 	}
-	return sourceDigest(files, sums), nil
+	return sourceDigest(list.entries, sums), nil
 }

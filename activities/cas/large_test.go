@@ -3,16 +3,13 @@ package cas_test
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
-	"syscall"
 	"testing"
 	"testing/iotest"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/activities/cas"
-	"github.com/cairn-bench/cairn/activities/cas/castest/faultfs"
 )
 
 // largeSize is more than what goes through the page cache, and ends within a sector.
@@ -62,80 +59,4 @@ func TestUploadLarge(t *testing.T) {
 		t.Fatalf("Commit = %s, %d, %v", d, n, err)
 	}
 	wantFile(t, l, blob)
-}
-
-// What is checked is read whole, whatever its size, and what changed at any place is seen.
-func TestCheck(t *testing.T) {
-	for _, size := range []int{0, 1, 100, 17 << 20, largeSize} {
-		l := openLayout(t, t.TempDir())
-		blob := noise(size)
-		d, err := cas.PutBytes(t.Context(), l, blob)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := l.OpenRaw(t.Context(), d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(iotest.HalfReader(r))
-		if err := errors.Join(err, r.Close()); err != nil || !bytes.Equal(got, blob) {
-			t.Fatalf("OpenRaw gives %d bytes, %v; want %d, and the same", len(got), err, size)
-		}
-		if r, err = l.OpenRaw(t.Context(), d); err != nil {
-			t.Fatal(err)
-		}
-		start := make([]byte, min(size, 10))
-		var rest bytes.Buffer
-		_, startErr := io.ReadFull(r, start)
-		_, restErr := io.Copy(&rest, r)
-		if err := errors.Join(startErr, restErr, r.Close()); err != nil || !bytes.Equal(append(start, rest.Bytes()...), blob) {
-			t.Fatalf("OpenRaw and WriteTo give %d bytes, %v; want %d, and the same", len(start)+rest.Len(), err, size)
-		}
-		if n, err := l.Check(t.Context(), d); n != int64(size) || err != nil {
-			t.Errorf("Check of %d bytes = %d, %v", size, n, err)
-		}
-		flipped := bytes.Clone(blob)
-		if size > 0 {
-			flipped[size-1] ^= 1
-		}
-		for _, rotten := range [][]byte{append(bytes.Clone(blob), 0), flipped}[:1+min(size, 1)] {
-			if err := errors.Join(os.Chmod(l.Path(d), 0o600), os.WriteFile(l.Path(d), rotten, 0o600)); err != nil {
-				t.Fatal(err)
-			}
-			var mismatch *cas.MismatchError
-			if _, err := l.Check(t.Context(), d); !errors.As(err, &mismatch) || mismatch.Want != d {
-				t.Errorf("%d bytes altered: Check = %v; want a MismatchError", size, err)
-			}
-		}
-	}
-}
-
-// A reader that stops early leaves nothing running, and a disk that fails says so.
-func TestOpenRawEnds(t *testing.T) {
-	l, disk := faulty(t, deed{})
-	d, err := cas.PutBytes(t.Context(), l, noise(largeSize))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []int{0, 1, 1 << 20, 3 << 20} {
-		r, err := l.OpenRaw(t.Context(), d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(r, make([]byte, want)); err != nil {
-			t.Error(err)
-		}
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-	disk.Fail(faultfs.Read, 3, false, syscall.EINVAL) // as a disk does that cannot be read past its cache
-	if _, err := l.Check(t.Context(), d); err != nil {
-		t.Errorf("Check = %v; want the other way to be tried", err)
-	}
-	disk.Fail(faultfs.Read, 3, true, syscall.EIO)
-	var fault *cas.FaultError
-	if _, err := l.Check(t.Context(), d); !errors.As(err, &fault) || !errors.Is(err, syscall.EIO) {
-		t.Errorf("Check = %v; want a FaultError", err)
-	}
 }

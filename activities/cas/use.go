@@ -2,6 +2,7 @@ package cas
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -37,25 +38,38 @@ func (l *Layout) admit(ctx context.Context, d digest.Digest) error {
 	return l.guard.Admit(ctx, d)
 }
 
+// User is a Store that wants to know what is used of it.
+type User interface {
+	Store
+	// Use announces that the caller will look for blobs and rely on those that he finds.
+	Use(ctx context.Context, all ...digest.Digest) error
+}
+
+var _ User = (*Layout)(nil)
+
 // Use announces blobs to a store that wants to know.
 func Use(ctx context.Context, s Store, all ...digest.Digest) error {
-	if u, ok := s.(interface {
-		Use(ctx context.Context, all ...digest.Digest) error
-	}); ok {
+	if u, ok := s.(User); ok {
 		return u.Use(ctx, all...)
 	}
 	return nil
 }
 
-// Untag takes names from the index. It is no error if there is no such name.
-func (l *Layout) Untag(ctx context.Context, names ...string) error {
+// Untag takes names from the index: those that pick chooses while nobody else changes it. It is no error if there
+// is no such name.
+func (l *Layout) Untag(ctx context.Context, pick func(ocispec.Index) ([]string, error)) error {
+	var wrong error
 	err := l.update(ctx, func(ix *ocispec.Index) {
+		var names []string
+		if names, wrong = pick(*ix); wrong != nil {
+			return
+		}
 		ix.Manifests = slices.DeleteFunc(ix.Manifests, func(d ocispec.Descriptor) bool {
 			return slices.Contains(names, d.Annotations[ocispec.AnnotationRefName])
 		})
 	})
-	if err != nil {
-		return fmt.Errorf("untag %v: %w", names, err)
+	if err := errors.Join(wrong, err); err != nil {
+		return fmt.Errorf("untag: %w", err)
 	}
 	return nil
 }

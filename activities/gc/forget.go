@@ -362,5 +362,5 @@ func (h *Home) Restore(ctx context.Context, d digest.Digest) error {
 	if !ok {
 		return activities.Permanent(activities.Invalid, fmt.Errorf("%s was not forgotten here", d))
 	}
-	return h.store.Untag(ctx, graveName+d.Encoded())
+	return h.store.Untag(ctx, func(ocispec.Index) ([]string, error) { return []string{graveName + d.Encoded()}, nil })
 }

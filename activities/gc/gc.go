@@ -53,7 +53,7 @@ func Open(dir, who string, store *cas.Layout, cache *actioncache.Cache) *Home {
 	h := &Home{dir: dir, store: store, cache: cache, who: who, journals: map[string]*journal{}}
 	h.graves.store = store
 	store.SetGuard(h)
-	cache.SetForgotten(h.forgotten)
+	cache.SetForgotten(h.Forgotten)
 	return h
 }
 

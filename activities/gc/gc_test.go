@@ -32,25 +32,30 @@ var today = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 // process is a home as one process has it open.
 type process struct {
 	*activitytest.Home
-	gc *gc.Home
+	gc       *gc.Home
+	datasets []string // of what it runs
 }
 
 func open(t testing.TB, dir string) *process {
 	t.Helper()
 	h := activitytest.At(t, dir)
-	return &process{h, gc.Open(dir, "process of "+t.Name(), h.Store, h.Cache)}
+	return &process{h, gc.Open(dir, "process of "+t.Name(), h.Store, h.Cache), []string{"a", "b"}}
 }
 
-// begin plans a run over the datasets a and b and does what is to be done of it, but does not publish.
+// begin plans a run and does what is to be done of it, but does not publish.
 func (p *process) begin(t testing.TB, run string) (context.Context, *publish.Publisher, activities.PublishRequest) {
 	t.Helper()
 	ctx := gc.WithRun(t.Context(), run, run)
-	_, id := p.Manifest(t, "a", "b")
+	_, id := p.Manifest(t, p.datasets...)
+	var last []string
+	for _, d := range p.datasets {
+		last = append(last, "evaluate/test/all/"+d)
+	}
 	if err := p.Store.Use(ctx, id); err != nil {
 		t.Fatal(err)
 	}
 	pub := &publish.Publisher{Resolver: &resolve.Resolver{Store: p.Store, Cache: p.Cache, Plugins: p.Plugins, Env: p.Env}, Tag: p.Store.Tag, Now: activitytest.Now()}
-	todo, err := pub.Prepare(ctx, activities.PrepareRequest{Manifest: id, Only: []string{"evaluate/test/all/a", "evaluate/test/all/b"}}, run)
+	todo, err := pub.Prepare(ctx, activities.PrepareRequest{Manifest: id, Only: last}, run)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,6 +197,35 @@ func TestWhatIsNamedStays(t *testing.T) {
 	}
 	if r := p.collect(t, false); r.Blobs > 0 {
 		t.Errorf("a second collection removed %v", names(r))
+	}
+}
+
+// TestStepsTakenOut: what the steps gave that are no longer in the manifest goes, and their names with it.
+func TestStepsTakenOut(t *testing.T) {
+	p := open(t, t.TempDir())
+	p.run(t, "r")
+	p.datasets = []string{"a"}
+	out := p.run(t, "r")
+	if err := p.Store.Tag(t.Context(), map[string]ocispec.Descriptor{"small/mine": {MediaType: ocispec.MediaTypeImageManifest, Digest: keep(t, p, "{}").Digest}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.gc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, dry := range []bool{true, false} {
+		got := names(p.collect(t, dry))
+		for _, want := range []string{"name small/fetch/b", "name small/curate/b", "name small/evaluate/test/all/b", "dataset small/fetch/b", "dataset small/curate/b"} {
+			if !slices.Contains(got, want) {
+				t.Errorf("dry %v: %q is not among %q", dry, want, got)
+			}
+		}
+	}
+	ix, err := p.Store.Index(t.Context())
+	if err != nil || len(ix.Manifests) != 7 {
+		t.Errorf("%d names are left, %v; want those of the benchmark, 4 steps, the documents, and our own", len(ix.Manifests), err)
+	}
+	if v := p.verify(t, out.Benchmark, verify.Bytes); !v.OK {
+		t.Errorf("the result does not verify: %+v", v.Problems)
 	}
 }
 

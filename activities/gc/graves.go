@@ -120,8 +120,8 @@ func (h *Home) Tombstone(ctx context.Context, artifact digest.Digest) (digest.Di
 	return s.manifest, err
 }
 
-// forgotten says why an artifact must not be made again, "" if it may.
-func (h *Home) forgotten(ctx context.Context, artifact digest.Digest) (string, error) {
+// Forgotten says why an artifact must not be made again, "" if it may.
+func (h *Home) Forgotten(ctx context.Context, artifact digest.Digest) (string, error) {
 	s, ok, err := h.graves.of(ctx, artifact)
 	if err != nil || !ok {
 		return "", err

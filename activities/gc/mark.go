@@ -76,15 +76,6 @@ func (h *Home) trainingRoots(context.Context) ([]Root, error) {
 	return all, nil
 }
 
-func (h *Home) nameRoots(ctx context.Context) ([]Root, error) {
-	ix, err := h.store.Index(ctx)
-	var all []Root
-	for _, m := range ix.Manifests {
-		all = append(all, Root{Kind: "name", Name: m.Annotations[ocispec.AnnotationRefName], blobs: []digest.Digest{m.Digest}})
-	}
-	return all, err
-}
-
 var digestPattern = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
 
 func digestsIn(text []byte) []digest.Digest {

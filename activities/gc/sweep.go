@@ -34,6 +34,10 @@ func (h *Home) Collect(ctx context.Context, now time.Time, dry bool) (Report, er
 		return Report{}, err
 	}
 	items := c.items()
+	names, err := h.dropNames(ctx, dry)
+	if err != nil {
+		return Report{}, fmt.Errorf("collect garbage: %w", err)
+	}
 	if !dry {
 		if err := c.sweep(); err != nil {
 			return Report{}, fmt.Errorf("collect garbage: %w", err)
@@ -43,7 +47,7 @@ func (h *Home) Collect(ctx context.Context, now time.Time, dry bool) (Report, er
 	if err != nil {
 		return Report{}, fmt.Errorf("collect garbage: %w", err)
 	}
-	return c.report(items, left), nil
+	return c.report(items, append(names, left...)), nil
 }
 
 // collection is one pass over a home.

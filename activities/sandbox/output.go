@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type Output struct {
 	store   cas.Uploader
 	name    string
 	workers int
+	every   int64
 	spool   *spool
 
 	mu    sync.Mutex
@@ -46,6 +48,7 @@ type Options struct {
 	Store   cas.Uploader // receives the artifact
 	Name    string       // of the work, for as long as it gives the same bytes: what is interrupted goes on under that name
 	Workers int          // how many shards are written side by side; never changes the bytes
+	Save    int64        // bytes of a shard that a kill may cost; 0 means 64 MiB
 }
 
 // NewOutput makes the folder.
@@ -54,7 +57,7 @@ func NewOutput(o Options) (*Output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	return &Output{store: o.Store, name: o.Name, workers: max(1, o.Workers), spool: s, files: map[string]written{}, taken: map[string]bool{}}, nil
+	return &Output{store: o.Store, name: o.Name, workers: max(1, o.Workers), every: cmp.Or(o.Save, saveEvery), spool: s, files: map[string]written{}, taken: map[string]bool{}}, nil
 }
 
 // Create starts a file. The same path twice and any path that is not clean and relative are refused.

@@ -18,7 +18,7 @@ import (
 	"github.com/cairn-bench/cairn/plugins"
 )
 
-// saveEvery is how much of a shard a kill may cost.
+// saveEvery is how much of a shard a kill costs at most, unless Options say otherwise.
 const saveEvery = 64 << 20
 
 // shards is a list of files that is written, or was, as the shards of a dataset: each an upload of the store, so that
@@ -30,6 +30,7 @@ type shards struct {
 	spans  []artifact.Span
 	sums   []artifact.Sum
 	supply plugins.Supply
+	every  int64
 }
 
 // Take writes a list of files, sorted by path, into the shards of the artifact, several at a time. It returns the
@@ -45,7 +46,7 @@ func (o *Output) takeList(ctx context.Context, files []artifact.Entry, supply pl
 	if err := artifact.CheckEntries(files); err != nil {
 		return nil, fmt.Errorf("take files: %w", err)
 	}
-	l := &shards{store: o.store, name: o.name, files: files, spans: artifact.Shards(files), sums: make([]artifact.Sum, len(files)), supply: supply}
+	l := &shards{store: o.store, name: o.name, files: files, spans: artifact.Shards(files), sums: make([]artifact.Sum, len(files)), supply: supply, every: o.every}
 	o.list = l
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(o.workers)
@@ -222,7 +223,7 @@ type saving struct {
 }
 
 func (s *saving) Write(p []byte) (int, error) {
-	if s.since >= saveEvery { // here file and hash are both where the shard is
+	if s.since >= s.list.every { // here file and hash are both where the shard is
 		if err := s.pipe.drain(); err != nil {
 			return 0, err
 		}

@@ -31,11 +31,17 @@ type Suite struct {
 	Publisher *publish.Publisher
 	Home      *gc.Home // keeps what a run uses until it has published; nil if nobody collects garbage
 
-	steps atomic.Int64 // under way
+	underWay atomic.Int64 // activities
 }
 
-// Busy says whether a step is under way.
-func (s *Suite) Busy() bool { return s.steps.Load() > 0 }
+// Busy says whether an activity is under way.
+func (s *Suite) Busy() bool { return s.underWay.Load() > 0 }
+
+// work counts an activity until the returned function is called.
+func (s *Suite) work() (done func()) {
+	s.underWay.Add(1)
+	return func() { s.underWay.Add(-1) }
+}
 
 // Limits say how many steps of a kind run at once on one machine.
 type Limits struct{ IO, CPU, GPU int }
@@ -87,6 +93,7 @@ func (s *Suite) registerSteps(r registry) {
 }
 
 func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
+	defer s.work()()
 	defer heartbeat(ctx)()
 	ctx = ofRun(ctx)
 	if err := cas.Use(ctx, s.Resolver.Store, req.Manifest); err != nil {
@@ -115,8 +122,7 @@ func (s *Suite) end(ctx context.Context) error {
 
 // execute does a step. Each sign of life carries the newest checkpoint: the server keeps it for the next try.
 func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (activities.Result, error) {
-	s.steps.Add(1)
-	defer s.steps.Add(-1)
+	defer s.work()()
 	try := execute.Attempt{Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID, Checkpoint: told(ctx)}
 	var newest atomic.Value
 	newest.Store(try.Checkpoint)
@@ -166,6 +172,7 @@ func untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (activities.Published, error) {
+	defer s.work()()
 	defer heartbeat(ctx)()
 	out, err := s.Publisher.Publish(ofRun(ctx), req, activity.GetInfo(ctx).WorkflowExecution.RunID)
 	if err == nil {

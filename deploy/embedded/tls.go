@@ -100,11 +100,17 @@ func writeConnection(file, address string, id *identity) error {
 	if err != nil {
 		return err
 	}
-	// Removed first: the mode of an existing file would stay as it was.
-	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	// Renamed into place: who reads it while it is written must not see half of it. CreateTemp makes it ours alone.
+	f, err := os.CreateTemp(filepath.Dir(file), "connection-")
+	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, text, 0o600)
+	defer os.Remove(f.Name())
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
 }
 
 // Dial joins the engine that another process runs in this folder.

@@ -221,7 +221,7 @@ func (s *shardChecker) file(f File) error {
 	if err == nil {
 		err = s.take(padded(f.Size)-f.Size, func(b []byte) { zero = zero && allZero(b) })
 	}
-	switch got := digest.NewDigest(digest.SHA256, s.hash); {
+	switch got := Digest(Sum(s.hash.Sum(nil))); {
 	case errors.Is(err, errShort):
 		s.report(Fault{f.Path, fmt.Sprintf("%d bytes", f.Size), errShort.Error()})
 	case err != nil:

@@ -16,7 +16,10 @@ import (
 type Sum = [sha256.Size]byte
 
 // Digest writes a sum as a digest.
-func Digest(s Sum) digest.Digest { return digest.NewDigestFromBytes(digest.SHA256, s[:]) }
+func Digest(s Sum) digest.Digest {
+	b := make([]byte, 0, len("sha256:")+2*len(s))
+	return digest.Digest(hex.AppendEncode(append(b, "sha256:"...), s[:]))
+}
 
 // sumOf reads a sum from a sha256 digest that has been checked.
 func sumOf(d digest.Digest) (s Sum) {

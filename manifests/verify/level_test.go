@@ -47,6 +47,22 @@ func TestFlippedBytesAreNamedByTheirFile(t *testing.T) {
 	}
 }
 
+// An altered list names no file of an altered shard: it could name any.
+func TestAnAlteredListNamesNoFile(t *testing.T) {
+	e := rebuild(t, bench(), nil)
+	m := e.manifestOf(e.kinds["fetch/ecg"].Digest)
+	first, shard := m.Layers[0].Digest, m.Layers[1].Digest
+	e.blobs[first] = bytes.Replace(e.blobs[first], []byte("  records/1.dat"), []byte("  records/1.dax"), 1)
+	e.blobs[shard] = bytes.Replace(e.blobs[shard], []byte("two"), []byte("owt"), 1)
+	for _, level := range []string{verify.Bytes, verify.Files} {
+		for _, p := range e.check(e.text(), level).Problems {
+			if p.Step == "fetch/ecg" && p.Digest == shard && p.Path != "layer 1" {
+				t.Errorf("level %s: %+v", level, p)
+			}
+		}
+	}
+}
+
 // Every blob is read once, also at the level that looks at files; only the first layers are looked at again.
 func TestBlobsAreReadOnce(t *testing.T) {
 	e := rebuild(t, bench(), nil)
@@ -212,6 +228,11 @@ func TestSampleFindsWhatItTakes(t *testing.T) {
 			if p := v.Problems[0]; p.Path != "data/1.npy" || p.Digest != d || p.Code != verify.BlobAltered {
 				t.Errorf("%+v", p)
 			}
+		}
+	}
+	for i := range 20 { // no file is taken twice, so all are taken
+		if v := e.sample(verify.Draw{Files: 14, Seed: string(rune('a' + i))}); v.Sample.Bad != 1 {
+			t.Errorf("a sample of all files found %d bad ones", v.Sample.Bad)
 		}
 	}
 	if found < 60 || found > 140 { // one in two is expected

@@ -201,6 +201,7 @@ func rotOnRead(t *testing.T, s Subject) {
 				t.Fatalf("rotten to %q: ReadAll = %q, %v; want a MismatchError", rotten, got, err)
 			}
 		}
+		s.Rot(t, d, []byte("abc"))
 	}
 }
 

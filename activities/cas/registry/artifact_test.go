@@ -189,7 +189,7 @@ func TestCached(t *testing.T) {
 func TestCachedReadsThrough(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind registrytest.Kind) {
 		server := registrytest.Start(t, kind)
-		blob := noise(3, 20<<20)
+		blob := noise(3, 8<<20)
 		one, two := layout(t), layout(t)
 		d, err := cas.PutBytes(t.Context(), registry.Through(one, open(t, "oci://"+server.Addr+"/x", registry.Options{})), blob)
 		if err != nil {
@@ -202,13 +202,13 @@ func TestCachedReadsThrough(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer part.Close()
-		for _, at := range []int{19 << 20, 100, 200, 256<<10 - 10, 5 << 20} {
+		for _, at := range []int{7 << 20, 100, 200, 256<<10 - 10, 5 << 20} {
 			got := make([]byte, 300)
 			if n, err := part.ReadAt(got, int64(at)); n != 300 || err != nil || !bytes.Equal(got, blob[at:at+300]) {
 				t.Fatalf("ReadAt(%d) = %d, %v", at, n, err)
 			}
 		}
-		if total, _ := line.Total(); total > 3<<20 {
+		if total, _ := line.Total(); total > 2<<20 {
 			t.Errorf("%d bytes went over the line for five small reads", total)
 		}
 		if _, err := two.Stat(t.Context(), d); !errors.Is(err, cas.ErrNotFound) {
@@ -262,9 +262,9 @@ func TestPushGoesOnAfterKill(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind registrytest.Kind) {
 		server, dir := registrytest.Start(t, kind), t.TempDir()
 		here := layout(t)
-		blobs := [][]byte{noise(1, 1<<20), noise(2, 24<<20)}
+		blobs := [][]byte{noise(1, 8<<20), noise(2, 16<<20)}
 		line := registrytest.Cut(t, server.Addr, 0)
-		line.Stop(12 << 20)
+		line.Stop(18 << 20)
 		c := exec.Command(os.Args[0], "-test.run=^TestHelperPush$")
 		c.Env = append(os.Environ(), "REGISTRY_HELPER="+strings.Join([]string{"oci://" + line.Addr + "/x", here.Dir(), dir}, " "))
 		for _, b := range blobs {
@@ -285,9 +285,9 @@ func TestPushGoesOnAfterKill(t *testing.T) {
 		push(t, open(t, "oci://"+line.Addr+"/x", registry.Options{Dir: dir}), here)
 		total, _ := line.Total()
 		again := total - before
-		limit := int64(14 << 20) // what had not arrived, and what lay in buffers
+		limit := int64(11 << 20) // what had not arrived, and what lay in buffers
 		if kind == registrytest.Docker {
-			limit = 25 << 20 // the one blob from its beginning, but not the other
+			limit = 20 << 20 // the one blob from its beginning, but not the other
 		}
 		t.Logf("%d bytes had gone, %d went after the kill", before, again)
 		if again > limit {
@@ -303,7 +303,7 @@ func TestPushGoesOnAfterKill(t *testing.T) {
 // push sends all blobs of a store, one after the other.
 func push(t *testing.T, repo *registry.Repository, from *cas.Layout) {
 	t.Helper()
-	for _, d := range []digest.Digest{digest.FromBytes(noise(1, 1<<20)), digest.FromBytes(noise(2, 24<<20))} {
+	for _, d := range []digest.Digest{digest.FromBytes(noise(1, 8<<20)), digest.FromBytes(noise(2, 16<<20))} {
 		size, err := from.Stat(t.Context(), d)
 		if err != nil {
 			t.Fatal(err)

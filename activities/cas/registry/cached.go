@@ -87,8 +87,12 @@ func (c *Cached) Put(ctx context.Context, want digest.Digest, r io.Reader) (dige
 // with a name.
 func (c *Cached) Upload(name string) (*cas.Upload, error) { return c.local.Upload(name) }
 
-// Use announces a blob to the collector of the layout's garbage.
-func (c *Cached) Use(ctx context.Context, d digest.Digest) error { return c.local.Use(ctx, d) }
+// Use announces blobs to the collector of the layout's garbage.
+func (c *Cached) Use(ctx context.Context, all ...digest.Digest) error {
+	return c.local.Use(ctx, all...)
+}
+
+var _ cas.User = (*Cached)(nil)
 
 // Remove removes a blob from both.
 func (c *Cached) Remove(ctx context.Context, d digest.Digest) error {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"time"
 )
 
 // mustHold says whether the registry gives an upload up when it is asked after a cut. See upload.go.
@@ -47,9 +48,16 @@ type answer struct {
 	err  error
 }
 
+// patience is how long a registry may take to begin with a request that is to be held.
+const patience = 5 * time.Second
+
 // hold begins a request for the place where the next chunk goes. The registry says "100 Continue" when it reads the
-// body, and by then has looked at the size. It returns nil where that does not work.
+// body, and by then has looked at the size. It returns nil where that does not work, as behind a proxy that does not
+// pass it on.
 func (u *upload) hold(ctx context.Context) *held {
+	if u.repo.mute.Load() {
+		return nil
+	}
 	begun := make(chan struct{}, 1)
 	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got100Continue: func() { begun <- struct{}{} }}))
 	r, w := io.Pipe()
@@ -66,9 +74,15 @@ func (u *upload) hold(ctx context.Context) *held {
 		_ = r.CloseWithError(io.ErrClosedPipe) // whoever still writes is let go
 		h.answer <- answer{resp, err}
 	}()
+	late := time.NewTimer(patience)
+	defer late.Stop()
 	select {
 	case <-begun:
 		return h
+	case <-late.C:
+		u.repo.mute.Store(true)
+		cancel()
+		return nil
 	case a := <-h.answer:
 		if a.err == nil {
 			a.resp.Body.Close()
@@ -76,6 +90,7 @@ func (u *upload) hold(ctx context.Context) *held {
 		cancel()
 		return nil
 	case <-ctx.Done():
+		cancel()
 		return nil
 	}
 }

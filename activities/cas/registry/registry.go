@@ -23,6 +23,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -59,7 +60,8 @@ type Repository struct {
 	clients map[string]*http.Client // by scope
 	holds   *bool                   // whether uploads must be held open, see upload.go; nil until it is known
 	known   *places
-	listing sync.Mutex // orders our own changes of lists of referrers
+	mute    atomic.Bool // whether held requests were seen not to be answered
+	listing sync.Mutex  // orders our own changes of lists of referrers
 }
 
 // Parse splits oci://host/repository[:tag|@digest] into the repository and the rest, which may be empty.
@@ -136,7 +138,7 @@ func newTransport(jobs int) http.RoundTripper {
 	t.MaxIdleConnsPerHost = 2*jobs + 2
 	t.ReadBufferSize, t.WriteBufferSize = 128<<10, 128<<10
 	t.ResponseHeaderTimeout = 10 * time.Minute // a registry may hash a blob again before it answers
-	t.ExpectContinueTimeout = 5 * time.Second
+	t.ExpectContinueTimeout = time.Minute      // who waits for it gives up sooner, see hold.go
 	return t
 }
 

@@ -66,7 +66,7 @@ func rot(t *testing.T, server *registrytest.Server, d digest.Digest, b []byte) {
 
 // TestCuts sends and reads a blob over a line that is cut again and again. What is lost with each cut is bounded.
 func TestCuts(t *testing.T) {
-	blob, every, chunk := noise(1, 24<<20), int64(2<<20), int64(128<<10)
+	blob, every, chunk := noise(1, 12<<20), int64(1<<20), int64(64<<10)
 	if os.Getenv("CAIRN_TEST_GIB") != "" {
 		blob, every, chunk = noise(1, 1<<30), 100<<20, 0
 	}

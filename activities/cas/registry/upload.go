@@ -54,7 +54,7 @@ func (u *upload) send(ctx context.Context) error {
 		u.furthest = max(u.furthest, u.offset)
 		return u.furthest > before, err
 	})
-	if err == nil || !passing(err) {
+	if err == nil || ctx.Err() == nil && !passing(err) {
 		u.keep.drop()
 	}
 	return err

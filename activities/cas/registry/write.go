@@ -39,6 +39,9 @@ func (r *Repository) Send(ctx context.Context, d digest.Digest, size int64, from
 		return 0, err
 	}
 	if have.kind != "" {
+		if have.size >= 0 && have.size != size {
+			return 0, fmt.Errorf("blob %s: registry %s has %d bytes of it, not %d: its storage is damaged; remove the blob there", d, r.name.RegistryStr(), have.size, size)
+		}
 		r.places().note(d)
 		return Skipped, nil
 	}

@@ -22,22 +22,25 @@ const window = 4 << 20
 // WriteTo writes the rest of the file. What is behind the last full window, has come since the file was opened, or cannot be
 // mapped, is read as usual.
 func (f *blobFile) WriteTo(w io.Writer) (int64, error) {
-	at, err := f.mapped(w)
+	var n int64
+	from, err := f.Seek(0, io.SeekCurrent)
+	if err == nil && from == 0 {
+		if n, err = f.mapped(w); err == nil {
+			_, err = f.Seek(n, io.SeekStart)
+		}
+	}
 	if err != nil {
-		return at, err
+		return n, err
 	}
-	if _, err := f.Seek(at, io.SeekStart); err != nil {
-		return at, err
-	}
-	n, err := io.CopyBuffer(w, struct{ io.Reader }{f.File}, make([]byte, min(max(f.size-at, 512), 256<<10)))
-	return at + n, err
+	more, err := io.CopyBuffer(w, struct{ io.Reader }{f.File}, make([]byte, min(max(f.size-n, 512), 256<<10)))
+	return n + more, err
 }
 
 // mapped writes the full windows. A page that cannot be read, because the disk fails or the file was cut, is a fault of
 // memory; it becomes an error.
 func (f *blobFile) mapped(w io.Writer) (at int64, err error) {
-	if from, err := f.Seek(0, io.SeekCurrent); err != nil || from > 0 || f.size < window {
-		return from, err
+	if f.size < window {
+		return 0, nil
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	var now, next []byte

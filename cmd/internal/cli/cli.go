@@ -228,6 +228,7 @@ func (a *app) open() (*workshop, error) {
 	w.layout.Waiting, w.own.Waiting, w.cache.Waiting = a.waiting, a.waiting, a.waiting
 	w.own.At, w.cache.At = a.doing(), a.doing()
 	w.garbage = gc.Open(dir, a.who(), layout, w.own)
+	w.cache.SetForgotten(w.garbage.Forgotten)
 	a.opened = append(a.opened, w)
 	w.resolver = &resolve.Resolver{Store: w.store, Cache: w.cache, Plugins: set, Env: a.env}
 	return w, nil

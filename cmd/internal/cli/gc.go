@@ -98,6 +98,9 @@ func (a *app) forget(ctx context.Context, w *workshop, o gcOptions, doc gcDocume
 	if err != nil {
 		return err
 	}
+	if w.remote != "" {
+		fmt.Fprintf(a.Stderr, "%s may have these bytes too; they are removed from this home only\n", w.remote)
+	}
 	for _, f := range doc.Forgotten {
 		doc.Blobs, doc.Bytes = doc.Blobs+f.Blobs, doc.Bytes+f.Bytes
 	}

@@ -81,9 +81,11 @@ func (h *heard) String() string {
 	return h.text.String()
 }
 
-// stored is what the store of a home holds: the blobs, and what is no blob yet.
+// stored is what the store of a home holds: the blobs, without what an interrupted try has left, and what is no blob
+// yet.
 func (m *machine) stored() (blobs, unfinished int) {
 	m.t.Helper()
+	m.want(0, words("gc"))
 	count := func(dir string) int {
 		files, err := os.ReadDir(filepath.Join(m.home, "cairn", "store", dir))
 		if err != nil && !os.IsNotExist(err) {

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/cairn-bench/cairn/activities/cas/registry/registrytest"
@@ -53,6 +55,35 @@ func TestPushPull(t *testing.T) {
 		third.want(0, []string{"pull", "oci://" + server.Addr + "/data/heart"}, "heart")
 		third.want(0, words("ls heart"), "dataset.json")
 	})
+}
+
+// TestCredentials: they come from where docker keeps them, and no error tells them.
+func TestCredentials(t *testing.T) {
+	m := smallMachine(newMachine(t, ""))
+	m.want(0, words("run benchmark.yaml"))
+	for _, kind := range registrytest.Kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			server := registrytest.StartLocked(t, kind)
+			ref := "oci://" + server.Addr + "/private/small"
+			login := func(m *machine, password string) {
+				m.write("docker/config.json", fmt.Sprintf(`{"auths":{%q:{"username":%q,"password":%q}}}`, server.Addr, registrytest.User, password))
+				m.env = []string{"DOCKER_CONFIG=" + m.path("docker")}
+			}
+			m.env = nil
+			m.want(1, []string{"push", "small", ref}, "401 Unauthorized", "docker login "+server.Addr)
+			login(m, "hunter3")
+			if out := m.want(1, []string{"push", "small", ref}, "401 Unauthorized"); strings.Contains(out.stdout+out.stderr, "hunter3") {
+				t.Errorf("the password is in\n%s", out.stderr)
+			}
+			login(m, registrytest.Password)
+			m.want(0, []string{"push", "small", ref})
+			other := newMachine(t, "")
+			other.want(1, []string{"pull", ref}, "401 Unauthorized", "docker login")
+			login(other, registrytest.Password)
+			other.want(0, []string{"pull", ref}, "small")
+			other.want(1, []string{"pull", ref + ":v9"}, "404", "cairn push")
+		})
+	}
 }
 
 // TestSharedStore: two homes with one store share what they did, and read what they lack.

@@ -44,8 +44,35 @@ storage:
 http: {addr: "127.0.0.1:0", secret: test}
 `
 
+// User and Password are those of a locked registry.
+const (
+	User     = "ann"
+	Password = "hunter2"
+)
+
+// locked is the configuration of a registry that wants them, and hashed is the password.
+const (
+	locked = "auth: {htpasswd: {realm: test, path: %q}}\n"
+	hashed = User + ":$2a$04$Us7ZjCISziwHZLNVb4Xp6ezygG/K2ePhobAJ4Vd6NS07kvwUtg.Cm\n"
+)
+
 // Start runs a registry until the test ends. The test is skipped where the program is not there.
 func Start(t testing.TB, kind Kind) *Server {
+	t.Helper()
+	return start(t, kind, "")
+}
+
+// StartLocked runs a registry that wants a password.
+func StartLocked(t testing.TB, kind Kind) *Server {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "htpasswd")
+	if err := os.WriteFile(file, []byte(hashed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return start(t, kind, fmt.Sprintf(locked, file))
+}
+
+func start(t testing.TB, kind Kind, more string) *Server {
 	t.Helper()
 	program := find(t, kind)
 	dir := t.TempDir()
@@ -53,7 +80,7 @@ func Start(t testing.TB, kind Kind) *Server {
 	for range 5 { // a free port may be taken by the time that it is used
 		s.Addr = freeAddr(t)
 		file := filepath.Join(dir, "config.yml")
-		text := strings.Replace(fmt.Sprintf(config, s.Root), "127.0.0.1:0", s.Addr, 1)
+		text := strings.Replace(fmt.Sprintf(config, s.Root), "127.0.0.1:0", s.Addr, 1) + more
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
