@@ -130,6 +130,7 @@ func (e *Engine) Leave() { os.Remove(filepath.Join(e.dir, connectionFile)) }
 func dial(ctx context.Context, o client.Options, address string, t *tls.Config) (client.Client, error) {
 	o.HostPort, o.Namespace = address, Namespace
 	o.ConnectionOptions.TLS = t
+	o.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{} // nothing leaves this machine
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	c, err := client.DialContext(ctx, o)
