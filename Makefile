@@ -18,13 +18,12 @@ LINT          := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lin
 WORKFLOWCHECK := $(GO) run go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0
 GOFMT_DIRS    := cmd deploy activities workflows plugins manifests $(wildcard *.go)
 FUZZTIME      ?= 20s
-BENCHTIME     ?= 3x
 
-# A registry of the OCI's own kind, which the tests of push and pull run against.
+# A registry of the OCI's own kind, which the tests of push and pull run against, and bench too.
 TOOLS         := $(CURDIR)/.cache/tools
 REGISTRY      := github.com/distribution/distribution/v3/cmd/registry@v3.1.2
 
-.PHONY: help tools build demo test unit e2e check vet lint tidy arm64 chaos fuzz bench clean
+.PHONY: help tools build demo test unit e2e check vet lint tidy arm64 chaos fuzz bench peers hot clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -79,9 +78,19 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 		done; \
 	done
 
-bench: $(CAIRN) ## the hot paths, then Cairn beside its peers (BENCHTIME, 3x; see BENCHMARKS.md)
+bench: $(CAIRN) tools ## Cairn beside its peers, into BENCHMARKS.md: WORK=verify,ecg SIZE=small ROUNDS=3 OUT=folder (all, full, 5, here)
+	$(GO) build -o bin/bench ./cmd/bench
+	bin/bench -work '$(WORK)' -size $(or $(SIZE),full) -rounds $(or $(ROUNDS),5) -out $(or $(OUT),.)
+
+peers: tools ## install what bench compares Cairn with: from Debian (as root), and under .cache
+	apt-get install -y -qq --no-install-recommends git-annex restic skopeo
+	python3 -m venv .cache/peers
+	.cache/peers/bin/pip install -q snakemake==9.27.1 wfdb==4.3.1 scipy==1.17.1 Pillow==13.0.0
+	GOBIN=$(TOOLS) $(GO) install github.com/google/go-containerregistry/cmd/crane@v0.22.1
+	GOBIN=$(TOOLS) $(GO) install oras.land/oras/cmd/oras@v1.3.6
+
+hot: ## the hot paths by themselves
 	$(GO) test -run '^$$' -bench . $$(grep -rl --include='*_test.go' '^func Benchmark' activities manifests plugins workflows | xargs -n1 dirname | sort -u | sed 's|^|./|')
-	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -timeout 60m -v .
 
 clean: ## remove what was built
 	rm -rf bin .cache

@@ -32,6 +32,7 @@ const (
 	Failed   = "Failed"   // the plugin failed on its input, and would again; never retried
 	Differs  = "Differs"  // the result is not what the lock says; never retried
 	TooLarge = "TooLarge" // a result does not fit into a history; never retried
+	Refused  = "Refused"  // what was asked for is not allowed; never retried
 )
 
 // Interrupted is the type of the error of a step that was not at fault: its worker ended. It is tried again at once.

@@ -18,6 +18,15 @@ func (f *fault) Unwrap() error { return f.error }
 // Permanent marks an error that no other try can help, with one of the package's error types.
 func Permanent(kind string, err error) error { return &fault{kind, err} }
 
+// Kind is the mark of an error, "" if it has none.
+func Kind(err error) string {
+	var f *fault
+	if errors.As(err, &f) {
+		return f.kind
+	}
+	return ""
+}
+
 // later is an error that passes, but not before some time.
 type later struct {
 	after time.Duration

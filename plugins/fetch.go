@@ -57,10 +57,11 @@ type SourceFile struct {
 	Expand func(ctx context.Context, file io.ReaderAt, size int64, out Output) error
 }
 
-// LocalSource is a Source whose content can be named by a digest before it is fetched.
+// LocalSource is a Source that lies on this machine. Its content is named by a digest before it is fetched, and what is
+// fetched has to have that digest.
 type LocalSource interface {
 	Source
-	SourceDigest(ctx context.Context) (digest.Digest, error)
+	Local()
 }
 
 // DescribedSource is a Source that says where its bytes come from, for dataset.json: a publisher's address,
@@ -86,11 +87,12 @@ func Fetch[P any](spec catalog.Spec, defaults P, open func(P, Env, uint64) (Sour
 			if err != nil {
 				return "", err
 			}
+			defer closeSource(src)
 			local, ok := src.(LocalSource)
 			if !ok {
 				return "", nil
 			}
-			return local.SourceDigest(ctx)
+			return digestOf(ctx, local)
 		},
 		run: func(ctx context.Context, c Call) error {
 			p, err := decode(c.Params)
@@ -101,7 +103,15 @@ func Fetch[P any](spec catalog.Spec, defaults P, open func(P, Env, uint64) (Sour
 			if err != nil {
 				return err
 			}
+			defer closeSource(src)
 			return (&fetching{call: c, spec: spec, src: src, hosts: hosts}).run(ctx)
 		},
+	}
+}
+
+// closeSource closes a source that has something to close.
+func closeSource(src Source) {
+	if c, ok := src.(io.Closer); ok {
+		_ = c.Close() // it was only read
 	}
 }

@@ -28,10 +28,16 @@ func sniff(f SourceFile, head []byte) error {
 
 // RefusePage returns ErrNotData, with the page's title, if the first bytes of an answer are those of a web page.
 func RefusePage(ref string, head []byte) error {
-	if !pageStart.Match(head) {
+	if !mayBePage(head) || !pageStart.Match(head) {
 		return nil
 	}
 	return &Fault{Code: FaultNotData, Err: fmt.Errorf("%s: %w but a web page%s", PublicRef(ref), ErrNotData, pageTitle(head))}
+}
+
+// mayBePage says whether the first byte that is no blank opens a tag. It spares nearly all files the closer look.
+func mayBePage(head []byte) bool {
+	head = bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\n\v\f\r")
+	return len(head) > 0 && head[0] == '<'
 }
 
 var (

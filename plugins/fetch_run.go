@@ -1,8 +1,6 @@
 package plugins
 
 import (
-	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,9 +9,10 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/document"
@@ -34,15 +33,10 @@ type fetching struct {
 // run copies everything a source lists into the output. A path that could not be unpacked everywhere is
 // refused before the first byte is asked for.
 func (r *fetching) run(ctx context.Context) error {
-	files, err := r.src.List(ctx)
+	files, err := listed(ctx, r.src)
 	if err != nil {
-		return fmt.Errorf("list source: %w", err)
+		return err
 	}
-	if len(files) == 0 {
-		return errors.New("list source: it holds no file")
-	}
-	files = slices.Clone(files)
-	slices.SortFunc(files, func(a, b SourceFile) int { return cmp.Compare(a.Path, b.Path) })
 	if r.out, err = newFetchOutput(r.call, files); err != nil {
 		return err
 	}
@@ -53,10 +47,60 @@ func (r *fetching) run(ctx context.Context) error {
 		}
 		defer done()
 	}
-	if err := r.all(ctx, files); err != nil {
+	list, archives := newListing(files), hasArchive(files)
+	files = nil // a million of them are to be collected
+	sums, err := r.bring(ctx, list, archives)
+	if err != nil {
 		return err
 	}
+	if want := r.call.Source; want != "" {
+		if got := sourceDigest(list.entries, sums); got != want {
+			return fmt.Errorf("%w: it was %s, it is %s; run again", ErrSourceChanged, want, got)
+		}
+	}
 	return r.out.writeDocument(r.spec, r.src)
+}
+
+// listed is the list of a source, sorted by path.
+func listed(ctx context.Context, src Source) ([]SourceFile, error) {
+	files, err := src.List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list source: %w", err)
+	}
+	if len(files) == 0 {
+		return nil, errors.New("list source: it holds no file")
+	}
+	byPath := func(a, b SourceFile) int { return strings.Compare(a.Path, b.Path) }
+	if !slices.IsSortedFunc(files, byPath) {
+		files = slices.Clone(files)
+		slices.SortFunc(files, byPath)
+	}
+	return files, nil
+}
+
+// hasArchive says whether what is listed is not yet all that will be there.
+func hasArchive(files []SourceFile) bool {
+	return slices.ContainsFunc(files, func(f SourceFile) bool { return f.Expand != nil })
+}
+
+// sized says whether the size of every file is listed.
+func (l listing) sized() bool {
+	return !slices.ContainsFunc(l.entries, func(f Entry) bool { return f.Size < 0 })
+}
+
+// bring brings all files into the output, and returns their sums if the source is a local one.
+func (r *fetching) bring(ctx context.Context, list listing, archives bool) ([]Sum, error) {
+	if out, ok := r.call.Output.(Taker); ok && !archives && (r.spec.Network || list.sized()) {
+		return r.take(ctx, out, list)
+	}
+	sums := make([]Sum, len(list.entries))
+	return sums, r.each(ctx, list, func(ctx context.Context, i int, f SourceFile) (err error) {
+		if r.spec.Network {
+			return r.fromNetwork(ctx, f)
+		}
+		sums[i], err = r.fromDisk(ctx, f)
+		return err
+	})
 }
 
 // openPartials opens the folder that outlives the call, or one that does not.
@@ -78,53 +122,35 @@ func (r *fetching) openPartials() (done func(), err error) {
 	}, nil
 }
 
-// all fetches side by side. Who waits for the network needs no core of his own.
-func (r *fetching) all(ctx context.Context, files []SourceFile) error {
-	workers := r.call.Workers
-	if r.spec.Network {
-		workers = max(workers, perHost)
+// partial opens the download of a file.
+func (r *fetching) partial(f SourceFile) (d *download, done func(), err error) {
+	part, err := r.partials.open(f)
+	if err != nil {
+		return nil, nil, err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(workers)
-	for _, f := range files {
-		group.Go(func() error {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			fetch := r.fromDisk
-			if r.spec.Network {
-				fetch = r.fromNetwork
-			}
-			if err := fetch(ctx, f); err != nil {
-				return fmt.Errorf("fetch %s: %w", f.Path, err)
-			}
-			return nil
-		})
-	}
-	return group.Wait()
+	d = &download{src: r.src, file: f, part: part, retry: r.call.Env.Retry, hosts: r.hosts, seen: r.out.progress,
+		note: func(code Code) { r.out.note(f.Path, code) }}
+	return d, part.close, nil
 }
 
 // fromNetwork brings one listed file into the output, or what its archive holds, once all of it is here and is
 // what it should be.
 func (r *fetching) fromNetwork(ctx context.Context, f SourceFile) error {
-	part, err := r.partials.open(f)
+	d, done, err := r.partial(f)
 	if err != nil {
 		return err
 	}
 	if r.passing {
-		defer part.remove()
-	} else {
-		defer part.close() // a later call needs it if this one fails at another file
+		done = d.part.remove // else a later call needs it if this one fails at another file
 	}
-	d := &download{src: r.src, file: f, part: part, retry: r.call.Env.Retry, hosts: r.hosts, seen: r.out.progress,
-		note: func(code Code) { r.out.note(f.Path, code) }}
+	defer done()
 	sum, err := d.run(ctx)
 	if err != nil {
 		return err
 	}
 	if f.Expand != nil {
-		_, _, size := part.state()
-		err := f.Expand(ctx, part.file, size, r.out)
+		_, _, size := d.part.state()
+		err := f.Expand(ctx, d.part.file, size, r.out)
 		if err != nil && ctx.Err() == nil {
 			err = errors.Join(err, d.forget()) // a refused archive is of no use to a later call: its publisher may have mended it
 		}
@@ -134,23 +160,23 @@ func (r *fetching) fromNetwork(ctx context.Context, f SourceFile) error {
 }
 
 // fromDisk does so for a file that lies on this machine, and could be read again at any time.
-func (r *fetching) fromDisk(ctx context.Context, f SourceFile) error {
+func (r *fetching) fromDisk(ctx context.Context, f SourceFile) (sum Sum, err error) {
 	if f.Expand == nil {
-		return r.write(f.Path, func(w io.Writer) error { _, err := r.copyFile(ctx, f, w); return err })
+		return sum, r.write(f.Path, func(w io.Writer) error { _, sum, err = r.copyFile(ctx, f, 0, w); return err })
 	}
 	tmp, err := os.CreateTemp(r.call.Scratch, "archive-*")
 	if err != nil {
-		return errors.New("create scratch file: " + withoutPath(err))
+		return sum, errors.New("create scratch file: " + withoutPath(err))
 	}
 	defer func() {
 		_ = tmp.Close()
 		_ = os.Remove(tmp.Name())
 	}()
-	size, err := r.copyFile(ctx, f, tmp)
+	size, sum, err := r.copyFile(ctx, f, 0, tmp)
 	if err != nil {
-		return err
+		return sum, err
 	}
-	return f.Expand(ctx, tmp, size, r.out)
+	return sum, f.Expand(ctx, tmp, size, r.out)
 }
 
 // write makes one file. After an error it stays open: one that was closed would count.
@@ -165,39 +191,47 @@ func (r *fetching) write(path string, content func(io.Writer) error) error {
 	return w.Close()
 }
 
-// copyFile copies a file from disk and compares it with what was listed.
-func (r *fetching) copyFile(ctx context.Context, f SourceFile, w io.Writer) (int64, error) {
+// copyFile copies a file from disk, from one byte on, and compares it with what was listed. It returns its size, and if
+// all of it was copied its sum.
+func (r *fetching) copyFile(ctx context.Context, f SourceFile, from int64, w io.Writer) (int64, Sum, error) {
 	algorithm, err := f.algorithm()
 	if err != nil {
-		return 0, err
+		return 0, Sum{}, err
 	}
-	body, err := r.src.Open(ctx, f, 0)
+	body, err := r.src.Open(ctx, f, from)
 	if err != nil {
-		return 0, err
+		return 0, Sum{}, err
 	}
 	defer body.Close()
-	buffered := bufio.NewReaderSize(body, sniffBytes)
-	head, _ := buffered.Peek(sniffBytes) // its error comes again below
-	if err := sniff(f, head); err != nil {
-		return 0, err
-	}
-	size, sum := int64(0), algorithm.Digester()
-	err = copyChunks(ctx, buffered, func(chunk []byte) error {
-		size += int64(len(chunk))
+	size, whole, first := from, algorithm.Digester(), from == 0
+	err = copyChunks(ctx, body, func(chunk []byte) error {
+		if first {
+			first = false
+			if err := sniff(f, chunk[:min(len(chunk), sniffBytes)]); err != nil {
+				return err
+			}
+		}
+		if size += int64(len(chunk)); f.Size >= 0 && size > f.Size {
+			return wrongSize(f.Size, "more")
+		}
 		r.out.progress(int64(len(chunk)))
-		sum.Hash().Write(chunk)
+		whole.Hash().Write(chunk)
 		_, err := w.Write(chunk)
 		return err
 	})
 	switch {
 	case err != nil:
-		return 0, err
+		return 0, Sum{}, err
 	case f.Size >= 0 && f.Size != size:
-		return 0, wrongSize(f.Size, size)
-	case f.Digest != "" && f.Digest != sum.Digest():
-		return 0, &Fault{Code: FaultDiffers, Err: &MismatchError{What: "digest", Want: f.Digest.String(), Got: sum.Digest().String()}}
+		return 0, Sum{}, wrongSize(f.Size, size)
+	case from == 0 && f.Digest != "" && f.Digest != whole.Digest():
+		return 0, Sum{}, &Fault{Code: FaultDiffers, Err: &MismatchError{What: "digest", Want: f.Digest.String(), Got: whole.Digest().String()}}
 	}
-	return size, nil
+	var sum Sum
+	if algorithm == digest.SHA256 {
+		whole.Hash().Sum(sum[:0])
+	}
+	return size, sum, nil
 }
 
 // withoutPath is the text of a disk error without the path of this machine.
@@ -226,33 +260,50 @@ type fetchOutput struct {
 
 func newFetchOutput(c Call, files []SourceFile) (*fetchOutput, error) {
 	o := &fetchOutput{out: c.Output, report: c.Progress}
-	for _, own := range ownFiles() {
-		if err := o.paths.Add(own); err != nil {
-			return nil, err
-		}
-	}
 	for _, f := range files {
 		if f.Size < 0 {
 			o.total = -1
 		} else if o.total >= 0 {
 			o.total += f.Size
 		}
+	}
+	o.total = max(o.total, 0)
+	if err := o.addList(files); err != nil {
+		return nil, fmt.Errorf("list source: %w", err)
+	}
+	return o, nil
+}
+
+// addList checks the paths of a list. They are kept only where the members of archives come beside them.
+func (o *fetchOutput) addList(files []SourceFile) error {
+	if !hasArchive(files) {
+		return checkPaths(files)
+	}
+	for _, own := range ownFiles() {
+		if err := o.paths.Add(own); err != nil {
+			return err
+		}
+	}
+	for _, f := range files {
 		if f.Expand != nil {
 			continue // it has no place of its own in the artifact
 		}
 		if err := o.add(f.Path); err != nil {
-			return nil, fmt.Errorf("list source: %w", err)
+			return err
 		}
 	}
-	o.total = max(o.total, 0)
-	return o, nil
+	return nil
 }
 
 // ownFiles are written by us into every dataset, so a source cannot have them at the same place.
-func ownFiles() []string { return []string{document.DatasetFile, document.SumsFile} }
+func ownFiles() []string {
+	return []string{document.DatasetFile, document.SumsFile, document.IndexFile}
+}
 
-func (o *fetchOutput) add(path string) error {
-	err := o.paths.Add(path)
+func (o *fetchOutput) add(path string) error { return ownClash(path, o.paths.Add(path)) }
+
+// ownClash says more of a clash with one of our own files.
+func ownClash(path string, err error) error {
 	if err != nil && slices.Contains(ownFiles(), path) {
 		return fmt.Errorf("%w: every dataset has one of its own; put the source's into a folder or exclude it", err)
 	}

@@ -80,8 +80,9 @@ type Call struct {
 	Dataset  *action.Dataset // curate only
 	Inputs   []Input         // sorted by name
 	Output   Output
-	Env      Env // fetch only
-	Workers  int // how many goroutines may work; never changes the bytes
+	Env      Env           // fetch only
+	Source   digest.Digest // of a fetch from a local source: what it has to hold; "" leaves it open
+	Workers  int           // how many goroutines may work; never changes the bytes
 	Progress func(Progress)
 	Scratch  string // an empty folder of the call's own
 	// Partial is a folder that outlives a failed or killed call and is given again to the next call of the

@@ -14,7 +14,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -26,7 +28,7 @@ import (
 )
 
 // Schema names the entry and its version.
-const Schema = "cairn/action-entry/v1"
+const Schema = "cairn/action-entry/v2"
 
 // Limits of what a look-up reads.
 const (
@@ -43,9 +45,12 @@ type Entry struct {
 }
 
 // Miss is why there is no hit. The zero value is a hit.
-type Miss struct{ Reason string }
+type Miss struct {
+	Reason    string
+	Forgotten string // set where the bytes were deleted on purpose and may not be made again: who says so, and why
+}
 
-func miss(format string, args ...any) Miss { return Miss{fmt.Sprintf(format, args...)} }
+func miss(format string, args ...any) Miss { return Miss{Reason: fmt.Sprintf(format, args...)} }
 
 // Shared is where the entries of several homes meet.
 type Shared interface {
@@ -57,13 +62,25 @@ type Shared interface {
 
 // Cache is the action cache of one home.
 type Cache struct {
-	dir    string
-	store  cas.Store
-	shared Shared // nil if the home is on its own
+	dir       string
+	store     cas.Store
+	shared    Shared // nil if the home is on its own
+	forgotten func(ctx context.Context, artifact digest.Digest) (string, error)
+
+	// Waiting is told who does an action that another wants for longer than a second. It may be nil.
+	Waiting func(cas.Holder)
+	// At is what this process is at, for those who wait for it.
+	At string
 }
 
 // Open returns the cache in dir, which need not exist.
 func Open(dir string, store cas.Store) *Cache { return &Cache{dir: dir, store: store} }
+
+// SetForgotten sets who is asked, of an artifact with a hole, whether its bytes were deleted on purpose; "" means
+// that they were not. It is called once, before the cache is used.
+func (c *Cache) SetForgotten(ask func(ctx context.Context, artifact digest.Digest) (string, error)) {
+	c.forgotten = ask
+}
 
 // OpenShared returns the cache in dir of a home that shares its entries. What another home has published comes
 // before what this one knows, so that all go on with the same results.
@@ -92,6 +109,9 @@ func (c *Cache) Get(ctx context.Context, id action.ID) (Entry, Miss, error) {
 	if err := id.Digest().Validate(); err != nil {
 		return Entry{}, Miss{}, fmt.Errorf("action %q: %w", id, err)
 	}
+	if err := cas.Use(ctx, c.store, id.Digest()); err != nil { // before the look, so that a hit stays one
+		return Entry{}, Miss{}, fmt.Errorf("action cache: %w", err)
+	}
 	if c.shared != nil {
 		return c.getShared(ctx, id)
 	}
@@ -116,6 +136,11 @@ func (c *Cache) judge(ctx context.Context, id action.ID, text []byte, err error)
 		return Entry{}, miss("the cache entry is damaged: %v", err), nil
 	}
 	m, err := c.present(ctx, e)
+	if err == nil && m.Reason != "" && c.forgotten != nil {
+		if m.Forgotten, err = c.forgotten(ctx, e.Artifact); m.Forgotten != "" {
+			m.Reason = m.Forgotten
+		}
+	}
 	return e, m, err
 }
 
@@ -274,31 +299,11 @@ func (c *Cache) Lock(ctx context.Context, id action.ID) (func(), error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("lock action: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	release, err := cas.LockFile(ctx, path, strings.TrimPrefix(c.At+", action "+string(id), ", "), c.Waiting)
 	if err != nil {
-		return nil, fmt.Errorf("lock action: %w", err)
-	}
-	if err := wait(ctx, f); err != nil {
 		return nil, fmt.Errorf("lock action %s: %w", id, err)
 	}
-	return func() { _ = f.Close() }, nil // which gives the lock back
-}
-
-// wait locks f, or closes it.
-func wait(ctx context.Context, f *os.File) error {
-	locked := make(chan error, 1)
-	go func() { locked <- cas.Flock(f) }()
-	select {
-	case err := <-locked:
-		if err != nil {
-			return errors.Join(err, f.Close())
-		}
-		return nil
-	case <-ctx.Done():
-		// The waiting call cannot be taken back; whoever gets the lock late gives it up again.
-		go func() { _ = errors.Join(<-locked, f.Close()) }()
-		return ctx.Err()
-	}
+	return release, nil
 }
 
 // Peek returns the entry of an action without looking for its blobs.
@@ -311,4 +316,31 @@ func (c *Cache) Peek(id action.ID) (Entry, error) {
 		return Entry{}, fmt.Errorf("action cache: %w", err)
 	}
 	return parse(text, id)
+}
+
+// Entries lists the actions that have an entry, in no order.
+func (c *Cache) Entries() ([]action.ID, error) {
+	files, err := fs.Glob(os.DirFS(c.dir), "sha256/??/*.json")
+	if err != nil {
+		return nil, fmt.Errorf("action cache: %w", err)
+	}
+	var all []action.ID
+	for _, f := range files {
+		id := action.ID(digest.NewDigestFromEncoded(digest.SHA256, strings.TrimSuffix(path.Base(f), ".json")))
+		if id.Digest().Validate() == nil {
+			all = append(all, id)
+		}
+	}
+	return all, nil
+}
+
+// Remove removes the entry of an action, if there is one.
+func (c *Cache) Remove(id action.ID) error {
+	if err := id.Digest().Validate(); err != nil {
+		return fmt.Errorf("action %q: %w", id, err)
+	}
+	if err := os.Remove(c.path(id, ".json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("action cache: %w", err)
+	}
+	return nil
 }

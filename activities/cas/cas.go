@@ -9,7 +9,8 @@
 //   - bytes are hashed on the way out, and a reader gets an error instead of io.EOF if they changed on disk.
 //
 // Beside what the OCI image layout specification names, the folder of a Layout holds tmp, where blobs are
-// written before they get their name, and index.lock, which orders the changes of index.json.
+// written before they get their name, uploads, where blobs are written that may take more than one process, and
+// index.lock, which orders the changes of index.json.
 package cas
 
 import (

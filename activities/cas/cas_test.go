@@ -36,6 +36,7 @@ func TestLayout(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
+			Kill: func(_ *testing.T, u *cas.Upload) { u.Kill() },
 		}
 	})
 }
@@ -47,13 +48,16 @@ func TestMemory(t *testing.T) {
 			Store: m,
 			Again: func(*testing.T) cas.Indexed { return m },
 			Rot:   func(_ *testing.T, d digest.Digest, b []byte) { m.Rot(d, b) },
+			Kill:  func(_ *testing.T, u *cas.Upload) { u.Kill() },
 		}
 	})
 }
 
-func leftovers(t *testing.T, l *cas.Layout) []string {
+func leftovers(t *testing.T, l *cas.Layout) []string { return names(t, filepath.Join(l.Dir(), "tmp")) }
+
+func names(t *testing.T, dir string) []string {
 	t.Helper()
-	entries, err := os.ReadDir(filepath.Join(l.Dir(), "tmp"))
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

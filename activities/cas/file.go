@@ -1,8 +1,10 @@
 package cas
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,84 +14,94 @@ import (
 
 // Flock waits for the lock of an open file. It holds against other processes and against other handles of
 // this one, and the kernel gives it back when the file is closed or the process dies.
-func Flock(f *os.File) error {
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
-		if !errors.Is(err, syscall.EINTR) {
-			return os.NewSyscallError("flock", err)
-		}
-	}
-}
+func Flock(f *os.File) error { return diskFile{f}.Flock(syscall.LOCK_EX) }
 
 // ReplaceFile puts a whole new file in the place of another, or of none: whoever reads it sees all of the old
 // or all of the new. tmp is a folder of the same file system.
-func ReplaceFile(tmp, path string, text []byte) error {
-	f, err := newTemp(tmp)
+func ReplaceFile(tmp, path string, text []byte) error { return replaceFile(Disk{}, tmp, path, text) }
+
+func replaceFile(fsys FS, tmp, path string, text []byte) error {
+	f, err := newTemp(fsys, tmp)
 	if err != nil {
 		return err
 	}
 	defer f.discard()
-	if _, err := f.Write(text); err != nil {
+	if _, err := f.WriteAt(text, 0); err != nil {
 		return err
 	}
 	return f.publish(path, 0o644)
 }
 
 // temp is a file that is not yet in its place. Its lock says that its writer lives.
-type temp struct{ *os.File }
+type temp struct{ *blobFile }
 
 const tempPrefix = ".partial-"
 
-func newTemp(dir string) (temp, error) {
+func newTemp(fsys FS, dir string) (temp, error) {
 	for {
-		f, err := os.CreateTemp(dir, tempPrefix)
+		f, err := fsys.OpenFile(filepath.Join(dir, tempPrefix+rand.Text()), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 		if err != nil {
 			return temp{}, err
 		}
-		if err := Flock(f); err != nil {
-			return temp{}, errors.Join(err, f.Close(), os.Remove(f.Name()))
+		err = f.Flock(syscall.LOCK_EX)
+		there := false
+		if err == nil {
+			there, err = stillThere(fsys, f)
 		}
-		if stillThere(f) {
-			return temp{f}, nil
+		if err != nil {
+			return temp{}, errors.Join(err, f.Close(), fsys.Remove(f.Name()))
+		}
+		if there {
+			return temp{&blobFile{File: f, fsys: fsys}}, nil
 		}
 		_ = f.Close() // swept away before it was locked
 	}
 }
 
-func stillThere(f *os.File) bool {
+// stillThere tells whether the name of an open file is still its own.
+func stillThere(fsys FS, f File) (bool, error) {
 	mine, err := f.Stat()
 	if err != nil {
-		return false
+		return false, err
 	}
-	there, err := os.Lstat(f.Name())
-	return err == nil && os.SameFile(mine, there)
+	there, err := fsys.Stat(f.Name())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(mine, there), err
 }
 
 // publish makes the bytes durable and gives them their name.
 func (t temp) publish(path string, mode fs.FileMode) error {
-	if err := t.Chmod(mode); err != nil {
+	return publish(t.fsys, t, path, mode)
+}
+
+func publish(fsys FS, f File, path string, mode fs.FileMode) error {
+	if err := f.Chmod(mode); err != nil {
 		return err
 	}
-	if err := t.Sync(); err != nil {
+	if err := f.Sync(); err != nil {
 		return err
 	}
-	if err := os.Rename(t.Name(), path); err != nil {
+	if err := fsys.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return syncDir(fsys, filepath.Dir(path))
 }
 
 // discard closes the file and removes it, unless it was published and has another name.
 func (t temp) discard() {
-	if stillThere(t.File) {
-		os.Remove(t.Name())
+	if there, err := stillThere(t.fsys, t); there && err == nil {
+		_ = t.fsys.Remove(t.Name())
 	}
 	_ = t.Close()
 }
 
 // Sweep removes the temporary files of ReplaceFile in a folder whose writer is gone.
-func Sweep(dir string) error {
-	entries, err := os.ReadDir(dir)
+func Sweep(dir string) error { return sweep(Disk{}, dir) }
+
+func sweep(fsys FS, dir string) error {
+	entries, err := fsys.ReadDir(dir)
 	if err != nil {
 		return err
 	}
@@ -97,30 +109,52 @@ func Sweep(dir string) error {
 		if !strings.HasPrefix(e.Name(), tempPrefix) {
 			continue
 		}
-		if err := sweepOne(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := sweepOne(fsys, filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove what a killed process left: %w", err)
 		}
 	}
 	return nil
 }
 
-func sweepOne(name string) error {
-	f, err := os.Open(name)
+func sweepOne(fsys FS, name string) error {
+	f, err := fsys.OpenFile(name, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+	if f.Flock(syscall.LOCK_EX|syscall.LOCK_NB) != nil {
 		return nil // its writer lives
 	}
-	return os.Remove(name)
+	return fsys.Remove(name)
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+// syncDir makes the names in a folder durable, where the file system can. Some that are mounted over a network or
+// through FUSE cannot, and there is nothing better to be done there; Layout.Durable tells.
+func syncDir(fsys FS, dir string) error {
+	if err := trySyncDir(fsys, dir); err != nil && !cannot(err) {
+		return err
+	}
+	return nil
+}
+
+func trySyncDir(fsys FS, dir string) error {
+	d, err := fsys.OpenFile(dir, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
 	return d.Sync()
+}
+
+func cannot(err error) bool {
+	return errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.ENOSYS)
+}
+
+func readFile(fsys FS, name string) ([]byte, error) {
+	f, err := fsys.OpenFile(name, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
 }

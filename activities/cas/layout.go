@@ -2,6 +2,7 @@ package cas
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,36 +10,58 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Layout is a Store in an OCI image layout on disk. Any number of handles and processes may use one folder.
-type Layout struct{ dir string }
+type Layout struct {
+	dir   string
+	fsys  FS
+	guard Guard // may be nil
+
+	// Waiting is told who keeps a caller from the index for longer than a second. It may be nil.
+	Waiting func(Holder)
+}
 
 // OpenLayout opens the layout in dir and makes it if there is none. What a killed process left half-written
-// is removed.
-func OpenLayout(dir string) (*Layout, error) {
-	l := &Layout{dir: dir}
-	for _, sub := range []string{l.blobs(), l.tmp()} {
-		if err := os.MkdirAll(sub, 0o755); err != nil {
-			return nil, fmt.Errorf("open store: %w", err)
-		}
-	}
-	if err := l.mark(); err != nil {
-		return nil, fmt.Errorf("open store %s: %w", dir, err)
-	}
-	if err := Sweep(l.tmp()); err != nil {
-		return nil, fmt.Errorf("open store %s: %w", dir, err)
+// is removed, but for uploads that were not left long ago.
+func OpenLayout(dir string) (*Layout, error) { return OpenLayoutOn(Disk{}, dir) }
+
+// OpenLayoutOn opens the layout in a folder of a file system.
+func OpenLayoutOn(fsys FS, dir string) (*Layout, error) {
+	l := &Layout{dir: dir, fsys: fsys}
+	if err := l.prepare(); err != nil {
+		return nil, l.fault("open", err)
 	}
 	return l, nil
 }
 
+func (l *Layout) prepare() error {
+	for _, sub := range []string{l.blobs(), l.tmp(), l.uploads()} {
+		if err := l.fsys.MkdirAll(sub, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := l.mark(); err != nil {
+		return err
+	}
+	if err := sweep(l.fsys, l.tmp()); err != nil {
+		return err
+	}
+	return l.sweepUploads(time.Now())
+}
+
+// Durable tells why a blob that was put may not outlast a power loss, or nothing if it does. On file systems that
+// cannot make the names in a folder durable the rest is done as if they were.
+func (l *Layout) Durable() error { return l.fault("make names durable", trySyncDir(l.fsys, l.blobs())) }
+
 // mark checks that a folder is a layout of the version known here, or makes it one.
 func (l *Layout) mark() error {
 	marker := filepath.Join(l.dir, ocispec.ImageLayoutFile)
-	text, err := os.ReadFile(marker)
+	text, err := readFile(l.fsys, marker)
 	if errors.Is(err, fs.ErrNotExist) {
 		return l.create(marker)
 	}
@@ -60,10 +83,10 @@ func (l *Layout) create(marker string) error {
 	if err != nil {
 		return err
 	}
-	if err := l.update(func(*ocispec.Index) {}); err != nil {
+	if err := l.update(context.Background(), func(*ocispec.Index) {}); err != nil {
 		return err
 	}
-	return ReplaceFile(l.tmp(), marker, text)
+	return replaceFile(l.fsys, l.tmp(), marker, text)
 }
 
 // Dir is the folder of the layout.
@@ -75,15 +98,15 @@ func (l *Layout) tmp() string   { return filepath.Join(l.dir, "tmp") }
 // Path is where a blob lies.
 func (l *Layout) Path(d digest.Digest) string { return filepath.Join(l.blobs(), d.Encoded()) }
 
-func (l *Layout) open(d digest.Digest) (*os.File, error) {
+func (l *Layout) open(d digest.Digest) (File, error) {
 	if err := check(d); err != nil {
 		return nil, err
 	}
-	f, err := os.Open(l.Path(d))
+	f, err := l.fsys.OpenFile(l.Path(d), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", d, ErrNotFound)
 	}
-	return f, err
+	return f, l.fault("open blob", err)
 }
 
 // Stat returns the size of a blob.
@@ -91,12 +114,12 @@ func (l *Layout) Stat(_ context.Context, d digest.Digest) (int64, error) {
 	if err := check(d); err != nil {
 		return 0, err
 	}
-	info, err := os.Stat(l.Path(d))
+	info, err := l.fsys.Stat(l.Path(d))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, fmt.Errorf("%s: %w", d, ErrNotFound)
 	}
 	if err != nil {
-		return 0, err
+		return 0, l.fault("look for blob", err)
 	}
 	return info.Size(), nil
 }
@@ -107,7 +130,21 @@ func (l *Layout) Open(_ context.Context, d digest.Digest) (io.ReadCloser, error)
 	if err != nil {
 		return nil, err
 	}
-	return verify(f, d), nil
+	return verify(faulty{f, l}, d), nil
+}
+
+// faulty is a blob that is read, which can fail.
+type faulty struct {
+	File
+	l *Layout
+}
+
+func (f faulty) Read(p []byte) (int, error) {
+	n, err := f.File.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = f.l.fault("read blob", err)
+	}
+	return n, err
 }
 
 // OpenAt gives random access to a blob.
@@ -116,37 +153,50 @@ func (l *Layout) OpenAt(_ context.Context, d digest.Digest) (ReaderAtCloser, err
 // Put keeps the bytes of r: a temporary file, checked, synced, renamed, and the folder synced. A damaged blob
 // of the same digest is replaced, so that putting the right bytes again repairs a store.
 func (l *Layout) Put(ctx context.Context, want digest.Digest, r io.Reader) (digest.Digest, int64, error) {
-	f, err := newTemp(l.tmp())
+	d, n, err := l.put(ctx, want, r)
+	return d, n, l.fault("put blob", err)
+}
+
+func (l *Layout) put(ctx context.Context, want digest.Digest, r io.Reader) (digest.Digest, int64, error) {
+	f, err := newTemp(l.fsys, l.tmp())
 	if err != nil {
-		return "", 0, fmt.Errorf("put blob: %w", err)
+		return "", 0, err
 	}
 	defer f.discard()
 	got, n, err := fill(ctx, f, want, r)
 	if err != nil {
-		return "", n, fmt.Errorf("put blob: %w", err)
+		return "", n, err
+	}
+	if err := l.admit(ctx, got); err != nil {
+		return "", n, err
 	}
 	if err := f.publish(l.Path(got), 0o444); err != nil {
-		return "", n, fmt.Errorf("put blob %s: %w", got, err)
+		return "", n, fmt.Errorf("%s: %w", got, err)
 	}
 	return got, n, nil
 }
 
 // fill copies r to w and compares the digest.
-func fill(ctx context.Context, w io.Writer, want digest.Digest, r io.Reader) (digest.Digest, int64, error) {
+func fill(ctx context.Context, w io.WriterAt, want digest.Digest, r io.Reader) (digest.Digest, int64, error) {
 	if want != "" {
 		if err := check(want); err != nil {
 			return "", 0, err
 		}
 	}
-	h := digest.SHA256.Digester()
-	n, err := io.CopyBuffer(io.MultiWriter(w, h.Hash()), &cancellable{ctx, r}, make([]byte, 128<<10))
+	s := stream{to: w, hash: sha256.New()}
+	defer s.end()
+	n, err := s.ReadFrom(&cancellable{ctx, source{r}})
+	if err == nil {
+		err = s.flush()
+	}
 	if err != nil {
 		return "", n, err
 	}
-	if got := h.Digest(); want != "" && want != got {
+	got := digest.NewDigest(digest.SHA256, s.hash)
+	if want != "" && want != got {
 		return "", n, &MismatchError{Want: want, Got: got}
 	}
-	return h.Digest(), n, nil
+	return got, n, nil
 }
 
 // cancellable ends a copy when its context ends.
@@ -167,16 +217,21 @@ func (l *Layout) Remove(_ context.Context, d digest.Digest) error {
 	if err := check(d); err != nil {
 		return err
 	}
-	if err := os.Remove(l.Path(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove blob: %w", err)
+	if err := l.fsys.Remove(l.Path(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return l.fault("remove blob", err)
 	}
 	return nil
 }
 
 // Index returns index.json.
 func (l *Layout) Index(context.Context) (ocispec.Index, error) {
+	ix, err := l.index()
+	return ix, l.fault("read index", err)
+}
+
+func (l *Layout) index() (ocispec.Index, error) {
 	ix := emptyIndex()
-	text, err := os.ReadFile(filepath.Join(l.dir, ocispec.ImageIndexFile))
+	text, err := readFile(l.fsys, filepath.Join(l.dir, ocispec.ImageIndexFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return ix, nil
 	}
@@ -190,34 +245,28 @@ func (l *Layout) Index(context.Context) (ocispec.Index, error) {
 }
 
 // Tag gives names to blobs, in place of whatever had the names.
-func (l *Layout) Tag(_ context.Context, named map[string]ocispec.Descriptor) error {
+func (l *Layout) Tag(ctx context.Context, named map[string]ocispec.Descriptor) error {
 	if err := checkNames(named); err != nil {
 		return err
 	}
-	return l.update(func(ix *ocispec.Index) { tag(ix, named) })
+	return l.fault("update index", l.update(ctx, func(ix *ocispec.Index) { tag(ix, named) }))
 }
 
 // update changes index.json under a lock that holds between processes and between handles.
-func (l *Layout) update(change func(*ocispec.Index)) error {
-	lock, err := os.OpenFile(filepath.Join(l.dir, "index.lock"), os.O_CREATE|os.O_RDWR, 0o644)
+func (l *Layout) update(ctx context.Context, change func(*ocispec.Index)) error {
+	release, err := lockFile(ctx, l.fsys, filepath.Join(l.dir, "index.lock"), "update of the index", l.Waiting)
 	if err != nil {
-		return fmt.Errorf("update index: %w", err)
+		return err
 	}
-	defer lock.Close()
-	if err := Flock(lock); err != nil {
-		return fmt.Errorf("update index: %w", err)
-	}
-	ix, err := l.Index(context.Background())
+	defer release()
+	ix, err := l.index()
 	if err != nil {
-		return fmt.Errorf("update index: %w", err)
+		return err
 	}
 	change(&ix)
 	text, err := json.Marshal(ix)
 	if err != nil {
-		return fmt.Errorf("update index: %w", err)
+		return err
 	}
-	if err := ReplaceFile(l.tmp(), filepath.Join(l.dir, ocispec.ImageIndexFile), text); err != nil {
-		return fmt.Errorf("update index: %w", err)
-	}
-	return nil
+	return replaceFile(l.fsys, l.tmp(), filepath.Join(l.dir, ocispec.ImageIndexFile), text)
 }

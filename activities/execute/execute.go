@@ -28,7 +28,7 @@ import (
 
 // Executor does steps on one machine.
 type Executor struct {
-	Store   cas.Store
+	Store   cas.Uploader
 	Cache   *actioncache.Cache
 	Plugins plugins.Set
 	Env     func(dir string) plugins.Env

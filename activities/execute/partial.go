@@ -36,7 +36,7 @@ func (e *Executor) openPartial(s plan.Step, id action.ID, pin digest.Digest, now
 			return nil, fmt.Errorf("remove partial files: %w", err)
 		}
 	}
-	sweepPartial(parent, now.Add(-partialAge))
+	sweepPartial(parent, now)
 	for {
 		if err := errors.Join(os.MkdirAll(path, 0o700), os.Chtimes(path, now, now)); err != nil {
 			return nil, fmt.Errorf("make folder of partial files: %w", err)
@@ -48,15 +48,24 @@ func (e *Executor) openPartial(s plan.Step, id action.ID, pin digest.Digest, now
 	}
 }
 
-// sweepPartial removes the folders that were last used before that time, and are not in use.
-func sweepPartial(parent string, before time.Time) {
+// sweepPartial removes the folders that were last used long ago, and are not in use. A time that is yet to come
+// says nothing; such a folder counts from now.
+func sweepPartial(parent string, now time.Time) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
 		return
 	}
 	for _, entry := range entries {
-		if info, err := entry.Info(); err == nil && info.ModTime().Before(before) {
-			sweepOne(filepath.Join(parent, entry.Name()))
+		info, err := entry.Info()
+		if err != nil {
+			continue
+		}
+		path := filepath.Join(parent, entry.Name())
+		switch {
+		case info.ModTime().After(now):
+			_ = os.Chtimes(path, now, now) // or the next sweep does it
+		case now.Sub(info.ModTime()) > partialAge:
+			sweepOne(path)
 		}
 	}
 }

@@ -37,12 +37,12 @@ func (e *Executor) pinned(ctx context.Context, req activities.ExecuteRequest, go
 
 // difference tells two artifacts apart, as far as they can be read here.
 func (e *Executor) difference(ctx context.Context, was, is digest.Digest) (string, error) {
-	now, err := artifact.Read(ctx, e.Store, is)
+	files, err := list(ctx, e.Store, is)
 	if err != nil {
 		return "", err
 	}
-	files, word := list(now), e.publishersWord(ctx, is)
-	before, err := artifact.Read(ctx, e.Store, was)
+	word := e.publishersWord(ctx, is)
+	before, err := list(ctx, e.Store, was)
 	if errors.Is(err, cas.ErrNotFound) {
 		_, lines, _ := strings.Cut(artifact.Differ(nil, files).Text(fewFiles), "\n")
 		return fmt.Sprintf("the lock's artifact is not in this store, so its files cannot be compared; %d were received\n%s\n%s", len(files), lines, word), nil
@@ -50,15 +50,23 @@ func (e *Executor) difference(ctx context.Context, was, is digest.Digest) (strin
 	if err != nil {
 		return "", err
 	}
-	return artifact.Differ(list(before), files).Text(fewFiles) + "\n" + word, nil
+	return artifact.Differ(before, files).Text(fewFiles) + "\n" + word, nil
 }
 
-func list(ix artifact.Index) []artifact.File {
-	out := make([]artifact.File, len(ix.Files))
-	for i, p := range ix.Files {
-		out[i] = p.File
+func list(ctx context.Context, store cas.Store, id digest.Digest) ([]artifact.File, error) {
+	r, err := artifact.Open(ctx, store, id)
+	if err != nil {
+		return nil, err
 	}
-	return out
+	defer r.Close()
+	out := make([]artifact.File, 0, r.Len())
+	for p, err := range r.All() {
+		if err != nil {
+			return nil, fmt.Errorf("artifact %s: %w", id, err)
+		}
+		out = append(out, p.File)
+	}
+	return out, nil
 }
 
 // publishersWord says what the publisher's own list says of the files that were received. A fetch takes in no

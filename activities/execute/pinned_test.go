@@ -112,9 +112,9 @@ func partials(t *testing.T, b *bench) []string {
 // TestPartial: what a failed fetch got is there for the next try, and is gone after a good one.
 func TestPartial(t *testing.T) {
 	b, r := newRemote(t, "B")
-	old, used := filepath.Join(b.Dir, "partial", "old"), filepath.Join(b.Dir, "partial", "recent")
+	old, used, future := filepath.Join(b.Dir, "partial", "old"), filepath.Join(b.Dir, "partial", "recent"), filepath.Join(b.Dir, "partial", "future")
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	for path, days := range map[string]int{old: 15, used: 13} {
+	for path, days := range map[string]int{old: 15, used: 13, future: -400} {
 		if err := errors.Join(os.MkdirAll(path, 0o700), os.Chtimes(path, start, start.AddDate(0, 0, -days))); err != nil {
 			t.Fatal(err)
 		}
@@ -123,15 +123,18 @@ func TestPartial(t *testing.T) {
 	if _, err := b.do(t.Context(), "fetch/x"); err == nil || permanent(err) != activities.Failed {
 		t.Fatalf("error is %v", err)
 	}
-	if left := partials(t, b); len(left) != 2 || slices.Contains(left, old) || !slices.Contains(left, used) {
+	if left := partials(t, b); len(left) != 3 || slices.Contains(left, old) || !slices.Contains(left, used) {
 		t.Errorf("partial files are in %q", left)
+	}
+	if info, err := os.Stat(future); err != nil || info.ModTime().After(start.Add(time.Hour)) {
+		t.Errorf("what was left while the clock was wrong is never old: %v, %v", info.ModTime(), err)
 	}
 	r.fail = nil
 	b.must(t, "fetch/x")
 	if got := r.opens(); got != "b" {
 		t.Errorf("the second try opened %q, want b", got)
 	}
-	if left := partials(t, b); len(left) != 1 {
+	if left := partials(t, b); len(left) != 2 {
 		t.Errorf("after a good run there are %q", left)
 	}
 	b.clean(t)

@@ -23,8 +23,8 @@ import (
 // RunRequest is one execution of an action, with no look at the action cache. Verification uses it to do a
 // step again into a scratch store.
 type RunRequest struct {
-	Store    cas.Store // holds the inputs
-	Into     cas.Store // receives the artifact
+	Store    cas.Store    // holds the inputs
+	Into     cas.Uploader // receives the artifact
 	Plugins  plugins.Set
 	Action   action.Action
 	Env      plugins.Env
@@ -55,7 +55,7 @@ func Run(ctx context.Context, r RunRequest) (ocispec.Descriptor, error) {
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	out, err := sandbox.NewOutput(filepath.Join(dir.path(), "out"))
+	out, err := r.output(filepath.Join(dir.path(), "out"))
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
@@ -65,14 +65,28 @@ func Run(ctx context.Context, r RunRequest) (ocispec.Descriptor, error) {
 		return ocispec.Descriptor{}, err
 	}
 	err = host.InProcess(ctx, p, plugins.Call{Params: r.Action.Params, Seed: seed, Dataset: r.Action.Dataset, Inputs: in, Output: out,
-		Env: r.Env, Workers: r.Workers, Progress: r.Progress, Scratch: dir.path(), Partial: r.Partial, Checkpoints: r.Checkpoints, Interval: r.Interval})
+		Env: r.Env, Source: r.Action.Source, Workers: r.Workers, Progress: r.Progress, Scratch: dir.path(), Partial: r.Partial, Checkpoints: r.Checkpoints, Interval: r.Interval})
 	if err != nil {
-		return ocispec.Descriptor{}, classify(ctx, err)
+		return ocispec.Descriptor{}, errors.Join(classify(ctx, err), forget(out, err))
 	}
-	if err := r.unchanged(ctx, p); err != nil {
-		return ocispec.Descriptor{}, err
+	return out.Pack(ctx, kindOf(p.Spec().Kind))
+}
+
+// output makes what the step writes to. What an interrupted execution has kept of it goes by the name of the action.
+func (r RunRequest) output(dir string) (*sandbox.Output, error) {
+	id, err := r.Action.ID()
+	if err != nil {
+		return nil, activities.Permanent(activities.Invalid, err)
 	}
-	return artifact.Pack(ctx, r.Into, kindOf(p.Spec().Kind), out.Files(), out.Open)
+	return sandbox.NewOutput(sandbox.Options{Dir: dir, Store: r.Into, Name: id.Digest().Encoded(), Workers: r.Workers})
+}
+
+// forget drops what was kept of a step that has gone wrong in what it read.
+func forget(out *sandbox.Output, err error) error {
+	if errors.Is(err, plugins.ErrSourceChanged) {
+		return out.Discard()
+	}
+	return nil
 }
 
 // plugin finds the plugin that the action names, and no other version of it.
@@ -99,23 +113,6 @@ func describe(p action.Plugin) string {
 	}
 	slices.Sort(all[1:])
 	return strings.Join(all, " with ")
-}
-
-// unchanged makes sure that a local source still holds what it held when the plan was made. A source that was
-// written to while it was read gives bytes that never stood in it together.
-func (r RunRequest) unchanged(ctx context.Context, p plugins.Plugin) error {
-	if r.Action.Source == "" {
-		return nil
-	}
-	now, err := p.SourceDigest(ctx, r.Action.Params, r.Env)
-	if err != nil {
-		return classify(ctx, err)
-	}
-	if now != r.Action.Source {
-		return activities.Permanent(activities.Failed,
-			fmt.Errorf("the source changed while it was read, or since the plan was made: it was %s, it is %s; run again", r.Action.Source, now))
-	}
-	return nil
 }
 
 // kindOf is the form in which the results of a kind of step are kept.

@@ -139,17 +139,17 @@ func TestPublish(t *testing.T) {
 	if err != nil || len(named.Manifests) != 9 {
 		t.Errorf("%d names in the store, %v; want 9", len(named.Manifests), err)
 	}
-	v, err := verify.Benchmark(t.Context(), "small", out.Benchmark, evidence{b}, verify.Bytes)
+	v, err := verify.Benchmark(t.Context(), "small", out.Benchmark, evidence{b.Store}, verify.Bytes)
 	if err != nil || !v.OK || v.Level != verify.Bytes || v.Checked.Records != 8 {
 		t.Errorf("verdict %+v, %v", v, err)
 	}
 }
 
 // evidence is the store as the verifier wants it: unchecked, without an action cache.
-type evidence struct{ *bench }
+type evidence struct{ *cas.Layout }
 
 func (e evidence) Open(_ context.Context, d digest.Digest) (io.ReadCloser, error) {
-	return os.Open(e.Store.Path(d))
+	return os.Open(e.Path(d))
 }
 func (e evidence) Record(context.Context, digest.Digest) (digest.Digest, error) { return "", nil }
 

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -43,6 +44,11 @@ func (r *Resolver) Prepare(ctx context.Context, req activities.PrepareRequest) (
 	states, err := r.States(ctx, p)
 	if err != nil {
 		return Found{}, err
+	}
+	for _, st := range states {
+		if st.Forgotten && wanted(st.Step.Name) {
+			return Found{}, activities.Permanent(activities.Refused, fmt.Errorf("%s: %s", st.Step.Name, st.Miss))
+		}
 	}
 	out := nextPart(states, wanted, req.From)
 	out.Plan = id

@@ -72,6 +72,8 @@ type State struct {
 	ID     action.ID
 	Entry  actioncache.Entry
 	Miss   string // "" for a step whose result is there
+
+	Forgotten bool // the bytes of its result were deleted on purpose; Miss says why and by whom
 }
 
 // Done says whether the step's result is there.
@@ -83,15 +85,18 @@ func (r *Resolver) States(ctx context.Context, p *plan.Plan) ([]State, error) {
 	find := func(step string) (digest.Digest, bool) { d, ok := artifacts[step]; return d, ok }
 	states := make([]State, len(p.Steps))
 	for _, wave := range waves(p) {
-		g, ctx := errgroup.WithContext(ctx)
-		g.SetLimit(runtime.GOMAXPROCS(0))
-		for _, i := range wave {
-			g.Go(func() (err error) {
-				states[i], err = r.state(ctx, p.Steps[i], find)
-				return err
-			})
+		err := each(ctx, wave, func(_ context.Context, i int) (err error) {
+			states[i], err = bind(p.Steps[i], find)
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
-		if err := g.Wait(); err != nil {
+		if err := r.announce(ctx, states, wave); err != nil {
+			return nil, err
+		}
+		err = each(ctx, wave, func(ctx context.Context, i int) error { return r.look(ctx, &states[i]) })
+		if err != nil {
 			return nil, err
 		}
 		for _, i := range wave {
@@ -122,7 +127,18 @@ func waves(p *plan.Plan) [][]int {
 	return out
 }
 
-func (r *Resolver) state(ctx context.Context, step plan.Step, find func(step string) (digest.Digest, bool)) (State, error) {
+// each does something for every position, several at a time.
+func each(ctx context.Context, wave []int, do func(context.Context, int) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for _, i := range wave {
+		g.Go(func() error { return do(ctx, i) })
+	}
+	return g.Wait()
+}
+
+// bind makes the action of a step whose inputs are known.
+func bind(step plan.Step, find func(step string) (digest.Digest, bool)) (State, error) {
 	for _, n := range step.Needs {
 		if _, known := find(n.Step); !known {
 			return State{Step: step, Miss: "waits for its inputs"}, nil
@@ -132,19 +148,31 @@ func (r *Resolver) state(ctx context.Context, step plan.Step, find func(step str
 	if err != nil {
 		return State{}, err
 	}
-	return r.look(ctx, step, a)
+	id, err := a.ID()
+	return State{Step: step, Bound: true, Action: a, ID: id}, err
 }
 
-func (r *Resolver) look(ctx context.Context, step plan.Step, a action.Action) (State, error) {
-	id, err := a.ID()
-	if err != nil {
-		return State{}, err
+// announce tells the store of all results that are looked for next: one call costs less than one for each.
+func (r *Resolver) announce(ctx context.Context, states []State, wave []int) error {
+	var ids []digest.Digest
+	for _, i := range wave {
+		if states[i].Bound {
+			ids = append(ids, states[i].ID.Digest())
+		}
 	}
-	entry, miss, err := r.Cache.Get(ctx, id)
-	if err != nil {
-		return State{}, fmt.Errorf("step %s: %w", step.Name, err)
+	return cas.Use(ctx, r.Store, ids...)
+}
+
+func (r *Resolver) look(ctx context.Context, s *State) error {
+	if !s.Bound {
+		return nil
 	}
-	return State{Step: step, Bound: true, Action: a, ID: id, Entry: entry, Miss: miss.Reason}, nil
+	entry, miss, err := r.Cache.Get(ctx, s.ID)
+	if err != nil {
+		return fmt.Errorf("step %s: %w", s.Step.Name, err)
+	}
+	s.Entry, s.Miss, s.Forgotten = entry, miss.Reason, miss.Forgotten != ""
+	return nil
 }
 
 // invalid marks an error as the manifest's, unless somebody interrupted.

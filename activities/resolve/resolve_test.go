@@ -245,7 +245,7 @@ func TestErrors(t *testing.T) {
 		req                    activities.PrepareRequest
 	}{
 		{name: "not a manifest", text: "apiVersion: cairn/v1\nkind: Bench\n", kind: activities.Invalid, want: "benchmark.yaml:2:7: kind:"},
-		{name: "source is gone", text: strings.ReplaceAll(activitytest.Text("a"), "memory", "nowhere"), kind: activities.Invalid, want: "step fetch/a: open /bench/data: no such folder"},
+		{name: "source is gone", text: strings.ReplaceAll(activitytest.Text("a"), "memory", "nowhere"), kind: activities.Invalid, want: "step fetch/a: list source: open /bench/data: no such folder"},
 		{name: "unknown step", text: activitytest.Text("a"), req: activities.PrepareRequest{Only: []string{"fetch/b"}}, kind: activities.Invalid, want: `no step "fetch/b"`},
 		{name: "no manifest", req: activities.PrepareRequest{Manifest: gone}, want: "manifest: " + gone.String()},
 		{name: "no plan", req: activities.PrepareRequest{Plan: gone}, want: "plan: " + gone.String()},

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -21,22 +23,30 @@ import (
 type tree struct {
 	ctx   context.Context
 	store cas.Store
-	index artifact.Index
+	files []artifact.Place // sorted by path
 }
 
-// OpenTree opens the files of an artifact. Only their names, sizes and digests are held in memory. SHA256SUMS
-// itself is not among them. The tree is of use until ctx ends.
+// OpenTree opens the files of an artifact. Their names, places and digests are held in memory, and nothing else.
+// SHA256SUMS itself is not among them. The tree is of use until ctx ends.
 func OpenTree(ctx context.Context, store cas.Store, id digest.Digest) (plugins.Tree, error) {
-	ix, err := artifact.Read(ctx, store, id)
+	r, err := artifact.Open(ctx, store, id)
 	if err != nil {
 		return nil, fmt.Errorf("open artifact: %w", err)
 	}
-	return &tree{ctx: ctx, store: store, index: ix}, nil
+	defer r.Close()
+	t := &tree{ctx: ctx, store: store, files: make([]artifact.Place, 0, r.Len())}
+	for p, err := range r.All() {
+		if err != nil {
+			return nil, fmt.Errorf("open artifact %s: %w", id, err)
+		}
+		t.files = append(t.files, p)
+	}
+	return t, nil
 }
 
 func (t *tree) Files() []plugins.File {
-	out := make([]plugins.File, len(t.index.Files))
-	for i, p := range t.index.Files {
+	out := make([]plugins.File, len(t.files))
+	for i, p := range t.files {
 		out[i] = plugins.File(p.File)
 	}
 	return out
@@ -51,15 +61,36 @@ func (t *tree) Open(path string) (io.ReadCloser, error) {
 }
 
 func (t *tree) open(path string) (*checked, error) {
-	p, ok := t.index.Find(path)
+	i, ok := slices.BinarySearchFunc(t.files, path, func(p artifact.Place, path string) int { return strings.Compare(p.Path, path) })
 	if !ok {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 	}
-	r, err := t.store.OpenAt(t.ctx, p.Blob)
+	return openPlace(t.ctx, t.store, t.files[i])
+}
+
+// OpenFile opens one file of an artifact, however many others it has.
+func OpenFile(ctx context.Context, store cas.Store, id digest.Digest, path string) (io.ReadCloser, error) {
+	r, err := artifact.Open(ctx, store, id)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, err
 	}
-	return &checked{ctx: t.ctx, part: io.NewSectionReader(r, p.Offset, p.Size), Closer: r, file: p.File, hash: digest.SHA256.Digester()}, nil
+	defer r.Close()
+	p, ok, err := r.Find(path)
+	if err == nil && !ok {
+		err = &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("artifact %s: %w", id, err)
+	}
+	return openPlace(ctx, store, p)
+}
+
+func openPlace(ctx context.Context, store cas.Store, p artifact.Place) (*checked, error) {
+	r, err := store.OpenAt(ctx, p.Blob)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", p.Path, err)
+	}
+	return &checked{ctx: ctx, part: io.NewSectionReader(r, p.Offset, p.Size), Closer: r, file: p.File, hash: digest.SHA256.Digester()}, nil
 }
 
 func (t *tree) ReadFile(path string) ([]byte, error) {

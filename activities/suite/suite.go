@@ -15,7 +15,9 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/execute"
+	"github.com/cairn-bench/cairn/activities/gc"
 	"github.com/cairn-bench/cairn/activities/publish"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/catalog"
@@ -27,6 +29,18 @@ type Suite struct {
 	Resolver  *resolve.Resolver
 	Executor  *execute.Executor
 	Publisher *publish.Publisher
+	Home      *gc.Home // keeps what a run uses until it has published; nil if nobody collects garbage
+
+	underWay atomic.Int64 // activities
+}
+
+// Busy says whether an activity is under way.
+func (s *Suite) Busy() bool { return s.underWay.Load() > 0 }
+
+// work counts an activity until the returned function is called.
+func (s *Suite) work() (done func()) {
+	s.underWay.Add(1)
+	return func() { s.underWay.Add(-1) }
 }
 
 // Limits say how many steps of a kind run at once on one machine.
@@ -79,13 +93,36 @@ func (s *Suite) registerSteps(r registry) {
 }
 
 func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
+	defer s.work()()
 	defer heartbeat(ctx)()
+	ctx = ofRun(ctx)
+	if err := cas.Use(ctx, s.Resolver.Store, req.Manifest); err != nil {
+		return activities.Prepared{}, activities.Report(err)
+	}
 	out, err := s.Publisher.Prepare(ctx, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
+	if err == nil && out.Published != nil {
+		err = s.end(ctx)
+	}
 	return out, activities.Report(err)
+}
+
+// ofRun says of which run an activity is, so that what it uses is kept for it.
+func ofRun(ctx context.Context) context.Context {
+	x := activity.GetInfo(ctx).WorkflowExecution
+	return gc.WithRun(ctx, x.ID, x.RunID)
+}
+
+// end says that the results of a run are published, which keeps them.
+func (s *Suite) end(ctx context.Context) error {
+	if s.Home == nil {
+		return nil
+	}
+	return s.Home.End(activity.GetInfo(ctx).WorkflowExecution.ID)
 }
 
 // execute does a step. Each sign of life carries the newest checkpoint: the server keeps it for the next try.
 func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (activities.Result, error) {
+	defer s.work()()
 	try := execute.Attempt{Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID, Checkpoint: told(ctx)}
 	var newest atomic.Value
 	newest.Store(try.Checkpoint)
@@ -99,7 +136,7 @@ func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (act
 		}
 		return nil
 	})()
-	working, done := untilStopped(ctx)
+	working, done := untilStopped(ofRun(ctx))
 	defer done()
 	out, err := s.Executor.Execute(working, req, try)
 	if err != nil && working.Err() != nil && ctx.Err() == nil {
@@ -135,8 +172,12 @@ func untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (activities.Published, error) {
+	defer s.work()()
 	defer heartbeat(ctx)()
-	out, err := s.Publisher.Publish(ctx, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
+	out, err := s.Publisher.Publish(ofRun(ctx), req, activity.GetInfo(ctx).WorkflowExecution.RunID)
+	if err == nil {
+		err = s.end(ctx)
+	}
 	return out, activities.Report(err)
 }
 

@@ -50,6 +50,9 @@ const (
 // ErrRunning says that another process runs the engine of this folder. Join it with Dial.
 var ErrRunning = errors.New("the engine of this home runs in another process")
 
+// ErrAway says that the engine cannot be joined now: the process that has its folder is just starting or ending.
+var ErrAway = errors.New("the engine of this home is just starting or ending")
+
 // Options say how the engine runs. The zero value is good.
 type Options struct {
 	Port int // of the frontend; 0 takes a free one
@@ -127,6 +130,7 @@ func (e *Engine) Leave() { os.Remove(filepath.Join(e.dir, connectionFile)) }
 func dial(ctx context.Context, o client.Options, address string, t *tls.Config) (client.Client, error) {
 	o.HostPort, o.Namespace = address, Namespace
 	o.ConnectionOptions.TLS = t
+	o.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{} // nothing leaves this machine
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	c, err := client.DialContext(ctx, o)

@@ -123,6 +123,22 @@ func takeLock(file string) (*os.File, error) {
 	return f, nil
 }
 
+// Gone returns a channel that is closed when the process that runs the engine of a folder has ended, however.
+func Gone(dir string) (<-chan struct{}, error) {
+	f, err := os.Open(filepath.Join(dir, lockFile))
+	if err != nil {
+		return nil, fmt.Errorf("watch engine: %w", err)
+	}
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		for errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH), syscall.EINTR) { //nolint:revive // again
+		}
+		_ = f.Close() // which gives the lock back at once
+	}()
+	return gone, nil
+}
+
 // newLogger sends the server's warnings to a file; its normal chatter is nobody's business.
 func newLogger(file string) (log.Logger, error) {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)

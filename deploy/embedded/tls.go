@@ -100,17 +100,26 @@ func writeConnection(file, address string, id *identity) error {
 	if err != nil {
 		return err
 	}
-	// Removed first: the mode of an existing file would stay as it was.
-	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	// Renamed into place: who reads it while it is written must not see half of it. CreateTemp makes it ours alone.
+	f, err := os.CreateTemp(filepath.Dir(file), "connection-")
+	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, text, 0o600)
+	defer os.Remove(f.Name())
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
 }
 
 // Dial joins the engine that another process runs in this folder.
 func Dial(ctx context.Context, dir string, o client.Options) (client.Client, error) {
 	file := filepath.Join(dir, connectionFile)
 	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("join engine: %w", ErrAway)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("join engine: %w", err)
 	}
@@ -122,5 +131,10 @@ func Dial(ctx context.Context, dir string, o client.Options) (client.Client, err
 	if err != nil {
 		return nil, fmt.Errorf("join engine: %s: %w", file, err)
 	}
+	probe, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", c.Address)
+	if err != nil { // the file is that of a process which was killed
+		return nil, fmt.Errorf("join engine: %w: %w", ErrAway, err)
+	}
+	_ = probe.Close()
 	return dial(ctx, o, c.Address, id.client)
 }

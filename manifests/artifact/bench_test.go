@@ -1,6 +1,7 @@
 package artifact_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -22,4 +23,32 @@ func BenchmarkPack(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkCheck compares a dataset of small files with what its first layer says, on one core.
+func BenchmarkCheck(b *testing.B) {
+	const n = 20_000
+	store, f := blobs{}, folder{}
+	for i := range n {
+		f[fmt.Sprintf("train/%03d/%06d.npy", i/1000, i)] = strings.Repeat("x", 1024)
+	}
+	d, err := artifact.Pack(b.Context(), store, artifact.Dataset, f.files(), f.open)
+	if err != nil {
+		b.Fatal(err)
+	}
+	fault := func(f artifact.Fault) { b.Errorf("%+v", f) }
+	b.SetBytes(n * 1024)
+	for b.Loop() {
+		r := open(b, store, d.Digest)
+		spans, err := r.Check(fault)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i, l := range r.Manifest.Layers[1:] {
+			if err := r.CheckShard(bytes.NewReader(store[l.Digest]), spans[i+1], fault); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/file")
 }

@@ -80,7 +80,7 @@ func (f folder) open(p string) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader(text)), nil
 }
 
-func pack(t *testing.T, b blobs, kind artifact.Kind, f folder) ocispec.Descriptor {
+func pack(t testing.TB, b blobs, kind artifact.Kind, f folder) ocispec.Descriptor {
 	t.Helper()
 	d, err := artifact.Pack(t.Context(), b, kind, f.files(), f.open)
 	if err != nil {

@@ -17,7 +17,14 @@ const (
 	PredictionsFile = "predictions.jsonl"
 	MetricsFile     = "metrics.json"
 	SumsFile        = "SHA256SUMS"
+	IndexFile       = "SHA256SUMS.index"
 )
+
+// Entry is a file of a tree whose digest is not known yet.
+type Entry struct {
+	Path string // slash-separated, relative, clean
+	Size int64
+}
 
 // Schemas of the documents.
 const (

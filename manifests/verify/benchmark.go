@@ -59,6 +59,14 @@ func (l *listed) Record(_ context.Context, action digest.Digest) (digest.Digest,
 	return l.records[action], nil
 }
 
+// Tombstone asks the store.
+func (l *listed) Tombstone(ctx context.Context, artifact digest.Digest) (digest.Digest, error) {
+	if g, ok := l.Store.(Graveyard); ok {
+		return g.Tombstone(ctx, artifact)
+	}
+	return "", nil
+}
+
 // listed checks everything that the index lists and returns the artifact of the documents.
 func (v *verifier) listed(ix ocispec.Index, l *listed) lock.Step {
 	var documents lock.Step

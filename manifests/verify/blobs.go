@@ -1,16 +1,16 @@
 package verify
 
 import (
-	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"runtime"
-	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cairn-bench/cairn/manifests/artifact"
 )
 
 // maxDocument bounds what is held in memory at once.
@@ -63,10 +63,31 @@ func (v *verifier) count(d digest.Digest, n int64) {
 		v.seen[d] = n
 		v.out.Checked.Blobs++
 		v.out.Checked.Bytes += n
+		if m, ok := v.store.(Memory); ok {
+			m.Right(d)
+		}
 	}
 }
 
-// part is a manifest whose blobs level bytes reads.
+// skip counts a blob that was not read again.
+func (v *verifier) skip(d digest.Digest, f finding) {
+	if _, again := v.seen[d]; again {
+		return
+	}
+	v.seen[d] = f.size
+	s := v.out.Checked.Skipped
+	if s == nil {
+		s = &Skipped{Since: f.since}
+		v.out.Checked.Skipped = s
+	}
+	s.Blobs++
+	s.Bytes += f.size
+	if f.since.Before(s.Since) {
+		s.Since = f.since
+	}
+}
+
+// part is a manifest whose blobs are read after the chain.
 type part struct {
 	step     string
 	digest   digest.Digest
@@ -74,9 +95,28 @@ type part struct {
 	folder   string // before the paths of its blobs
 }
 
-// readParts reads the blobs of every part; those of one that was found right, only once.
+// blobs are the config and the layers.
+func (p part) blobs() []ocispec.Descriptor {
+	return append([]ocispec.Descriptor{p.manifest.Config}, p.manifest.Layers...)
+}
+
+// path is what a blob of a part is called, by its place in blobs.
+func (p part) path(i int) string {
+	if i == 0 {
+		return p.folder + "config"
+	}
+	return p.folder + p.layer(i-1)
+}
+
+func (p part) layer(i int) string {
+	return cmp.Or(p.manifest.Layers[i].Annotations[ocispec.AnnotationTitle], fmt.Sprintf("layer %d", i))
+}
+
+// readParts reads the blobs of all parts, each once, and then judges part after part; one that was found right is
+// not judged again.
 func (v *verifier) readParts() {
 	v.reading = true
+	v.readBlobs()
 	right := map[digest.Digest]bool{}
 	for _, p := range v.parts {
 		if right[p.digest] {
@@ -84,110 +124,57 @@ func (v *verifier) readParts() {
 		}
 		before := len(v.out.Problems)
 		v.step = p.step
-		v.readPart(p)
+		v.judgePart(p)
 		right[p.digest] = len(v.out.Problems) == before
 	}
 	v.step = ""
 }
 
-// readPart reads the blobs of one part, several at a time, and judges them in their order.
-func (v *verifier) readPart(p part) {
-	blobs := append([]ocispec.Descriptor{p.manifest.Config}, p.manifest.Layers...)
-	found := make([]finding, len(blobs))
-	var readers sync.WaitGroup
-	free := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for i, b := range blobs {
-		free <- struct{}{}
-		readers.Go(func() {
-			found[i] = v.examine(b)
-			<-free
-		})
+func (v *verifier) judgePart(p part) {
+	var files inspection
+	if v.level == Files && artifact.IsDataset(p.manifest) {
+		files = v.readShards(p)
 	}
-	readers.Wait()
 	if v.ctx.Err() != nil {
 		return // what was not read is not missing
 	}
+	var altered []int // layers of a dataset
 	right := true
-	for i, b := range blobs {
-		if !v.judge(b, p.folder+title(b, i), found[i]) {
+	for i, b := range p.blobs() {
+		f := v.found[b.Digest]
+		if f.altered(b) && i > 0 && artifact.IsDataset(p.manifest) {
+			altered = append(altered, i-1)
+		} else if !v.judge(p, b, p.path(i), f) {
 			right = false
 		}
 	}
-	if right {
-		v.files(p, found[1:])
+	switch {
+	case len(altered) > 0:
+		if v.level != Files { // the layers are read a second time
+			files = v.inspect(p, altered)
+		}
+		v.locate(p, altered, files)
+	case right && v.level == Files && artifact.IsDataset(p.manifest):
+		v.files(p, files)
 	}
-}
-
-// title is what a blob of a manifest is called.
-func title(b ocispec.Descriptor, i int) string {
-	switch name := b.Annotations[ocispec.AnnotationTitle]; {
-	case i == 0:
-		return "config"
-	case name != "":
-		return name
-	}
-	return fmt.Sprintf("layer %d", i-1)
-}
-
-// finding is what a blob turned out to be.
-type finding struct {
-	opened error
-	read   error
-	digest digest.Digest
-	size   int64
-	shard  shard // of a layer that is a shard
-}
-
-// examine reads a blob of any size. It leaves the verifier alone, as several run at a time.
-func (v *verifier) examine(b ocispec.Descriptor) finding {
-	isShard := b.MediaType == ocispec.MediaTypeImageLayer
-	if n, ok := v.seen[b.Digest]; ok && !isShard {
-		return finding{digest: b.Digest, size: n}
-	}
-	r, err := v.store.Open(v.ctx, b.Digest)
-	if err != nil {
-		return finding{opened: err}
-	}
-	defer func() { _ = r.Close() }() // only read
-	h := digest.SHA256.Digester()
-	buf := make([]byte, min(max(b.Size, 512), bufferSize))
-	counted := &counter{Reader: bufio.NewReaderSize(r, len(buf))}
-	var f finding
-	if all := io.TeeReader(counted, h.Hash()); isShard {
-		f.shard = readShard(all, buf)
-		_, f.read = io.CopyBuffer(io.Discard, all, buf) // what is behind the files
-	} else {
-		_, f.read = io.CopyBuffer(h.Hash(), counted, buf)
-	}
-	f.digest, f.size = h.Digest(), counted.n
-	return f
-}
-
-const bufferSize = 256 << 10
-
-// counter counts, and hides whatever else its reader can do, so that the given buffer is used.
-type counter struct {
-	io.Reader
-	n int64
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	c.n += int64(n)
-	return n, err
 }
 
 // judge says whether a blob is what its descriptor says.
-func (v *verifier) judge(b ocispec.Descriptor, path string, f finding) bool {
+func (v *verifier) judge(p part, b ocispec.Descriptor, path string, f finding) bool {
 	switch {
+	case errors.Is(f.opened, fs.ErrNotExist):
+		v.absent(p, b.Digest, path, f.opened)
 	case f.opened != nil:
 		v.unopened(b.Digest, path, f.opened)
-	case f.read != nil || f.digest != b.Digest:
+	case f.altered(b):
 		v.altered(b.Digest, path, f.digest, f.read)
 	case f.size != b.Size:
 		v.problem(Problem{Code: Malformed, Path: path, Digest: b.Digest, Want: fmt.Sprintf("%d bytes, as the manifest says", b.Size), Got: fmt.Sprintf("%d bytes", f.size)})
-	default:
+	case f.since.IsZero():
 		v.count(b.Digest, f.size)
+		return true
+	default:
+		v.skip(b.Digest, f)
 		return true
 	}
 	return false

@@ -87,6 +87,29 @@ func (s *store) Open(_ context.Context, d digest.Digest) (io.ReadCloser, error) 
 	return io.NopCloser(bytes.NewReader(text)), nil
 }
 
+func (s *store) Stat(_ context.Context, d digest.Digest) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text, ok := s.blobs[d]
+	if !ok {
+		return 0, fmt.Errorf("blob %s: %w", d, fs.ErrNotExist)
+	}
+	return int64(len(text)), nil
+}
+
+type at struct{ *bytes.Reader }
+
+func (at) Close() error { return nil }
+
+func (s *store) OpenAt(ctx context.Context, d digest.Digest) (artifact.ReaderAtCloser, error) {
+	r, err := s.Open(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(r)
+	return at{bytes.NewReader(text)}, err
+}
+
 func (s *store) Record(_ context.Context, action digest.Digest) (digest.Digest, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,7 +219,11 @@ func (e *evidence) manifest(subject ocispec.Descriptor, statement []byte) digest
 
 func (e *evidence) pack(s plan.Step) ocispec.Descriptor {
 	e.t.Helper()
-	kind, tree := contents(e.t, s)
+	return e.packed(contents(e.t, s))
+}
+
+func (e *evidence) packed(kind artifact.Kind, tree map[string]string) ocispec.Descriptor {
+	e.t.Helper()
 	var files []artifact.File
 	for path, text := range tree {
 		files = append(files, artifact.File{Path: path, Size: int64(len(text)), Digest: digest.FromString(text)})

@@ -1,125 +1,123 @@
 package verify
 
 import (
-	"archive/tar"
+	"cmp"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"maps"
 	"slices"
-	"strings"
-
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cairn-bench/cairn/manifests/artifact"
-	"github.com/cairn-bench/cairn/manifests/document"
 )
 
-const (
-	maxSums  = 1 << 30 // bounds SHA256SUMS in memory
-	maxFiles = 10      // of one artifact are reported
-)
+const maxFiles = 10 // of one artifact are reported
 
-// shard is what a tar layer holds.
-type shard struct {
-	files []artifact.File
-	sums  []byte // SHA256SUMS, if it is in this one
-	err   error
+// inspection is what the shards of a dataset turned out to be beside what its first layer says.
+type inspection struct {
+	err    error // its first layer is none
+	files  int
+	listed []artifact.Fault // of the first layer
+	inside map[int][]artifact.Fault
+	found  map[int]finding
 }
 
-// readShard hashes the files of a tar one after the other.
-func readShard(r io.Reader, buf []byte) shard {
-	var s shard
-	t := tar.NewReader(r)
-	for {
-		h, err := t.Next()
-		if errors.Is(err, io.EOF) {
-			return s
+// faults are those of the first layer and of the others.
+func (n inspection) faults(p part) []artifact.Fault {
+	all := slices.Clip(n.listed)
+	for i := range p.manifest.Layers {
+		for _, f := range n.inside[i] {
+			f.Path = cmp.Or(f.Path, p.layer(i))
+			all = append(all, f)
 		}
-		if err == nil {
-			err = s.add(t, h, buf)
+	}
+	return all
+}
+
+// named are those of a layer that are of a file.
+func (n inspection) named(layer int) []artifact.Fault {
+	all := n.inside[layer]
+	if layer == 0 {
+		all = n.listed
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(f artifact.Fault) bool { return f.Path == "" || f.Path == artifact.RootAnnotation })
+}
+
+// readShards reads all shards of a dataset, once for their digests and for the digests of their files.
+func (v *verifier) readShards(p part) inspection {
+	shards := make([]int, 0, len(p.manifest.Layers))
+	for i := range p.manifest.Layers[1:] {
+		shards = append(shards, i+1)
+	}
+	n := v.inspect(p, shards)
+	for i, f := range n.found {
+		v.found[p.manifest.Layers[i].Digest] = f
+	}
+	return n
+}
+
+// inspect reads some layers of a dataset beside what the first says of them.
+func (v *verifier) inspect(p part, layers []int) inspection {
+	var n inspection
+	keep := func(faults *[]artifact.Fault) func(artifact.Fault) {
+		return func(f artifact.Fault) {
+			if len(*faults) < maxFiles {
+				*faults = append(*faults, f)
+			}
 		}
-		if err != nil {
-			s.err = err
-			return s
+	}
+	var spans []artifact.Span
+	r, err := artifact.NewReader(v.ctx, v.store, p.manifest)
+	if err == nil {
+		defer func() { _ = r.Close() }() // only read
+		n.files = r.Len()
+		spans, err = r.Check(keep(&n.listed))
+	}
+	n.err = err
+	found, inside := make([]finding, len(layers)), make([][]artifact.Fault, len(layers))
+	parallel(v.ctx, len(layers), func(i int, buf []byte) {
+		var look func(io.Reader) error
+		if spans != nil {
+			look = func(in io.Reader) error { return r.CheckShard(in, spans[layers[i]], keep(&inside[i])) }
+		}
+		found[i] = v.examine(p.manifest.Layers[layers[i]].Digest, buf, look)
+	})
+	n.inside, n.found = map[int][]artifact.Fault{}, map[int]finding{}
+	for i, l := range layers {
+		n.inside[l], n.found[l] = inside[i], found[i]
+	}
+	return n
+}
+
+// files says where a dataset contradicts itself although each of its blobs has its digest.
+func (v *verifier) files(p part, n inspection) {
+	var damaged *artifact.DamagedError
+	switch faults := n.faults(p); {
+	case errors.As(n.err, &damaged):
+		v.problem(Problem{Code: Malformed, Path: p.path(1), Digest: p.digest, Got: n.err.Error()})
+	case n.err != nil:
+		v.unopened(p.manifest.Layers[0].Digest, p.path(1), n.err)
+	case len(faults) == 0:
+		v.out.Checked.Files += n.files
+	default:
+		for _, f := range faults[:min(len(faults), maxFiles)] {
+			v.problem(Problem{Code: FilesDiffer, Path: cmp.Or(f.Path, "manifest"), Digest: p.digest, Want: f.Want, Got: f.Got})
 		}
 	}
 }
 
-func (s *shard) add(t *tar.Reader, h *tar.Header, buf []byte) error {
-	switch {
-	case h.Typeflag != tar.TypeReg || !fs.ValidPath(h.Name):
-		return fmt.Errorf("%q is not a plain file at a clean relative path", h.Name)
-	case h.Name != document.SumsFile:
-		d := digest.SHA256.Digester()
-		_, err := io.CopyBuffer(d.Hash(), struct{ io.Reader }{t}, buf)
-		s.files = append(s.files, artifact.File{Path: h.Name, Size: h.Size, Digest: d.Digest()})
-		return err
-	case s.sums != nil || h.Size > maxSums:
-		return fmt.Errorf("%s is there twice or has more than %d bytes", h.Name, maxSums)
-	}
-	var err error
-	s.sums, err = io.ReadAll(t)
-	return err
-}
-
-// files checks that a dataset does not contradict itself: SHA256SUMS, by which its files are proven one by
-// one, must be that of the files which are there, and so must the root.
-func (v *verifier) files(p part, layers []finding) {
-	var files []artifact.File
-	var sums []byte
-	shards := false
-	for i, l := range p.manifest.Layers {
-		if l.MediaType != ocispec.MediaTypeImageLayer {
-			continue
+// locate names the files that are altered in layers of a dataset, or else the layers. What the first layer says of the
+// others is of use only where it is not altered itself.
+func (v *verifier) locate(p part, layers []int, n inspection) {
+	for _, l := range layers {
+		b := p.manifest.Layers[l]
+		var faults []artifact.Fault
+		if l == 0 || layers[0] != 0 {
+			faults = n.named(l)
 		}
-		s := layers[i].shard
-		if s.err != nil {
-			v.problem(Problem{Code: Malformed, Path: title(l, i+1), Digest: l.Digest, Got: s.err.Error()})
-			return
+		for _, f := range faults {
+			v.problem(Problem{Code: BlobAltered, Path: f.Path, Digest: b.Digest, Want: f.Want, Got: f.Got})
 		}
-		shards = true
-		files = append(files, s.files...)
-		sums = append(sums, s.sums...)
-	}
-	if !shards {
-		return
-	}
-	table, err := artifact.ParseSums(sums)
-	if err != nil {
-		v.problem(Problem{Code: Malformed, Path: document.SumsFile, Digest: p.digest, Got: err.Error()})
-		return
-	}
-	slices.SortFunc(files, func(x, y artifact.File) int { return strings.Compare(x.Path, y.Path) })
-	if v.compare(p.digest, files, table) {
-		return
-	}
-	if want, got := artifact.MerkleRoot(files).String(), p.manifest.Annotations[artifact.RootAnnotation]; want != got {
-		v.problem(Problem{Code: FilesDiffer, Path: artifact.RootAnnotation, Digest: p.digest, Want: want, Got: got})
-	}
-}
-
-// compare reports the first files whose sums are not those of the table, and says whether there are any.
-func (v *verifier) compare(d digest.Digest, files []artifact.File, table map[string]digest.Digest) bool {
-	n := 0
-	differs := func(path, want, got string) {
-		if n++; n <= maxFiles {
-			v.problem(Problem{Code: FilesDiffer, Path: path, Digest: d, Want: want, Got: got})
+		if len(faults) == 0 {
+			v.judge(p, b, p.path(l+1), v.found[b.Digest])
 		}
 	}
-	for _, f := range files {
-		switch want, ok := table[f.Path]; {
-		case !ok:
-			differs(f.Path, "one line in "+document.SumsFile+" for each file", "none, or the file is there twice")
-		case want != f.Digest:
-			differs(f.Path, want.String(), f.Digest.String())
-		}
-		delete(table, f.Path)
-	}
-	for _, path := range slices.Sorted(maps.Keys(table)) {
-		differs(path, table[path].String(), "no file")
-	}
-	return n > 0
 }

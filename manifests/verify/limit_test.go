@@ -10,7 +10,7 @@ import (
 )
 
 // endless gives every blob, and no end of it.
-type endless struct{}
+type endless struct{ Store }
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 

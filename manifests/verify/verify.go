@@ -1,9 +1,18 @@
-// Package verify checks a lock against a store, and says how far the check went.
+// Package verify checks a lock, a benchmark artifact or one artifact against a store, and says how far the check went.
 //
-// Level "records" proves the chain: every action is the one its plan and inputs give, every record says what
-// the lock says, every number is the one in its evaluation. Level "bytes" also reads every blob that the
-// artifacts and records name, hashes it, and compares the files of a dataset with its SHA256SUMS. Level
-// "rerun", doing steps again, needs plugins and is the caller's; here it is "bytes".
+// Each level holds what the one before it says, and more:
+//
+//	records    the chain: every action is the one its plan and inputs give, every record says what the lock says,
+//	           every number is the one in its evaluation
+//	unchanged  every blob that the artifacts and records name is there; each was read and hashed now, or is to all
+//	           appearances (Memory) the one that was read and hashed by an earlier verification
+//	bytes      every blob was read and hashed now, each byte once: what is here is what the records name
+//	files      every dataset agrees with itself: every file is the one that SHA256SUMS, its index and the root say, and
+//	           there is nothing beside them
+//	rerun      steps that were done again gave the same; that needs plugins and is the caller's, here it is bytes
+//
+// Of an artifact alone nobody says who made it. So "records" is "manifest" there, and the verdict has the scope
+// "artifact".
 //
 // Records are not signed: who rewrites a result and everything that was made of it, up to the lock, makes
 // another benchmark that verifies. That is found by comparing the lock's digest with a published one, and by
@@ -16,24 +25,34 @@ package verify
 import (
 	"context"
 	"errors"
-	"io"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/lock"
 )
 
-// Levels of proof, weakest first.
+// Levels of proof of a chain, weakest first.
 const (
-	Records = "records"
-	Bytes   = "bytes"
-	Rerun   = "rerun"
+	Records   = "records"
+	Unchanged = "unchanged"
+	Bytes     = "bytes"
+	Files     = "files"
+	Rerun     = "rerun"
 )
 
-// Problem codes. Codes that end in "missing" mean that something cannot be checked with what is here; every
-// other code means that something is not what it should be.
+// Manifest is the weakest level of an artifact alone.
+const Manifest = "manifest"
+
+// ArtifactScope says that nothing was followed from the artifact to what made it.
+const ArtifactScope = "artifact"
+
+// Problem codes. Codes that end in "missing" or "deleted" mean that something cannot be checked with what is here;
+// every other code means that something is not what it should be.
 const (
 	BlobMissing   = "blob-missing"
+	BlobDeleted   = "blob-deleted" // on purpose, as a tombstone says
 	BlobAltered   = "blob-altered"
 	LockEdited    = "lock-edited"
 	ActionDiffers = "action-differs"
@@ -41,7 +60,7 @@ const (
 	RecordMissing = "record-missing"
 	RecordDiffers = "record-differs"
 	ResultDiffers = "result-differs"
-	FilesDiffer   = "files-differ" // an artifact contradicts itself: SHA256SUMS, or the root, and the files
+	FilesDiffer   = "files-differ" // a dataset contradicts itself: its root, SHA256SUMS, the index and the files
 	Malformed     = "malformed"
 	RerunDiffers  = "rerun-differs"
 )
@@ -57,32 +76,65 @@ type Problem struct {
 }
 
 // Missing says whether the problem is an absence rather than a difference.
-func (p Problem) Missing() bool { return p.Code == BlobMissing || p.Code == RecordMissing }
+func (p Problem) Missing() bool {
+	return p.Code == BlobMissing || p.Code == BlobDeleted || p.Code == RecordMissing
+}
 
 // Checked counts what was looked at.
 type Checked struct {
-	Records int   `json:"records"`
-	Blobs   int   `json:"blobs"`
-	Bytes   int64 `json:"bytes"`
-	Reruns  int   `json:"reruns"`
+	Records int      `json:"records"`
+	Blobs   int      `json:"blobs"`
+	Bytes   int64    `json:"bytes"`
+	Files   int      `json:"files,omitempty"`  // of datasets, one by one
+	Hashes  int      `json:"hashes,omitempty"` // that lead from files to roots
+	Reruns  int      `json:"reruns"`
+	Skipped *Skipped `json:"skipped,omitempty"`
+}
+
+// Skipped counts what was not read again.
+type Skipped struct {
+	Blobs int       `json:"blobs"`
+	Bytes int64     `json:"bytes"`
+	Since time.Time `json:"since"` // when the first of them was read
 }
 
 // Verdict is the outcome.
 type Verdict struct {
 	Schema   string    `json:"schema"`
 	Subject  string    `json:"subject"`
+	Scope    string    `json:"scope,omitempty"` // "" is the chain
 	Level    string    `json:"level"`
 	OK       bool      `json:"ok"`
 	Checked  Checked   `json:"checked"`
+	Sample   *Sample   `json:"sample,omitempty"`
+	Proof    *Proven   `json:"proof,omitempty"`
 	Problems []Problem `json:"problems"`
 }
 
-// Store gives raw blobs to several goroutines. Open need not check them; this package does.
+// Store gives raw blobs to several goroutines. What it gives need not be checked: this package does that. The error
+// for a blob that is not there wraps fs.ErrNotExist. A blob that Open gives as an io.WriterTo is read by that.
 type Store interface {
-	// Open returns an error that wraps fs.ErrNotExist for a blob that is not there.
-	Open(ctx context.Context, d digest.Digest) (io.ReadCloser, error)
+	artifact.Source
 	// Record names the record of an action, "" if none is known. Its word is not trusted.
 	Record(ctx context.Context, action digest.Digest) (digest.Digest, error)
+}
+
+// Graveyard is a Store that knows tombstones. A tombstone explains why the blobs that it lists are not there, and
+// that is all it can do.
+type Graveyard interface {
+	Store
+	// Tombstone names the tombstone of an artifact, "" if none is known. Its word is not trusted.
+	Tombstone(ctx context.Context, artifact digest.Digest) (digest.Digest, error)
+}
+
+// Memory is what a Store has in addition that remembers which blobs were read and found right. It is used by one
+// goroutine.
+type Memory interface {
+	// Unchanged says since when a blob has, for all that can be told without reading it, the bytes that were read
+	// then. The zero time says that it has to be read.
+	Unchanged(d digest.Digest) (since time.Time)
+	// Right is told of a blob that was opened, read to its end and found right.
+	Right(d digest.Digest)
 }
 
 // Lock verifies the text of a lock. An error means that the check itself could not be done.
@@ -99,44 +151,64 @@ func Lock(ctx context.Context, file string, text []byte, s Store, level string) 
 	return v.verdict(), ctx.Err()
 }
 
-// verifier first follows the chain and collects the parts that it names; for level bytes it then reads them.
+// Artifact verifies one artifact for itself, as one does who has nothing but its digest.
+func Artifact(ctx context.Context, subject string, ref digest.Digest, s Store, level string) (Verdict, error) {
+	v := newVerifier(ctx, subject, s, level)
+	v.out.Scope = ArtifactScope
+	v.artifact(ref)
+	return v.verdict(), ctx.Err()
+}
+
+// verifier first follows the chain and collects the parts that it names; then it reads them, as far as the level
+// asks for it.
 type verifier struct {
 	ctx   context.Context // of the one call
 	store Store
-	bytes bool
+	level string // that is asked for
 	limit int64  // of what is held in memory at once
 	step  string // that is looked at
-	parts []part // what level bytes reads
+	parts []part // what is read after the chain
 
-	seen     map[digest.Digest]int64 // blobs that were read and hashed, with their sizes
+	graves   map[digest.Digest]grave   // by artifact
+	found    map[digest.Digest]finding // what the blobs of the parts turned out to be
+	seen     map[digest.Digest]int64   // blobs that were read and hashed, with their sizes
 	reported map[Problem]bool
 	reading  bool // the chain has been followed, the parts are read
 	broken   bool // level records does not hold
 	out      Verdict
 }
 
-// newVerifier takes every level but records for one that reads the parts.
 func newVerifier(ctx context.Context, subject string, s Store, level string) *verifier {
-	return &verifier{ctx: ctx, store: s, bytes: level != Records, limit: maxDocument, seen: map[digest.Digest]int64{}, reported: map[Problem]bool{},
+	return &verifier{ctx: ctx, store: s, level: level, limit: maxDocument, seen: map[digest.Digest]int64{}, graves: map[digest.Digest]grave{}, reported: map[Problem]bool{},
 		out: Verdict{Schema: "cairn/verify/v1", Subject: subject, Level: "none", Problems: []Problem{}}}
 }
 
 // verdict reads the parts and says which level holds: what is altered proves nothing, and where a part is
 // missing the chain may hold nevertheless.
 func (v *verifier) verdict() Verdict {
-	if v.bytes {
+	if v.level != Records {
 		v.readParts()
 	}
 	v.out.OK = len(v.out.Problems) == 0 && v.ctx.Err() == nil
+	v.out.Level = v.reached()
+	return v.out
+}
+
+func (v *verifier) reached() string {
 	switch {
 	case v.broken || v.ctx.Err() != nil:
-		v.out.Level = "none"
-	case v.bytes && v.out.OK:
-		v.out.Level = Bytes
-	default:
-		v.out.Level = Records
+		return "none"
+	case v.level == Records || !v.out.OK:
+		if v.out.Scope == ArtifactScope {
+			return Manifest
+		}
+		return Records
+	case v.out.Checked.Skipped != nil:
+		return Unchanged
+	case v.level == Files:
+		return Files
 	}
-	return v.out
+	return Bytes
 }
 
 // problem keeps a problem, once.

@@ -31,17 +31,21 @@ type Subject struct {
 	Again func(t *testing.T) cas.Indexed
 	// Rot puts b in the place of the bytes of d, as a bad disk does.
 	Rot func(t *testing.T, d digest.Digest, b []byte)
+	// Kill ends an upload as the death of its process does. A Store that is no cas.Uploader needs none.
+	Kill func(t *testing.T, u *cas.Upload)
 	// Foreign says that the blobs lie in somebody else's store, which never replaces what it has under a digest
 	// and keeps nothing with a name but the digest.
 	Foreign bool
 }
 
+type testCase struct {
+	name string
+	run  func(*testing.T, Subject)
+}
+
 // Run judges a store. It calls open for every case.
 func Run(t *testing.T, open func(t *testing.T) Subject) {
-	for _, c := range []struct {
-		name string
-		run  func(*testing.T, Subject)
-	}{
+	for _, c := range append([]testCase{
 		{"truncated write", truncatedWrite},
 		{"wrong bytes", wrongBytes},
 		{"concurrent index updates", concurrentIndex},
@@ -57,7 +61,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"read limit", readLimit},
 		{"cancelled put", cancelledPut},
 		{"same blob at once", sameBlobAtOnce},
-	} {
+	}, uploadCases...) {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
 	}
 }
@@ -73,9 +77,9 @@ func put(t *testing.T, s cas.Store, text string) digest.Digest {
 
 func wantBlob(t *testing.T, s cas.Store, d digest.Digest, want string) {
 	t.Helper()
-	got, err := cas.ReadAll(t.Context(), s, d, 1<<20)
+	got, err := cas.ReadAll(t.Context(), s, d, 16<<20)
 	if err != nil || string(got) != want {
-		t.Fatalf("ReadAll(%s) = %q, %v; want %q", d, got, err, want)
+		t.Fatalf("ReadAll(%s) = %.100q, %v; want %.100q", d, got, err, want)
 	}
 }
 

@@ -83,6 +83,17 @@ func (c *Cached) Put(ctx context.Context, want digest.Digest, r io.Reader) (dige
 	return d, n, nil
 }
 
+// Upload takes a blob in pieces into the layout. It comes to the registry with the entry of the action that made it, or
+// with a name.
+func (c *Cached) Upload(name string) (*cas.Upload, error) { return c.local.Upload(name) }
+
+// Use announces blobs to the collector of the layout's garbage.
+func (c *Cached) Use(ctx context.Context, all ...digest.Digest) error {
+	return c.local.Use(ctx, all...)
+}
+
+var _ cas.User = (*Cached)(nil)
+
 // Remove removes a blob from both.
 func (c *Cached) Remove(ctx context.Context, d digest.Digest) error {
 	return errors.Join(c.local.Remove(ctx, d), c.remote.Remove(ctx, d))

@@ -157,6 +157,9 @@ func (r *Repository) fetchAll(ctx context.Context, into cas.Store, all []ocispec
 
 // fetch brings a blob into the store, unless it is there. A size of 0 is not known.
 func (r *Repository) fetch(ctx context.Context, into cas.Store, b ocispec.Descriptor) (n int64, fetched bool, err error) {
+	if err := cas.Use(ctx, into, b.Digest); err != nil { // before the look: what is there shall stay
+		return 0, false, err
+	}
 	size, err := into.Stat(ctx, b.Digest)
 	if err == nil && (b.Size == 0 || b.Size == size) {
 		r.opts.Moved(b.Size)

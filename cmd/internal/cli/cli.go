@@ -12,13 +12,16 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/actioncache"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/execute"
+	"github.com/cairn-bench/cairn/activities/gc"
 	"github.com/cairn-bench/cairn/activities/publish"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/activities/suite"
@@ -35,6 +38,7 @@ const (
 	exitUsage       = 2
 	exitDiffers     = 3
 	exitUnknown     = 4 // not verifiable with what is here
+	exitRefused     = 5 // by policy
 	exitClaim       = 10
 	exitInterrupted = 130
 )
@@ -67,6 +71,8 @@ type app struct {
 	home    string
 	store   string
 	address string
+	opened  []*workshop
+	view    atomic.Pointer[view] // of the run that is shown; nil if there is none
 }
 
 // Main runs one command line and returns the exit code.
@@ -77,10 +83,14 @@ func Main(ctx context.Context, w World) int {
 	root.SetOut(w.Stdout)
 	root.SetErr(w.Stderr)
 	err := root.ExecuteContext(ctx)
+	a.leave()
 	var coded *exitError
 	switch {
 	case err == nil:
 		return exitOK
+	case activities.Kind(err) == activities.Refused:
+		fmt.Fprintln(w.Stderr, "cairn:", err)
+		return exitRefused
 	case errors.As(err, &coded):
 		if coded.msg != "" {
 			fmt.Fprintln(w.Stderr, "cairn:", coded.msg)
@@ -101,7 +111,7 @@ func Main(ctx context.Context, w World) int {
 func isUsage(err error) bool {
 	var bad manifests.Errors
 	var usage *usageError
-	return errors.As(err, &bad) || errors.As(err, &usage)
+	return activities.Kind(err) == activities.Invalid || errors.As(err, &bad) || errors.As(err, &usage)
 }
 
 type usageError struct{ error }
@@ -131,8 +141,8 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.home, "home", "", "folder of store, cache and engine (default $CAIRN_HOME, else $XDG_DATA_HOME/cairn)")
 	root.PersistentFlags().StringVar(&a.store, "store", "", "oci://host/repository that homes share as their store (default $CAIRN_STORE, else none)")
 	root.PersistentFlags().StringVar(&a.address, "address", "", "host:port of a Temporal cluster (default: TEMPORAL_ADDRESS or the TEMPORAL_PROFILE, else the engine in the box)")
-	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.planCommand(), a.verifyCommand(), a.showCommand(), a.lsCommand(), a.catCommand(),
-		a.explainCommand(), a.pushCommand(), a.pullCommand(), a.fmtCommand(), a.schemaCommand(), a.pluginCommand(), a.doctorCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.planCommand(), a.verifyCommand(), a.showCommand(), a.lsCommand(), a.catCommand(), a.proveCommand(),
+		a.explainCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.fmtCommand(), a.schemaCommand(), a.pluginCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
 
@@ -178,16 +188,23 @@ func (a *app) homeDir() (string, error) {
 	return "", exit(exitUsage, "no home: set CAIRN_HOME or HOME")
 }
 
+// store is what a run needs of a store.
+type store interface {
+	cas.Indexed
+	cas.Uploader
+}
+
 // workshop is an opened home.
 type workshop struct {
 	dir      string
 	layout   *cas.Layout        // of the home
-	store    cas.Indexed        // the layout, or the shared store behind it
+	store    store              // the layout, or the shared store behind it
 	remote   string             // name of the shared store, "" if there is none
 	own      *actioncache.Cache // of the home
 	cache    *actioncache.Cache // own, or shared with other homes
 	plugins  plugins.Set
 	resolver *resolve.Resolver
+	garbage  *gc.Home
 }
 
 func (a *app) open() (*workshop, error) {
@@ -208,8 +225,41 @@ func (a *app) open() (*workshop, error) {
 	if err := a.share(w); err != nil {
 		return nil, err
 	}
+	w.layout.Waiting, w.own.Waiting, w.cache.Waiting = a.waiting, a.waiting, a.waiting
+	w.own.At, w.cache.At = a.doing(), a.doing()
+	w.garbage = gc.Open(dir, a.who(), layout, w.own)
+	w.cache.SetForgotten(w.garbage.Forgotten)
+	a.opened = append(a.opened, w)
 	w.resolver = &resolve.Resolver{Store: w.store, Cache: w.cache, Plugins: set, Env: a.env}
 	return w, nil
+}
+
+// who names this process and what it does, for others that wait for it.
+func (a *app) who() string {
+	return fmt.Sprintf("process %d (cairn %s, since %s)", os.Getpid(), strings.Join(a.Args, " "), time.Now().Format(time.DateTime))
+}
+
+// waiting says who keeps this process.
+func (a *app) waiting(h cas.Holder) { a.notice(fmt.Sprintf("waiting for %s\n", h)) }
+
+// notice says something without breaking the view of a run.
+func (a *app) notice(text string) {
+	if v := a.view.Load(); v != nil {
+		v.notice(text)
+		return
+	}
+	fmt.Fprint(a.Stderr, text)
+}
+
+// doing is the command line of this process.
+func (a *app) doing() string { return "cairn " + strings.Join(a.Args, " ") }
+
+// leave gives up what this process keeps from being collected. If it cannot, the collector finds out by itself that
+// the process is gone.
+func (a *app) leave() {
+	for _, w := range a.opened {
+		_ = w.garbage.Close()
+	}
 }
 
 func (a *app) env(dir string) plugins.Env { return plugins.Env{Dir: dir, Lookup: a.Lookup} }
@@ -217,6 +267,7 @@ func (a *app) env(dir string) plugins.Env { return plugins.Env{Dir: dir, Lookup:
 // suite is what this process's workers do.
 func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progress)) *suite.Suite {
 	return &suite.Suite{
+		Home:     w.garbage,
 		Resolver: w.resolver,
 		Executor: &execute.Executor{
 			Store: w.store, Cache: w.cache, Plugins: w.plugins, Env: a.env, Scratch: filepath.Join(w.dir, "scratch"),

@@ -103,6 +103,9 @@ func (w *workshop) probe(ctx context.Context) (string, error) {
 	if !bytes.Equal(back, text) || d != digest.FromBytes(text) {
 		return "", fmt.Errorf("what was read is not what was written")
 	}
+	if err := w.layout.Durable(); err != nil {
+		return "", err
+	}
 	return "a blob can be written and read back", nil
 }
 

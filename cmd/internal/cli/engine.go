@@ -13,6 +13,7 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
@@ -20,6 +21,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/suite"
 	"github.com/cairn-bench/cairn/deploy/embedded"
 )
@@ -34,17 +36,15 @@ type engine struct {
 	stop   func()
 
 	interrupted func() bool
+	busy        func() bool     // whether its workers are at steps
+	gone        <-chan struct{} // closed when the other process that runs it has ended; nil if there is none
 }
 
 // close ends what this process has of the engine. The database is safe at any moment, so a process that is
 // about to end just ends, unless it was interrupted: then the steps under way are told, and save what they can.
 func (e *engine) close() {
-	if !e.exits || e.interrupted() {
-		var all sync.WaitGroup
-		for _, w := range e.work {
-			all.Go(w.Stop)
-		}
-		all.Wait()
+	if !e.exits || e.interrupted() || e.busy() {
+		e.dismiss()
 	}
 	if !e.exits && e.client != nil {
 		e.client.Close()
@@ -52,13 +52,82 @@ func (e *engine) close() {
 	e.stop()
 }
 
+// dismiss stops the workers. What they are at is told, saves what it can, and is free for others.
+func (e *engine) dismiss() {
+	var all sync.WaitGroup
+	for _, w := range e.work {
+		all.Go(w.Stop)
+	}
+	all.Wait()
+}
+
+// errLost says that the process that ran the engine has ended.
+var errLost = errors.New("the process that ran the engine has ended")
+
+// whileThere returns a context that also ends when the engine is lost.
+func (e *engine) whileThere(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-e.gone:
+			cancel(errLost)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// lost says whether an error is there because the engine is not. A broken connection may be seen a moment before
+// the end of the process that broke it.
+func (e *engine) lost(ctx context.Context, err error) bool {
+	if err == nil || e.gone == nil || ctx.Err() != nil {
+		return false
+	}
+	var unavailable *serviceerror.Unavailable
+	if errors.As(err, &unavailable) {
+		select {
+		case <-e.gone:
+		case <-time.After(2 * time.Second):
+		case <-ctx.Done():
+		}
+	}
+	select {
+	case <-e.gone:
+		return ctx.Err() == nil
+	default:
+		return false
+	}
+}
+
+// stay does something with the engine, and again with another one if it was lost on the way: whoever needs an
+// engine and finds none runs it himself.
+func (a *app) stay(ctx context.Context, w *workshop, do func(context.Context, *engine) error) error {
+	for {
+		e, err := a.connect(ctx, w)
+		if err != nil {
+			return err
+		}
+		there, cancel := e.whileThere(ctx)
+		err = do(there, e)
+		cancel()
+		if !e.lost(ctx, err) {
+			e.close()
+			return err
+		}
+		fmt.Fprintln(a.Stderr, "the process that ran the engine has ended; this one goes on without it")
+		e.dismiss()
+		e.client.Close()
+	}
+}
+
 // connect finds the engine: a cluster if an address is configured, else the one of this home.
 func (a *app) connect(ctx context.Context, w *workshop) (*engine, error) {
+	worker.SetBinaryChecksum(version()) // or the first worker hashes this program, which is half of a start
 	store, err := w.id()
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{store: store, exits: a.Exits, stop: func() {}, interrupted: func() bool { return ctx.Err() != nil }}
+	e := &engine{store: store, exits: a.Exits, stop: func() {}, interrupted: func() bool { return ctx.Err() != nil }, busy: func() bool { return false }}
 	cluster, remote, err := a.cluster()
 	if err != nil {
 		return nil, err
@@ -80,12 +149,8 @@ func (a *app) connect(ctx context.Context, w *workshop) (*engine, error) {
 // embed joins the engine of this home if another process runs it, and starts it otherwise.
 func (a *app) embed(ctx context.Context, dir string, e *engine) error {
 	opts := client.Options{Logger: quiet{}}
-	box, err := embedded.Start(dir, embedded.Options{})
-	if errors.Is(err, embedded.ErrRunning) {
-		e.client, err = embedded.Dial(ctx, dir, opts)
-		return err
-	}
-	if err != nil {
+	box, err := a.startOrJoin(ctx, dir, e, opts)
+	if err != nil || box == nil {
 		return err
 	}
 	if box.Moved != "" {
@@ -97,6 +162,43 @@ func (a *app) embed(ctx context.Context, dir string, e *engine) error {
 	}
 	e.client, err = box.Client(opts)
 	return err
+}
+
+// startOrJoin returns the engine if it runs in this process, nil if it has joined that of another one. Who comes
+// while another process starts or ends waits for it.
+func (a *app) startOrJoin(ctx context.Context, dir string, e *engine, opts client.Options) (*embedded.Engine, error) {
+	said, began := false, time.Now()
+	var gone <-chan struct{}
+	for {
+		box, running := embedded.Start(dir, embedded.Options{})
+		if !errors.Is(running, embedded.ErrRunning) {
+			return box, running
+		}
+		var err error
+		if gone == nil {
+			if gone, err = embedded.Gone(dir); err != nil {
+				return nil, err
+			}
+		}
+		if e.client, err = embedded.Dial(ctx, dir, opts); err == nil {
+			e.gone = gone
+			return nil, nil
+		}
+		if !errors.Is(err, embedded.ErrAway) {
+			return nil, err
+		}
+		if !said && time.Since(began) > time.Second {
+			said = true
+			fmt.Fprintf(a.Stderr, "waiting: %v, and it is just starting or ending\n", running)
+		}
+		select {
+		case <-gone:
+			gone = nil
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // cluster reads where a Temporal cluster is from --address, or from TEMPORAL_* and the profile that they name,
@@ -129,6 +231,7 @@ func (e *engine) employ(ctx context.Context, s *suite.Suite, jobs int) error {
 			return fmt.Errorf("go on with interrupted runs: %w", err)
 		}
 	}
+	e.busy = s.Busy
 	for _, w := range s.Workers(e.client, e.store, limits(jobs)) {
 		if err := w.Start(); err != nil {
 			return fmt.Errorf("start worker: %w", err)
@@ -173,28 +276,25 @@ func limits(jobs int) suite.Limits {
 	return suite.Limits{IO: 4, CPU: runtime.GOMAXPROCS(0), GPU: 1}
 }
 
-// storeID names the store of a home for as long as the home lives.
+// storeID names the store of a home for as long as the home lives. Of processes that come first together one
+// gives the name, under a lock, which file systems without hard links have too.
 func storeID(home string) (string, error) {
 	file := filepath.Join(home, "id")
 	text, err := os.ReadFile(file)
 	if err == nil && len(text) > 0 {
 		return strings.TrimSpace(string(text)), nil
 	}
-	// Linked into place, so that of two processes that come first together both get the same name.
-	tmp, err := os.CreateTemp(home, "id-")
+	release, err := cas.LockFile(context.Background(), file+".lock", "naming the store", nil)
 	if err != nil {
 		return "", err
 	}
-	defer os.Remove(tmp.Name())
-	_, err = fmt.Fprintln(tmp, strings.ToLower(rand.Text()[:12]))
-	if err := errors.Join(err, tmp.Close()); err != nil {
-		return "", err
-	}
-	if err := os.Link(tmp.Name(), file); err != nil && !errors.Is(err, os.ErrExist) {
-		return "", err
-	}
+	defer release()
 	text, err = os.ReadFile(file)
-	return strings.TrimSpace(string(text)), err
+	if err == nil && len(text) > 0 {
+		return strings.TrimSpace(string(text)), nil
+	}
+	id := strings.ToLower(rand.Text()[:12])
+	return id, cas.ReplaceFile(home, file, []byte(id+"\n"))
 }
 
 // quiet drops the SDK's log; what matters comes back as errors.

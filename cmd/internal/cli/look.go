@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +19,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/sandbox"
 	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/lock"
 )
 
@@ -109,20 +112,52 @@ func (a *app) lsIndex(ctx context.Context, w *workshop) error {
 	return a.list(all)
 }
 
+// lsFiles lists the files of an artifact as they are read, so that a million of them need no memory. Where it fails in
+// the middle, what it wrote as JSON is no whole object.
 func (a *app) lsFiles(ctx context.Context, w *workshop, ref string) error {
 	d, err := w.ref(ctx, ref)
 	if err != nil {
 		return err
 	}
-	tree, err := sandbox.OpenTree(ctx, w.store, d)
+	r, err := artifact.Open(ctx, w.store, d)
 	if err != nil {
 		return err
 	}
-	all := []listed{}
-	for _, f := range tree.Files() {
-		all = append(all, listed{f.Path, f.Size, f.Digest})
+	defer r.Close()
+	out := bufio.NewWriterSize(a.Stdout, 64<<10)
+	write := a.writeEntries(out)
+	for p, err := range r.All() {
+		if err == nil {
+			err = write(listed{p.Path, p.Size, p.Digest})
+		}
+		if err != nil {
+			return cmp.Or(out.Flush(), fmt.Errorf("ls %s: %w", ref, err))
+		}
 	}
-	return a.list(all)
+	if a.json {
+		fmt.Fprint(out, "]}\n")
+	}
+	return out.Flush()
+}
+
+// writeEntries gives what writes one entry after the other, in columns or as the members of one JSON object.
+func (a *app) writeEntries(out io.Writer) func(listed) error {
+	if !a.json {
+		return func(l listed) error {
+			_, err := fmt.Fprintf(out, "%s  %*d  %s\n", l.Digest, len("1234567890"), l.Size, l.Name)
+			return err
+		}
+	}
+	fmt.Fprint(out, `{"schema":"cairn/ls/v1","entries":[`)
+	separator := "\n"
+	return func(l listed) error {
+		text, err := json.Marshal(l)
+		if err == nil {
+			_, err = fmt.Fprintf(out, "%s%s", separator, text)
+			separator = ",\n"
+		}
+		return err
+	}
 }
 
 func (a *app) list(all []listed) error {
@@ -149,11 +184,7 @@ func (a *app) catCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			tree, err := sandbox.OpenTree(c.Context(), w.store, d)
-			if err != nil {
-				return err
-			}
-			r, err := tree.Open(args[1])
+			r, err := sandbox.OpenFile(c.Context(), w.store, d, args[1])
 			if err != nil {
 				return err
 			}

@@ -132,6 +132,9 @@ func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocu
 	if err := writeLock(doc.Lock, text, o.options.locked); err != nil {
 		return err
 	}
+	if err := w.garbage.Wrote(doc.Lock, text); err != nil {
+		return err
+	}
 	if err := a.print(doc, func(out io.Writer) { a.summary(out, r, doc, o) }); err != nil {
 		return err
 	}

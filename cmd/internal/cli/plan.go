@@ -20,8 +20,9 @@ import (
 
 // Step states of a plan.
 const (
-	planCached = "cached"
-	planRun    = "run"
+	planCached  = "cached"
+	planRun     = "run"
+	planBlocked = "blocked" // what it gave was deleted on purpose
 )
 
 type planDocument struct {
@@ -121,6 +122,8 @@ func (b before) explain(s resolve.State, now map[string]digest.Digest) planStep 
 	switch {
 	case s.Done():
 		out.State = planCached
+	case s.Forgotten:
+		out.State = planBlocked
 	case !s.Bound:
 		out.Why = b.waiting(s, was, known, now)
 	case known:
@@ -165,6 +168,9 @@ func printPlan(out io.Writer, doc planDocument) {
 	}
 	t.Flush()
 	fmt.Fprintf(out, "\n%d cached, %d to run\n", counts[planCached], counts[planRun])
+	if n := counts[planBlocked]; n > 0 {
+		fmt.Fprintf(out, "%d blocked: a run is refused\n", n)
+	}
 }
 
 func reason(c plan.Cause) string {

@@ -91,6 +91,13 @@ func (v *view) progress(step string, p plugins.Progress) {
 	}
 }
 
+// notice says something that is of no step.
+func (v *view) notice(text string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.draw(text)
+}
+
 func (v *view) meter(step string) *meter {
 	m, ok := v.meters[step]
 	if !ok {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/gc"
 	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/workflows"
@@ -61,8 +62,7 @@ func followFlags(c *cobra.Command, o *runOptions) {
 }
 
 func (a *app) run(ctx context.Context, file string, o runOptions) error {
-	v, err := a.newView(o.progress)
-	if err != nil {
+	if _, err := a.newView(o.progress); err != nil {
 		return err
 	}
 	w, err := a.open()
@@ -80,31 +80,32 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	e, err := a.connect(ctx, w)
-	if err != nil {
-		return err
-	}
-	defer e.close()
 	req := workflows.RebuildRequest{Manifest: id, Dir: filepath.Dir(file), Only: o.only, Offline: o.offline}
-	if o.detach {
-		return a.detach(ctx, e, file, b.Name, req)
-	}
-	if err := e.employ(ctx, w.suite(a, o, v.progress), o.jobs); err != nil {
-		return err
-	}
-	run, err := a.start(ctx, e, file, b.Name, req)
-	if err != nil {
-		return err
-	}
-	return a.follow(ctx, w, e, run, file, o, v)
+	return a.stay(ctx, w, func(ctx context.Context, e *engine) error {
+		if o.detach {
+			return a.detach(ctx, e, w, file, b.Name, req)
+		}
+		v, err := a.newView(o.progress)
+		if err != nil {
+			return err
+		}
+		if err := e.employ(ctx, w.suite(a, o, v.progress), o.jobs); err != nil {
+			return err
+		}
+		run, err := a.start(ctx, e, w, file, b.Name, req)
+		if err != nil {
+			return err
+		}
+		return a.follow(ctx, w, e, run, file, o, v)
+	})
 }
 
 // detach starts a run that the workers of others do.
-func (a *app) detach(ctx context.Context, e *engine, file, name string, req workflows.RebuildRequest) error {
+func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name string, req workflows.RebuildRequest) error {
 	if e.ours {
 		return &usageError{errors.New("--detach: no engine outlives this command; give --address, or leave a `cairn run` of this home running")}
 	}
-	run, err := a.start(ctx, e, file, name, req)
+	run, err := a.start(ctx, e, w, file, name, req)
 	if err != nil {
 		return err
 	}
@@ -115,14 +116,21 @@ func (a *app) detach(ctx context.Context, e *engine, file, name string, req work
 // follow shows how a run goes until it ends, and writes what it gave.
 func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.WorkflowRun, file string, o runOptions, v *view) error {
 	started := time.Now()
+	watch, unwatch := context.WithCancel(ctx)
+	defer unwatch()
+	go a.tellFull(watch, w.dir, time.Tick(5*time.Second), cas.Disk{}.Free)
+	a.view.Store(v)
 	v.watch(ctx, e.client, run)
 	var out workflows.Rebuilt
 	err := run.Get(ctx, &out)
 	v.end()
+	a.view.Store(nil)
 	var app *temporal.ApplicationError
 	switch {
 	case errors.As(err, &app) && app.Type() == activities.Invalid:
 		return exit(exitUsage, "%s", app.Message())
+	case errors.As(err, &app) && app.Type() == activities.Refused:
+		return exit(exitRefused, "%s", app.Message())
 	case errors.As(err, &app):
 		return errors.New(app.Message())
 	case err != nil:
@@ -144,10 +152,14 @@ func runID(e *engine, name, dir string) string {
 }
 
 // start starts a run, or joins the one that is under way for the same request.
-func (a *app) start(ctx context.Context, e *engine, file, name string, req workflows.RebuildRequest) (client.WorkflowRun, error) {
+func (a *app) start(ctx context.Context, e *engine, w *workshop, file, name string, req workflows.RebuildRequest) (client.WorkflowRun, error) {
 	id := runID(e, name, req.Dir)
 	request, err := canonical.Digest(req)
 	if err != nil {
+		return nil, err
+	}
+	// The manifest has to stay for as long as the run may want it, also if this process is killed next.
+	if err := w.layout.Use(gc.WithRun(ctx, id, ""), req.Manifest); err != nil {
 		return nil, err
 	}
 	policy := enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING

@@ -56,18 +56,24 @@ func (a *app) resumeCommand() *cobra.Command {
 func (a *app) cancelCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "cancel RUN",
-		Short: "Give up a run; what it has done stays in the store",
+		Short: "Give up a run; what it has done stays in the store until `cairn gc`",
 		Args:  args(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withEngine(c.Context(), func(ctx context.Context, _ *workshop, e *engine) error {
+			return a.withEngine(c.Context(), func(ctx context.Context, w *workshop, e *engine) error {
 				run, err := e.find(ctx, args[0])
 				if err != nil {
 					return err
 				}
-				if run.State != stateOpen {
+				kept := w.garbage.Kept(run.Run)
+				if run.State != stateOpen && !kept {
 					return exit(exitFailed, "run %s has ended: %s", run.Run, run.State)
 				}
-				return e.cancel(ctx, run.Run)
+				if run.State == stateOpen {
+					if err := e.cancel(ctx, run.Run); err != nil {
+						return err
+					}
+				}
+				return w.garbage.End(run.Run)
 			})
 		},
 	}
@@ -88,12 +94,7 @@ func (a *app) withEngine(ctx context.Context, do func(context.Context, *workshop
 	if err != nil {
 		return err
 	}
-	e, err := a.connect(ctx, w)
-	if err != nil {
-		return err
-	}
-	defer e.close()
-	return do(ctx, w, e)
+	return a.stay(ctx, w, func(ctx context.Context, e *engine) error { return do(ctx, w, e) })
 }
 
 // cancel asks the workers of a run to stop; where there are none, the run just ends.

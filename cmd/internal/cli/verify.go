@@ -2,7 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,55 +12,127 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/cairn-bench/cairn/activities/cas"
-	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
 
+// verifyOptions are the flags.
+type verifyOptions struct {
+	level, rerun  string
+	since         bool
+	sample, seed  string
+	file, lock    string // for a proof
+	levelWasAsked bool
+}
+
 func (a *app) verifyCommand() *cobra.Command {
-	var level, rerun string
+	var o verifyOptions
 	c := &cobra.Command{
-		Use:   "verify LOCK|REF",
-		Short: "Check a lock or a benchmark artifact against the store; says how far the proof goes",
+		Use:   "verify LOCK|REF|PROOF",
+		Short: "Check a lock, a benchmark artifact, an artifact or a proof; says how far the proof goes",
 		Args:  args(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if rerun != "" {
-				level = verify.Rerun
+			o.levelWasAsked = c.Flags().Changed("level")
+			if text, ok, err := proofText(args[0]); err != nil {
+				return err
+			} else if ok {
+				return a.verifyProof(c.Context(), args[0], text, o.file, o.lock)
 			}
-			if !slices.Contains([]string{verify.Records, verify.Bytes, verify.Rerun}, level) {
-				return &usageError{fmt.Errorf("--level %s: want records, bytes or rerun", level)}
+			if err := o.check(); err != nil {
+				return &usageError{err}
 			}
-			if level == verify.Rerun && rerun == "" {
-				rerun = "all"
-			}
-			return a.verify(c.Context(), args[0], level, rerun)
+			return a.verify(c.Context(), args[0], o)
 		},
 	}
-	c.Flags().StringVar(&level, "level", verify.Records, "records, bytes or rerun")
-	c.Flags().StringVar(&rerun, "rerun", "", "do steps again in a scratch store and compare: all, the name of a step, or sample=N for N of them at random")
+	c.Flags().StringVar(&o.level, "level", verify.Records, "records, bytes, files or rerun")
+	c.Flags().StringVar(&o.rerun, "rerun", "", "do steps again in a scratch store and compare: all, the name of a step, or sample=N for N of them at random")
+	c.Flags().BoolVar(&o.since, "since", false, "do not read blobs that look as they did when they were last found right (size, times, inode); level unchanged")
+	c.Flags().StringVar(&o.sample, "sample", "", "read files of the datasets at random: a number, or a share such as 1%")
+	c.Flags().StringVar(&o.seed, "seed", "", "which files --sample takes (default: a new one, printed)")
+	c.Flags().StringVar(&o.file, "file", "", "the file that a proof is about")
+	c.Flags().StringVar(&o.lock, "lock", "", "a lock that should name the artifact that a proof is about")
 	return c
 }
 
-func (a *app) verify(ctx context.Context, file, level, rerun string) error {
+// check refuses flags that ask for two things at once, and chooses the level.
+func (o *verifyOptions) check() error {
+	if o.rerun != "" {
+		o.level = verify.Rerun
+	}
+	if !slices.Contains([]string{verify.Records, verify.Bytes, verify.Files, verify.Rerun}, o.level) {
+		return fmt.Errorf("--level %s: want records, bytes, files or rerun", o.level)
+	}
+	if o.level == verify.Rerun && o.rerun == "" {
+		o.rerun = "all"
+	}
+	switch {
+	case o.file != "" || o.lock != "":
+		return errors.New("--file and --lock go with a proof, as `cairn prove` writes it")
+	case o.since && o.level != verify.Bytes && (o.levelWasAsked || o.level != verify.Records):
+		return fmt.Errorf("--since leaves out reading; it does not go with level %s", o.level)
+	case o.sample != "" && (o.since || o.level != verify.Records):
+		return errors.New("--sample reads a part; it does not go with a level that reads all, or with --since")
+	case o.seed != "" && o.sample == "":
+		return errors.New("--seed goes with --sample")
+	}
+	if o.since {
+		o.level = verify.Unchanged
+	}
+	if o.sample != "" {
+		_, err := o.draw()
+		return err
+	}
+	return nil
+}
+
+// draw reads --sample.
+func (o *verifyOptions) draw() (verify.Draw, error) {
+	d := verify.Draw{Seed: o.seed}
+	var err error
+	if share, ok := strings.CutSuffix(o.sample, "%"); ok {
+		d.Percent, err = strconv.ParseFloat(share, 64)
+		if err != nil || !(d.Percent > 0 && d.Percent <= 100) {
+			return d, fmt.Errorf("--sample %s: want a share above 0%% and up to 100%%", o.sample)
+		}
+	} else if d.Files, err = strconv.Atoi(o.sample); err != nil || d.Files < 1 {
+		return d, fmt.Errorf("--sample %s: want a number of files, 1 or more, or a share such as 1%%", o.sample)
+	}
+	if d.Seed == "" {
+		d.Seed = rand.Text()
+	}
+	return d, nil
+}
+
+func (a *app) verify(ctx context.Context, file string, o verifyOptions) error {
 	w, err := a.open()
 	if err != nil {
 		return err
 	}
-	text, v, err := w.verify(ctx, file, level)
+	s, v, err := w.verify(ctx, file, o.level)
 	if err != nil {
 		return err
 	}
-	if level == verify.Rerun && v.OK {
-		if err := a.rerun(ctx, w, file, text, rerun, &v); err != nil {
-			return err
-		}
+	switch {
+	case o.level == verify.Rerun && v.Scope == verify.ArtifactScope:
+		return exit(exitUsage, "%s is one artifact: only the steps of a lock can be done again", file)
+	case o.level == verify.Rerun && v.OK:
+		err = a.rerun(ctx, w, file, s.lock, o.rerun, &v)
+	case o.sample != "" && v.OK:
+		err = w.sample(ctx, s, o, &v)
+	}
+	if err != nil {
+		return err
 	}
 	if err := a.print(v, func(out io.Writer) { printVerdict(out, v) }); err != nil {
 		return err
@@ -66,28 +140,75 @@ func (a *app) verify(ctx context.Context, file, level, rerun string) error {
 	return verdictError(v)
 }
 
-// verify checks a lock file with the benchmark artifact that holds the same lock, or a benchmark artifact by its
-// digest or name. It returns the text of the lock.
-func (w *workshop) verify(ctx context.Context, name, level string) ([]byte, verify.Verdict, error) {
+// sample reads files of the datasets at random.
+func (w *workshop) sample(ctx context.Context, s subject, o verifyOptions, v *verify.Verdict) error {
+	d, err := o.draw()
+	if err != nil {
+		return &usageError{err}
+	}
+	return verify.ReadSample(ctx, v, w.evidence(), s.artifacts(), d)
+}
+
+// subject is what is verified: a lock, or one artifact.
+type subject struct {
+	lock     []byte
+	artifact digest.Digest
+}
+
+func (s subject) artifacts() []digest.Digest {
+	if s.artifact != "" {
+		return []digest.Digest{s.artifact}
+	}
+	l, err := lock.Parse("", s.lock)
+	if err != nil {
+		return nil
+	}
+	var out []digest.Digest
+	for _, step := range l.Steps {
+		out = append(out, step.Artifact)
+	}
+	return out
+}
+
+// verify checks a lock file with the benchmark artifact that holds the same lock, or a benchmark artifact or another
+// artifact by its digest or name.
+func (w *workshop) verify(ctx context.Context, name, level string) (s subject, v verify.Verdict, err error) {
+	e := w.evidence()
+	defer func() { err = cmp.Or(err, e.save()) }()
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		ref, refErr := w.ref(ctx, name)
 		if refErr != nil {
-			return nil, verify.Verdict{}, &usageError{fmt.Errorf("%w, and %w", err, refErr)}
+			return s, v, &usageError{fmt.Errorf("%w, and %w", err, refErr)}
 		}
-		text, _ := w.lockIn(ctx, ref) // where it cannot be read, the verdict says so
-		v, err := verify.Benchmark(ctx, name, ref, evidence{w}, level)
-		return text, v, err
+		if w.isArtifact(ctx, ref) {
+			v, err = verify.Artifact(ctx, name, ref, e, level)
+			return subject{artifact: ref}, v, err
+		}
+		s.lock, _ = w.lockIn(ctx, ref) // where it cannot be read, the verdict says so
+		v, err = verify.Benchmark(ctx, name, ref, e, level)
+		return s, v, err
 	}
 	if err != nil {
-		return nil, verify.Verdict{}, &usageError{err}
+		return s, v, &usageError{err}
 	}
+	s.lock = text
 	if ref, ok := w.holder(ctx, text); ok {
-		v, err := verify.Benchmark(ctx, name, ref, evidence{w}, level)
-		return text, v, err
+		v, err = verify.Benchmark(ctx, name, ref, e, level)
+	} else {
+		v, err = verify.Lock(ctx, name, text, e, level)
 	}
-	v, err := verify.Lock(ctx, name, text, evidence{w}, level)
-	return text, v, err
+	return s, v, err
+}
+
+// isArtifact says whether a blob is the manifest of one artifact rather than the index of a benchmark.
+func (w *workshop) isArtifact(ctx context.Context, ref digest.Digest) bool {
+	text, err := cas.ReadAll(ctx, w.store, ref, artifact.MaxManifest)
+	if err != nil {
+		return false
+	}
+	_, err = artifact.ParseManifest(text)
+	return err == nil
 }
 
 // holder finds the benchmark artifact of a lock. One that is damaged counts: it may be the one.
@@ -150,35 +271,45 @@ func printVerdict(out io.Writer, v verify.Verdict) {
 	if !v.OK {
 		word = "NOT verified"
 	}
-	fmt.Fprintf(out, "%s: %s, level %s (%d records, %d blobs, %d bytes, %d steps done again, %d problems)\n",
-		v.Subject, word, v.Level, v.Checked.Records, v.Checked.Blobs, v.Checked.Bytes, v.Checked.Reruns, len(v.Problems))
+	fmt.Fprintf(out, "%s: %s, level %s%s (%s)\n", v.Subject, word, v.Level, scopeText(v), checkedText(v))
+	if s := v.Checked.Skipped; s != nil {
+		fmt.Fprintf(out, "  unchanged since %s: %d blobs of %d bytes not read again\n", s.Since.Format(time.RFC3339), s.Blobs, s.Bytes)
+	}
+	if v.Sample != nil {
+		fmt.Fprintf(out, "  %s\n", v.Sample.Text())
+	}
+	if p := v.Proof; p != nil && v.OK {
+		fmt.Fprintf(out, "  %s, %d bytes, %s\n  is a file of artifact %s%s\n", p.Path, p.Size, p.Digest, p.Artifact, stepText(p.Step))
+	}
 }
 
-// evidence is the store of a home without its own checks: the verifier makes them.
-type evidence struct{ w *workshop }
-
-func (e evidence) Open(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
-	if err := d.Validate(); err != nil {
-		return nil, err
+// scopeText says what a level is not about.
+func scopeText(v verify.Verdict) string {
+	switch {
+	case v.Level == "none":
+	case v.Scope == verify.ArtifactScope:
+		return " of this artifact alone, not of what made it"
+	case v.Level == verify.Membership:
+		return ": nobody has looked at the file itself (--file)"
 	}
-	r, err := os.Open(e.w.layout.Path(d))
-	if errors.Is(err, fs.ErrNotExist) && e.w.remote != "" {
-		return e.far(ctx, d)
-	}
-	return r, err
+	return ""
 }
 
-// far reads a blob out of the shared store. One that does not come is missing; wrong bytes are another matter.
-func (e evidence) far(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
-	r, err := e.w.store.Open(ctx, d)
-	var wrong *cas.MismatchError
-	if err != nil && !errors.As(err, &wrong) {
-		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+func stepText(step string) string {
+	if step == "" {
+		return ""
 	}
-	return r, err
+	return ", which step " + step + " gave"
 }
 
-func (e evidence) Record(_ context.Context, id digest.Digest) (digest.Digest, error) {
-	entry, err := e.w.cache.Peek(action.ID(id))
-	return entry.Record, err
+func checkedText(v verify.Verdict) string {
+	c := v.Checked
+	text := fmt.Sprintf("%d records, %d blobs, %d bytes, %d steps done again, %d problems", c.Records, c.Blobs, c.Bytes, c.Reruns, len(v.Problems))
+	if c.Files > 0 {
+		text += fmt.Sprintf(", %d files one by one", c.Files)
+	}
+	if c.Hashes > 0 {
+		text += fmt.Sprintf(", %d hashes of trees", c.Hashes)
+	}
+	return text
 }

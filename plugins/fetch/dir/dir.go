@@ -9,19 +9,15 @@ package dir
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
-
-	"github.com/opencontainers/go-digest"
+	"sync"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
@@ -74,27 +70,44 @@ func open(p Params, env plugins.Env, _ uint64) (plugins.Source, error) {
 type source struct {
 	params Params
 	at     string // never in an error or an artifact: it belongs to this machine
+
+	opening sync.Once
+	root    *os.Root // the folder, or the one around the one file that path names
+	only    string   // that file
+	err     error
 }
+
+// Local says that what is there can be named by a digest before it is fetched.
+func (s *source) Local() {}
 
 // Describe names nothing: where a folder lies on a disk is no property of its data.
 func (s *source) Describe() map[string]string { return nil }
 
-// withRoot calls use with the folder, or with the folder around the one file that path names.
-func (s *source) withRoot(use func(root *os.Root, only string) error) error {
-	info, err := os.Stat(s.at)
-	if err != nil {
-		return s.wrap(err)
+// open opens the folder, once for all files.
+func (s *source) open() (*os.Root, error) {
+	s.opening.Do(func() {
+		info, err := os.Stat(s.at)
+		if err != nil {
+			s.err = s.wrap(err)
+			return
+		}
+		folder := s.at
+		if !info.IsDir() {
+			folder, s.only = filepath.Dir(s.at), filepath.Base(s.at)
+		}
+		if s.root, err = os.OpenRoot(folder); err != nil {
+			s.err = s.wrap(err)
+		}
+	})
+	return s.root, s.err
+}
+
+// Close closes the folder.
+func (s *source) Close() error {
+	if s.root == nil {
+		return nil
 	}
-	folder, only := s.at, ""
-	if !info.IsDir() {
-		folder, only = filepath.Dir(s.at), filepath.Base(s.at)
-	}
-	root, err := os.OpenRoot(folder)
-	if err != nil {
-		return s.wrap(err)
-	}
-	defer root.Close()
-	return use(root, only)
+	return s.root.Close()
 }
 
 // wrap replaces the path of this machine in an error by the one in the manifest.
@@ -108,17 +121,20 @@ func (s *source) wrap(err error) error {
 
 // List names the files that are wanted.
 func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
+	root, err := s.open()
+	if err != nil {
+		return nil, err
+	}
 	var out []plugins.SourceFile
-	err := s.withRoot(func(root *os.Root, only string) error {
-		if only != "" {
-			info, err := root.Stat(only)
-			if err != nil {
-				return s.wrap(err)
-			}
-			return s.add(&out, only, info, s.params.filter().Keep)
+	if s.only == "" {
+		err = s.walk(ctx, root, &out)
+	} else {
+		var info fs.FileInfo
+		if info, err = root.Stat(s.only); err != nil {
+			return nil, s.wrap(err)
 		}
-		return s.walk(ctx, root, &out)
-	})
+		err = s.add(&out, s.only, info, s.params.filter().Keep)
+	}
 	slices.SortFunc(out, func(a, b plugins.SourceFile) int { return cmp.Compare(a.Path, b.Path) })
 	return out, err
 }
@@ -136,7 +152,10 @@ func (s *source) walk(ctx context.Context, root *os.Root, out *[]plugins.SourceF
 		if d.IsDir() || !keep(p) {
 			return nil
 		}
-		info, err := root.Stat(filepath.FromSlash(p))
+		info, err := d.Info()
+		if err == nil && d.Type()&fs.ModeSymlink != 0 {
+			info, err = root.Stat(filepath.FromSlash(p))
+		}
 		if err != nil {
 			return fmt.Errorf("list %s: %w", p, pathless(err))
 		}
@@ -172,65 +191,20 @@ func (s *source) add(out *[]plugins.SourceFile, name string, info fs.FileInfo, m
 
 // Open reads a listed file.
 func (s *source) Open(_ context.Context, f plugins.SourceFile, offset int64) (io.ReadCloser, error) {
-	var file *os.File
-	err := s.withRoot(func(root *os.Root, _ string) (err error) {
-		file, err = root.Open(filepath.FromSlash(f.Path))
-		return err
-	})
+	root, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	file, err := root.Open(filepath.FromSlash(f.Path))
 	if err != nil {
 		return nil, fmt.Errorf("open: %w", pathless(err))
+	}
+	if offset == 0 {
+		return file, nil
 	}
 	if _, err := file.Seek(offset, io.SeekStart); err != nil {
 		_ = file.Close()
 		return nil, fmt.Errorf("open: %w", pathless(err))
 	}
 	return file, nil
-}
-
-// SourceDigest names the content: sha256 over a line "sha256 size path" for each file that is wanted, sorted
-// by path. A path has no control character, so no two contents have the same lines.
-func (s *source) SourceDigest(ctx context.Context) (digest.Digest, error) {
-	files, err := s.List(ctx)
-	if err != nil {
-		return "", err
-	}
-	all := sha256.New()
-	all.Write([]byte("cairn/dir/v1\n"))
-	for _, f := range files {
-		if err := plugins.CheckPath(f.Path); err != nil {
-			return "", fmt.Errorf("list source: %w", err)
-		}
-		if err := s.sum(ctx, f, all); err != nil {
-			return "", fmt.Errorf("sum %s: %w", f.Path, err)
-		}
-	}
-	return digest.NewDigest(digest.SHA256, all), nil
-}
-
-func (s *source) sum(ctx context.Context, f plugins.SourceFile, all hash.Hash) error {
-	r, err := s.Open(ctx, f, 0)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	one := sha256.New()
-	n, err := io.CopyBuffer(one, contextReader{ctx, r}, make([]byte, 128<<10))
-	if err != nil {
-		return pathless(err)
-	}
-	_, err = fmt.Fprintf(all, "%s %d %s\n", hex.EncodeToString(one.Sum(nil)), n, f.Path)
-	return err
-}
-
-// contextReader stops when the context ends, since a file may be of any size.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(b []byte) (int, error) {
-	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.r.Read(b)
 }

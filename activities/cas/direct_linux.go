@@ -1,0 +1,5 @@
+package cas
+
+import "syscall"
+
+const directFlag = syscall.O_DIRECT

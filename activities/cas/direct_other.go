@@ -1,0 +1,5 @@
+//go:build !linux
+
+package cas
+
+const directFlag = 0
