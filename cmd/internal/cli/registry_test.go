@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/cairn-bench/cairn/activities/cas/registry"
 	"github.com/cairn-bench/cairn/activities/cas/registry/registrytest"
 )
 
@@ -107,4 +109,25 @@ func TestSharedStore(t *testing.T) {
 	m.want(1, words("--store oci://127.0.0.1:1/x run benchmark.yaml"), "127.0.0.1:1", "cannot be reached")
 	m.want(2, words("--store /tmp/x run benchmark.yaml"), "oci://")
 	m.want(2, words("--store oci://127.0.0.1:1/x:tag run benchmark.yaml"), "leave")
+}
+
+// TestSpans: what --path looks for, as a span of paths.
+func TestSpans(t *testing.T) {
+	for glob, want := range map[string][]registry.Span{
+		"train/**":    {registry.Behind("train/"), registry.Exactly("train")},
+		"train/a.png": {registry.Exactly("train/a.png")},
+		"train/a*":    {registry.Behind("train/a")},
+		"**/*.png":    {registry.Behind("")},
+		"x[0-9]/y":    {registry.Behind("x")},
+		`a\*b`:        {registry.Behind("a")},
+	} {
+		if got := spans(glob); !slices.Equal(got, want) {
+			t.Errorf("spans(%q) = %q, want %q", glob, got, want)
+		}
+	}
+	m := newMachine(t, "")
+	m.want(2, words("pull oci://127.0.0.1:1/x --path a//b"), "--path", "empty component")
+	m.want(2, words("pull 127.0.0.1:1/x"), "oci://")
+	m.want(2, words("push x oci://127.0.0.1:1/x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"), "has a digest already")
+	m.want(2, words("push nothing oci://127.0.0.1:1/x"), "nothing is called")
 }
