@@ -95,6 +95,7 @@ func TestVerifyMore(t *testing.T) {
 	m.want(0, words("verify small/curate/heart --level bytes"), "level bytes of this artifact alone", "0 records")
 	m.want(0, words("verify small/pretrain/single --level files"), "level files of this artifact alone")
 	m.want(2, words("verify small/curate/heart --level rerun"), "one artifact")
+	m.want(0, words("verify benchmark.lock --since"), "verified, level bytes") // nothing has been left alone for long enough
 
 	v := object[verify.Verdict](m, 0, words("verify benchmark.lock --sample 5 --seed x")...)
 	if s := v.Sample; s == nil || s.Files != 5 || s.Seed != "x" || s.AtMostBad == nil || v.Level != verify.Records {
