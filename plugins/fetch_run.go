@@ -48,7 +48,6 @@ func (r *fetching) run(ctx context.Context) error {
 		defer done()
 	}
 	list, archives := newListing(files), hasArchive(files)
-	files = nil // a million of them are to be collected
 	sums, err := r.bring(ctx, list, archives)
 	if err != nil {
 		return err

@@ -266,7 +266,6 @@ func digestOf(ctx context.Context, src LocalSource) (digest.Digest, error) {
 		return "", err
 	}
 	list := newListing(files)
-	files = nil // a million of them are to be collected
 	r := &fetching{src: src, out: out, call: Call{Workers: runtime.GOMAXPROCS(0)}}
 	sums := make([]Sum, len(list.entries))
 	err = r.each(ctx, list, func(ctx context.Context, i int, f SourceFile) (err error) {

@@ -28,7 +28,7 @@ import (
 )
 
 // Schema names the entry and its version.
-const Schema = "cairn/action-entry/v1"
+const Schema = "cairn/action-entry/v2"
 
 // Limits of what a look-up reads.
 const (

@@ -98,7 +98,7 @@ func TestHit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"action":"` + string(h.entry.Action) + `","artifact":"` + string(h.entry.Artifact) + `","record":"` + string(h.entry.Record) + `","schema":"cairn/action-entry/v1"}`
+	want := `{"action":"` + string(h.entry.Action) + `","artifact":"` + string(h.entry.Artifact) + `","record":"` + string(h.entry.Record) + `","schema":"cairn/action-entry/v2"}`
 	if string(text) != want {
 		t.Errorf("the entry is\n%s\nwant\n%s", text, want)
 	}
@@ -260,7 +260,7 @@ func FuzzEntry(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(text)
-	f.Add([]byte(`{"schema":"cairn/action-entry/v1"}`))
+	f.Add([]byte(`{"schema":"cairn/action-entry/v2"}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if err := os.WriteFile(file, text, 0o600); err != nil {

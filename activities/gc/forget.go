@@ -139,12 +139,8 @@ func (s *survey) hold() error {
 	return nil
 }
 
-// derive notes what an action has made of its inputs.
+// derive notes what an action has made of its inputs, as far as that can be read.
 func (s *survey) derive(id action.ID) error {
-	e, err := s.h.cache.Peek(id)
-	if err != nil {
-		return nil // no entry that can be read
-	}
 	text, err := cas.ReadAll(s.ctx, s.h.store, id.Digest(), maxSniffed)
 	if errors.Is(err, cas.ErrNotFound) {
 		return nil
@@ -152,12 +148,12 @@ func (s *survey) derive(id action.ID) error {
 	if err != nil {
 		return err
 	}
-	a, err := action.Parse(text)
-	if err != nil {
-		return nil
-	}
-	for _, in := range a.Inputs {
-		s.made[in.Artifact] = append(s.made[in.Artifact], e.Artifact)
+	a, malformed := action.Parse(text)
+	e, unread := s.h.cache.Peek(id)
+	if malformed == nil && unread == nil {
+		for _, in := range a.Inputs {
+			s.made[in.Artifact] = append(s.made[in.Artifact], e.Artifact)
+		}
 	}
 	return nil
 }

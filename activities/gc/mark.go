@@ -174,7 +174,9 @@ func (m *marker) settle() {
 			delete(m.referrers, subject)
 			for _, r := range about {
 				for _, d := range append(r.parts, r.manifest) {
-					m.reached[d] = m.reached[d]
+					if _, ok := m.reached[d]; !ok {
+						m.reached[d] = false
+					}
 				}
 			}
 		}

@@ -193,9 +193,6 @@ type noted struct {
 	uses  []digest.Digest
 }
 
-// counts says whether the journal keeps anything.
-func (n noted) counts() bool { return n.lives || n.run != "" }
-
 // noted reads all journals. The caller has the gate for himself, or wants no more than a look.
 func (h *Home) noted() ([]noted, error) {
 	runs, err := os.ReadDir(h.path("uses"))

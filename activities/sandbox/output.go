@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/manifests/artifact"
 )
@@ -171,6 +172,9 @@ func (o *Output) Pack(ctx context.Context, kind artifact.Kind) (ocispec.Descript
 		return ocispec.Descriptor{}, errors.New("pack dataset: there is no file")
 	}
 	if err := o.list.commit(ctx, &c); err != nil {
+		if activities.Kind(err) == activities.Refused { // bytes that must go are not kept in an upload either
+			err = errors.Join(err, o.list.discard())
+		}
 		return ocispec.Descriptor{}, fmt.Errorf("pack dataset: %w", err)
 	}
 	return artifact.Seal(ctx, o.store, c)

@@ -132,7 +132,7 @@ func Gone(dir string) (<-chan struct{}, error) {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		for errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH), syscall.EINTR) { //nolint:revive // again
+		for errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH), syscall.EINTR) { // again
 		}
 		_ = f.Close() // which gives the lock back at once
 	}()

@@ -206,7 +206,7 @@ func (r *Repository) retry(ctx context.Context, do func() (further bool, err err
 // ask makes a request without a body until there is an answer, and returns it if it has one of the statuses.
 func (r *Repository) ask(ctx context.Context, verb, method string, u *url.URL, header http.Header, want ...int) (resp *http.Response, err error) {
 	err = r.retry(ctx, func() (bool, error) {
-		resp, err = r.once(ctx, verb, method, u, header, want...)
+		resp, err = r.once(ctx, verb, method, u, header, want...) //nolint:bodyclose // the caller does it
 		return false, err
 	})
 	return resp, err

@@ -70,8 +70,8 @@ func (u *upload) hold(ctx context.Context) *held {
 	req.Header.Set("Expect", "100-continue")
 	h := &held{body: w, end: cancel, answer: make(chan answer, 1)}
 	go func() {
-		resp, err := u.repo.do(u.verb(), req, http.StatusAccepted)
-		_ = r.CloseWithError(io.ErrClosedPipe) // whoever still writes is let go
+		resp, err := u.repo.do(u.verb(), req, http.StatusAccepted) //nolint:bodyclose // release and use do it
+		_ = r.CloseWithError(io.ErrClosedPipe)                     // whoever still writes is let go
 		h.answer <- answer{resp, err}
 	}()
 	late := time.NewTimer(patience)
@@ -121,5 +121,5 @@ func (h *held) use(u *upload, to int64) error {
 	}
 	a.resp.Body.Close()
 	u.repo.opts.Moved(to - u.offset)
-	return u.moved(a.resp, to)
+	return u.moved(next(a.resp), to)
 }

@@ -28,13 +28,14 @@ const maxManifest = 4 << 20
 // getManifest reads a manifest by its tag or digest. A digest is checked, and so is what the registry says of a tag.
 func (r *Repository) getManifest(ctx context.Context, ref string) (ocispec.Descriptor, []byte, error) {
 	var text []byte
-	var resp *http.Response
-	err := r.retry(ctx, func() (_ bool, err error) {
-		resp, err = r.once(ctx, "read manifest "+ref, http.MethodGet, r.url(manifests, ref), accepted, http.StatusOK)
+	var says digest.Digest
+	err := r.retry(ctx, func() (bool, error) {
+		resp, err := r.once(ctx, "read manifest "+ref, http.MethodGet, r.url(manifests, ref), accepted, http.StatusOK)
 		if err != nil {
 			return false, err
 		}
 		defer resp.Body.Close()
+		says = digest.Digest(resp.Header.Get("Docker-Content-Digest"))
 		if text, err = io.ReadAll(io.LimitReader(resp.Body, maxManifest+1)); err != nil {
 			err = fmt.Errorf("read manifest %s: %w", ref, r.cut(err))
 		}
@@ -47,7 +48,7 @@ func (r *Repository) getManifest(ctx context.Context, ref string) (ocispec.Descr
 		return ocispec.Descriptor{}, nil, fmt.Errorf("manifest %s of registry %s has more than %d bytes: %w", ref, r.name.RegistryStr(), maxManifest, cas.ErrTooLarge)
 	}
 	d := ocispec.Descriptor{MediaType: mediaType(text), Digest: digest.FromBytes(text), Size: int64(len(text))}
-	for _, want := range []digest.Digest{digest.Digest(ref), digest.Digest(resp.Header.Get("Docker-Content-Digest"))} {
+	for _, want := range []digest.Digest{digest.Digest(ref), says} {
 		if want.Validate() == nil && want.Algorithm() == digest.SHA256 && want != d.Digest {
 			return d, nil, fmt.Errorf("manifest %s of registry %s, repository %s: %w", ref, r.name.RegistryStr(), r.name.RepositoryStr(), &cas.MismatchError{Want: want, Got: d.Digest})
 		}
@@ -164,9 +165,12 @@ func (r *Repository) tag(ctx context.Context, tag string, d digest.Digest) error
 
 // children keeps as manifests what an index lists.
 func (r *Repository) children(ctx context.Context, text []byte) error {
+	if mediaType(text) != ocispec.MediaTypeImageIndex {
+		return nil
+	}
 	var ix ocispec.Index
-	if mediaType(text) != ocispec.MediaTypeImageIndex || json.Unmarshal(text, &ix) != nil {
-		return nil // the registry judges it
+	if err := json.Unmarshal(text, &ix); err != nil {
+		return err
 	}
 	for _, m := range ix.Manifests {
 		if err := r.promote(ctx, m.Digest); err != nil {

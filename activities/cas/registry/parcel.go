@@ -9,6 +9,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/manifests/artifact"
@@ -78,25 +79,52 @@ func (p *parcel) add(ctx context.Context, read reader, d digest.Digest, depth in
 	if p.seen[d] {
 		return nil
 	}
-	if depth > maxDepth {
-		return fmt.Errorf("%s: an index in more than %d others", d, maxDepth)
-	}
 	text, err := read(ctx, manifests, d)
 	if err != nil {
 		return err
+	}
+	return p.addText(ctx, read, d, text, depth)
+}
+
+func (p *parcel) addText(ctx context.Context, read reader, d digest.Digest, text []byte, depth int) error {
+	if p.seen[d] {
+		return nil
+	}
+	if depth > maxDepth {
+		return fmt.Errorf("%s: an index in more than %d others", d, maxDepth)
 	}
 	doc, err := readDocument(d, text)
 	if err != nil {
 		return err
 	}
 	p.seen[d] = true
-	for _, m := range doc.lists {
-		if err := p.add(ctx, read, m.Digest, depth+1); err != nil {
+	texts, err := readAll(ctx, read, doc.lists)
+	if err != nil {
+		return err
+	}
+	for i, m := range doc.lists {
+		if err := p.addText(ctx, read, m.Digest, texts[i], depth+1); err != nil {
 			return err
 		}
 	}
 	p.documents = append(p.documents, doc)
 	return nil
+}
+
+// readers is how many manifests are read at once.
+const readers = 8
+
+func readAll(ctx context.Context, read reader, list []ocispec.Descriptor) ([][]byte, error) {
+	out := make([][]byte, len(list))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for i, m := range list {
+		g.Go(func() (err error) {
+			out[i], err = read(ctx, manifests, m.Digest)
+			return err
+		})
+	}
+	return out, g.Wait()
 }
 
 // newParcel collects an artifact. Of a benchmark that is also the actions and the plan, which no manifest names but

@@ -41,10 +41,8 @@ func (r *Repository) Push(ctx context.Context, from cas.Store, root digest.Diges
 	if err := r.sendAll(ctx, from, p.blobs(func(d document) []ocispec.Descriptor { return d.blobs }), &out); err != nil {
 		return out, err
 	}
-	for _, doc := range p.documents {
-		if err := r.sendManifest(ctx, doc); err != nil {
-			return out, err
-		}
+	if err := r.sendManifests(ctx, p.documents); err != nil {
+		return out, err
 	}
 	if tag == "" {
 		return out, nil
@@ -147,6 +145,28 @@ func (r *Repository) sendFrom(ctx context.Context, from cas.Store, b ocispec.Des
 		r.opts.Moved(size) // nothing of it is to come
 	}
 	return fate, err
+}
+
+// sendManifests sends those that list no others, several at a time, and then the others in their order.
+func (r *Repository) sendManifests(ctx context.Context, all []document) error {
+	g, inner := errgroup.WithContext(ctx)
+	g.SetLimit(r.opts.Jobs)
+	for _, doc := range all {
+		if len(doc.lists) == 0 {
+			g.Go(func() error { return r.sendManifest(inner, doc) })
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for _, doc := range all {
+		if len(doc.lists) > 0 {
+			if err := r.sendManifest(ctx, doc); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // sendManifest sends a manifest that the registry does not have. One with a subject is sent in any case: only the

@@ -172,7 +172,7 @@ func (b *download) Read(p []byte) (int, error) {
 		n, err = b.body.Read(p)
 		return n > 0, b.took(p[:n], err)
 	})
-	if b.err == errEnd {
+	if errors.Is(b.err, errEnd) {
 		b.err = io.EOF
 	}
 	return n, b.err

@@ -94,6 +94,39 @@ func TestCuts(t *testing.T) {
 	})
 }
 
+// TestCutsOfMany is the same with an artifact of eight blobs, several of which are under way at a time.
+func TestCutsOfMany(t *testing.T) {
+	size, every, chunk := 12<<20, int64(1<<20), int64(64<<10)
+	if os.Getenv("CAIRN_TEST_GIB") != "" {
+		size, every, chunk = 1<<30, 100<<20, 0
+	}
+	eachKind(t, func(t *testing.T, kind registrytest.Kind) {
+		server, here, there := registrytest.Start(t, kind), layout(t), layout(t)
+		texts := map[string]string{}
+		for i := range 8 {
+			texts[strconv.Itoa(i)] = string(noise(byte(i), size/8))
+		}
+		made := pack(t, here, texts)
+		line := registrytest.Cut(t, server.Addr, every)
+		began := time.Now()
+		if _, err := open(t, "oci://"+line.Addr+"/x", registry.Options{Chunk: chunk}).Push(t.Context(), here, made.Digest, "v1"); err != nil {
+			t.Fatal(err)
+		}
+		wantTraffic(t, "push", line, size, time.Since(began))
+		line = registrytest.Cut(t, server.Addr, every)
+		began = time.Now()
+		if _, err := open(t, "oci://"+line.Addr+"/x", registry.Options{}).Pull(t.Context(), "v1", there, registry.Paths{}); err != nil {
+			t.Fatal(err)
+		}
+		wantTraffic(t, "pull", line, size, time.Since(began))
+		for name, text := range texts {
+			if got, err := cas.ReadAll(t.Context(), there, digest.FromString(text), 1<<30); err != nil || string(got) != text {
+				t.Errorf("%s came as %d bytes, %v", name, len(got), err)
+			}
+		}
+	})
+}
+
 func wantTraffic(t *testing.T, what string, line *registrytest.Line, size int, took time.Duration) {
 	t.Helper()
 	total, cuts := line.Total()

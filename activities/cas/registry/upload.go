@@ -106,16 +106,24 @@ func (u *upload) begin(ctx context.Context) error {
 		return nil
 	}
 	u.from, u.offset = "", 0
-	return u.moved(resp, 0)
+	return u.moved(next(resp), 0)
 }
 
 func (u *upload) verb() string { return "send " + u.src.digest.String() }
 
+// next is the address that a response gives for the bytes that come next, nil if it gives none.
+func next(resp *http.Response) *url.URL {
+	where, err := resp.Location()
+	if err != nil {
+		return nil
+	}
+	return where
+}
+
 // moved notes where the next bytes go.
-func (u *upload) moved(resp *http.Response, offset int64) error {
-	where, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
+func (u *upload) moved(where *url.URL, offset int64) error {
 	switch {
-	case err != nil || resp.Header.Get("Location") == "":
+	case where == nil:
 		return fmt.Errorf("%s: registry %s gives no address for it", u.verb(), u.repo.name.RegistryStr())
 	case where.Scheme != "https" && where.Host != u.repo.name.RegistryStr():
 		return fmt.Errorf("%s: registry %s wants it sent unprotected to %s", u.verb(), u.repo.name.RegistryStr(), plain(where.Host))
@@ -159,11 +167,11 @@ func (u *upload) patch(ctx context.Context, to int64) error {
 	if u.offset > 0 || to < u.src.size {
 		req.Header.Set("Content-Range", fmt.Sprintf("%d-%d", u.offset, to-1))
 	}
-	resp, err := u.carry(req, to, http.StatusAccepted)
+	where, err := u.carry(req, to, http.StatusAccepted)
 	if err != nil {
 		return err
 	}
-	return u.moved(resp, to)
+	return u.moved(where, to)
 }
 
 // request carries the bytes from the offset up to another one.
@@ -191,15 +199,16 @@ func (u *upload) body(from, to int64) io.ReadCloser {
 	return io.NopCloser(io.NewSectionReader(u.src, from, to-from))
 }
 
-// carry makes a request with a body and says how far it is.
-func (u *upload) carry(req *http.Request, to int64, want ...int) (*http.Response, error) {
+// carry makes a request with a body, says how far it is, and returns where the next bytes go.
+func (u *upload) carry(req *http.Request, to int64, want ...int) (*url.URL, error) {
 	stop := watch(req.Body, u.offset, to, u.repo.opts.Moved)
 	resp, err := u.repo.do(u.verb(), req, want...)
 	stop(err == nil)
-	if err == nil {
-		resp.Body.Close()
+	if err != nil {
+		return nil, err
 	}
-	return resp, err
+	resp.Body.Close()
+	return next(resp), nil
 }
 
 // doubt notes that it is not known how much arrived. The registry is asked at the next try: it needs a moment to
@@ -249,7 +258,7 @@ func (u *upload) heard(resp *http.Response) error {
 	if err != nil || have <= 0 || have >= u.src.size {
 		return fmt.Errorf("%s: registry %s has range %q", u.verb(), u.repo.name.RegistryStr(), plain(resp.Header.Get("Range")))
 	}
-	return u.moved(resp, have+1)
+	return u.moved(next(resp), have+1)
 }
 
 // resume goes on with an upload that another process began.

@@ -31,7 +31,7 @@ func TestBlobFile(t *testing.T) {
 	noise := make([]byte, 2*window+12345)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
 	for _, size := range []int{0, 1, 4096, window - 1, window, window + 1, 2 * window, len(noise)} {
-		f, path := openBlobFile(t, noise[:size])
+		f, _ := openBlobFile(t, noise[:size])
 		var got bytes.Buffer
 		if n, err := f.WriteTo(&got); err != nil || n != int64(size) || !bytes.Equal(got.Bytes(), noise[:size]) {
 			t.Errorf("%d bytes: %d were written, %v", size, n, err)
@@ -46,12 +46,12 @@ func TestBlobFile(t *testing.T) {
 		if _, err := f.WriteTo(&got); err != nil || !bytes.Equal(got.Bytes(), noise[size/2:size]) {
 			t.Errorf("%d bytes from the middle: %d, %v", size, got.Len(), err)
 		}
-		f, path = openBlobFile(t, noise[:size])
+		grown, path := openBlobFile(t, noise[:size])
 		if err := os.WriteFile(path, noise, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		got.Reset()
-		if _, err := f.WriteTo(&got); err != nil || !bytes.Equal(got.Bytes(), noise) {
+		if _, err := grown.WriteTo(&got); err != nil || !bytes.Equal(got.Bytes(), noise) {
 			t.Errorf("%d bytes that grew: %d, %v", size, got.Len(), err)
 		}
 	}

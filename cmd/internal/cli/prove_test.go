@@ -107,21 +107,6 @@ func TestVerifyMore(t *testing.T) {
 	}
 }
 
-// old makes every blob of a machine look as if it had been left alone for long.
-func (m *machine) settle() {
-	m.t.Helper()
-	deadline := time.Now().Add(-time.Hour)
-	blobs, err := filepath.Glob(filepath.Join(m.home, "cairn", "store", "blobs", "sha256", "*"))
-	if err != nil || len(blobs) == 0 {
-		m.t.Fatal(err)
-	}
-	for _, b := range blobs {
-		if err := os.Chtimes(b, deadline, deadline); err != nil {
-			m.t.Fatal(err)
-		}
-	}
-}
-
 // TestSince reads what has been touched and nothing else, and says so.
 func TestSince(t *testing.T) {
 	w, blob := settledStore(t)

@@ -3,10 +3,20 @@ package cli
 import (
 	"io/fs"
 	"syscall"
+	"unsafe"
 )
 
-// willNeed lets the kernel read the pages of a mapped file ahead.
-func willNeed(b []byte) { _ = syscall.Madvise(b, syscall.MADV_WILLNEED) }
+// willNeed lets the kernel read a mapped part of a file ahead, all at once if it is not in memory. That is asked of one
+// page, because to be told to read what is there costs the kernel 4 % of the time of SHA-256.
+func willNeed(b []byte) {
+	_ = syscall.Madvise(b, syscall.MADV_SEQUENTIAL)
+	var there byte
+	page := uintptr(unsafe.Pointer(&b[0])) + uintptr(len(b)/2)
+	_, _, err := syscall.Syscall(syscall.SYS_MINCORE, page, 1, uintptr(unsafe.Pointer(&there)))
+	if err == 0 && there&1 == 0 {
+		_ = syscall.Madvise(b, syscall.MADV_WILLNEED)
+	}
+}
 
 // stampOf takes the results of Stat.
 func stampOf(info fs.FileInfo, err error) (stamp, bool) {

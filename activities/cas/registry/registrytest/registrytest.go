@@ -104,7 +104,8 @@ func find(t testing.TB, kind Kind) string {
 	}
 	_, here, _, _ := runtime.Caller(0)
 	root := filepath.Join(filepath.Dir(here), "../../../..")
-	for _, dir := range []string{os.Getenv("CAIRN_TOOLS"), filepath.Join(root, ".cache", "tools"), filepath.Join(mustGetwd(t), "../../../.cache/tools")} {
+	named := os.Getenv("CAIRN_TOOLS") //nolint:forbidigo // only tests call this
+	for _, dir := range []string{named, filepath.Join(root, ".cache", "tools"), filepath.Join(mustGetwd(t), "../../../.cache/tools")} {
 		if path := filepath.Join(dir, "registry"); dir != "" && executable(path) {
 			return path
 		}
@@ -190,6 +191,7 @@ type Line struct {
 	cuts  int
 	stop  int64 // bytes after which nothing moves any more; 0 means never
 	held  chan struct{}
+	open  int // connections
 	moves *sync.Cond
 }
 
@@ -210,7 +212,11 @@ func Cut(t testing.TB, to string, every int64) *Line {
 			if err != nil {
 				return
 			}
-			go line.serve(c)
+			line.count(1)
+			go func() {
+				defer line.count(-1)
+				line.serve(c)
+			}()
 		}
 	}()
 	return line
@@ -227,6 +233,23 @@ func (l *Line) serve(in net.Conn) {
 	go l.copy(in, out, ended)
 	<-ended
 	_, _ = in.Close(), out.Close()
+	<-ended
+}
+
+func (l *Line) count(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open += n
+	l.moves.Broadcast()
+}
+
+// Drain waits until all connections have ended, and what was on them has arrived.
+func (l *Line) Drain() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.open > 0 {
+		l.moves.Wait()
+	}
 }
 
 func (l *Line) copy(to, from net.Conn, ended chan<- struct{}) {
