@@ -62,14 +62,19 @@ func (r recipe) array(rec *wfdb.Record, rows []int) (plugins.Made, error) {
 	data := make([]float32, len(rows)*n)
 	var flat []string
 	var invalid, length int
+	filters := map[float64]*resampler{} // most records have one rate
 	for row, at := range rows {
 		x, bad, err := millivolts(rec, at)
 		if err != nil {
 			return plugins.Made{}, err
 		}
-		filter, err := newResampler(float64(rec.Frequency*float64(rec.Signals[at].PerFrame)), r.Rate)
-		if err != nil {
-			return plugins.Made{}, plugins.Exclude("sampling-rate", "%v", err)
+		rate := float64(rec.Frequency * float64(rec.Signals[at].PerFrame))
+		filter, ok := filters[rate]
+		if !ok {
+			if filter, err = newResampler(rate, r.Rate); err != nil {
+				return plugins.Made{}, plugins.Exclude("sampling-rate", "%v", err)
+			}
+			filters[rate] = filter
 		}
 		length = filter.outputs(len(x))
 		if length == 0 || length < n && r.Short == ShortExclude {

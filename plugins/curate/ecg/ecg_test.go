@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -311,6 +312,32 @@ func TestResampleAgainstScipy(t *testing.T) {
 		for i, got := range []float64{y[0], y[1], y[c.n/2], y[c.n-1]} {
 			if math.Abs(got-c.want[i]) > 1e-9 {
 				t.Errorf("%v to %d: value %d is %v, scipy has %v", c.from, c.to, i, got, c.want[i])
+			}
+		}
+	}
+}
+
+// TestResampleSideBySide: outputs that are summed side by side have the bits of those that are summed alone.
+func TestResampleSideBySide(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, from := range []float64{100, 200, 257, 500, 1000, 62.5} {
+		f, err := newResampler(from, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{1, 7, 100, 101, 102, 103, 104, 999, 5000} {
+			x := make([]float64, n)
+			for i := range x {
+				x[i] = r.Float64() - 0.5
+			}
+			for m, got := range f.run(x, f.outputs(n)) {
+				want := x[min(m, n-1)]
+				if f.up != f.down {
+					want = f.at(x, m*f.down)
+				}
+				if math.Float64bits(got) != math.Float64bits(want) {
+					t.Fatalf("%v Hz, %d samples: output %d is %v, want %v", from, n, m, got, want)
+				}
 			}
 		}
 	}

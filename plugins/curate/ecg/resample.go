@@ -58,10 +58,39 @@ func (r *resampler) run(x []float64, n int) []float64 {
 		copy(out, x)
 		return out
 	}
-	for m := range out {
+	for m := 0; m < n; {
+		if pos := m * r.down; m+lanes <= n && r.inside(x, pos) {
+			r.several((*[lanes]float64)(out[m:]), x, pos)
+			m += lanes
+			continue
+		}
 		out[m] = r.at(x, m*r.down)
+		m++
 	}
 	return out
+}
+
+// lanes is how many outputs are summed side by side: each sum alone waits for its last addition.
+const lanes = 4
+
+// inside says whether the next outputs from pos on need nothing beyond the ends, nor a choice of taps.
+func (r *resampler) inside(x []float64, pos int) bool {
+	return r.up == 1 && pos >= r.half && pos+(lanes-1)*r.down+r.half < len(x)
+}
+
+// several is at for several outputs. Each sum has the order, and so the bits, that at gives it.
+func (r *resampler) several(out *[lanes]float64, x []float64, pos int) {
+	width := len(r.taps)
+	at := func(lane int) []float64 { return x[pos+lane*r.down-r.half:][:width] }
+	x0, x1, x2, x3 := at(0), at(1), at(2), at(3)
+	var a, b, c, d float64
+	for i, tap := range r.taps {
+		a += float64(x0[i] * tap)
+		b += float64(x1[i] * tap)
+		c += float64(x2[i] * tap)
+		d += float64(x3[i] * tap)
+	}
+	*out = [lanes]float64{a, b, c, d}
 }
 
 // at filters at a position counted in up-sampled samples, where x[k] stands at k*up.
