@@ -150,12 +150,12 @@ func TestLargeFileIsAShard(t *testing.T) {
 	}
 }
 
-// Many files of 5 KiB in shards of the usual sizes: whatever becomes of one of them, two new shards at most.
+// Many files of 16 KiB in shards of the usual sizes: whatever becomes of one of them, two new shards at most.
 func TestOneOfMany(t *testing.T) {
-	const n = 200_000
+	const n = 60_000
 	files := make([]Entry, n)
 	for i := range files {
-		files[i] = Entry{Path: fmt.Sprintf("%03d/%06d.dat", i/1000, i), Size: 5 << 10}
+		files[i] = Entry{Path: fmt.Sprintf("%03d/%06d.dat", i/1000, i), Size: 16 << 10}
 	}
 	before := Shards(files)
 	if len(before) < 10 || len(before) > 40 {
