@@ -31,11 +31,22 @@ type Subject struct {
 	Again func(t *testing.T) cas.Indexed
 	// Rot puts b in the place of the bytes of d, as a bad disk does.
 	Rot func(t *testing.T, d digest.Digest, b []byte)
-	// Kill ends an upload as the death of its process does. A Store that is no cas.Uploader needs none.
+	// Kill ends an upload as the death of its process does; without it uploads are closed instead.
 	Kill func(t *testing.T, u *cas.Upload)
 	// Foreign says that the blobs lie in somebody else's store, which never replaces what it has under a digest
 	// and keeps nothing with a name but the digest.
 	Foreign bool
+}
+
+func (s Subject) kill(t *testing.T, u *cas.Upload) {
+	t.Helper()
+	if s.Kill != nil {
+		s.Kill(t, u)
+		return
+	}
+	if err := u.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 type testCase struct {

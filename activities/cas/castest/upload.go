@@ -117,7 +117,7 @@ func uploadOverManyDeaths(t *testing.T, s Subject) {
 		}
 		write(t, u, noise(2, random.IntN(300_000)))
 		if random.IntN(2) == 0 {
-			s.Kill(t, u)
+			s.kill(t, u)
 		} else if err := u.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -127,14 +127,14 @@ func uploadOverManyDeaths(t *testing.T, s Subject) {
 	wantAbsent(t, s.Store, digest.FromBytes(blob))
 	commit(t, u, blob)
 	wantBlob(t, s.Store, digest.FromBytes(blob), string(blob))
-	s.Kill(t, takeUp(t, s.Store, "many-deaths", 0, ""))
+	s.kill(t, takeUp(t, s.Store, "many-deaths", 0, ""))
 }
 
 // uploadNeverSaved: bytes that were not saved are no part of the blob.
 func uploadNeverSaved(t *testing.T, s Subject) {
 	u := takeUp(t, s.Store, "x", 0, "")
 	write(t, u, noise(3, 1<<20))
-	s.Kill(t, u)
+	s.kill(t, u)
 	u = takeUp(t, s.Store, "x", 0, "")
 	write(t, u, []byte("short"))
 	commit(t, u, []byte("short"))
@@ -155,7 +155,7 @@ func uploadIsBusy(t *testing.T, s Subject) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s.Kill(t, takeUp(t, s.Again(t), "a", 0, ""))
+	s.kill(t, takeUp(t, s.Again(t), "a", 0, ""))
 	commit(t, other, []byte("b"))
 }
 
