@@ -39,7 +39,7 @@ var ecgSignals = workload{
 	notes: `Records of 12 leads, 10 s, 500 Hz, resampled to 100 Hz. Cairn's side is the whole curate plugin (samples, splits, duplicates,
 exclusions, digests); Python's is wfdb.rdrecord, scipy.signal.resample_poly and numpy.save. Both read from a warm disk and
 write to it, unsynced, and count from after their start: importing the libraries takes Python longer than the work.
-Both ask for one core; Go's collector and runtime are on it.`,
+Both ask for one core; Go's collector and runtime are on it. This side holds all records in memory, which a run does not.`,
 }
 
 var xrayImages = workload{
@@ -54,7 +54,7 @@ var xrayImages = workload{
 	goals: []goal{{text: "at most 1/3 of Python's time", limit: 1. / 3, have: ratio(slowest, "python")}},
 	notes: `From 1024 to 224 pixels, grey. Cairn's side is the whole curate plugin, and decodes with Go's image/jpeg; Python's is Pillow
 (libjpeg-turbo, with its vector instructions) and numpy.save. Both read from a warm disk and write to it, unsynced, and
-count from after their start.`,
+count from after their start. This side holds all images in memory, which a run does not.`,
 }
 
 // raw makes the records of a synthetic dataset, and the script of the Python side. bench's own memory stays small.

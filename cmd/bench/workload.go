@@ -104,6 +104,9 @@ func newScene(ctx context.Context, o options, n int, log io.Writer) (*scene, err
 	return &scene{ctx, dir, n, env, log}, nil
 }
 
+// warm reads all large files once: Cairn writes them past the page cache, and whoever is first would pay for that.
+const warm = `find "$INPUT" -type f -size +1M -exec cat {} + >/dev/null`
+
 // contest prepares, then lets the sides take turns.
 func (w workload) contest(s *scene, rounds int, r *result) error {
 	input, err := s.turn("input")
@@ -114,6 +117,9 @@ func (w workload) contest(s *scene, rounds int, r *result) error {
 		if err := w.prepare(input); err != nil {
 			return fmt.Errorf("prepare: %w", err)
 		}
+	}
+	if _, err := input.shell(warm); err != nil {
+		return err
 	}
 	for _, c := range w.sides {
 		r.Sides = append(r.Sides, s.enter(c))
