@@ -57,6 +57,13 @@ type SourceFile struct {
 	Expand func(ctx context.Context, file io.ReaderAt, size int64, out Output) error
 }
 
+// WalkSource is a Source that may have a million files: it names them one by one.
+type WalkSource interface {
+	Source
+	// Walk visits what List would name, in any order, until visit returns an error.
+	Walk(ctx context.Context, visit func(SourceFile) error) error
+}
+
 // LocalSource is a Source that lies on this machine. Its content is named by a digest before it is fetched, and what is
 // fetched has to have that digest.
 type LocalSource interface {

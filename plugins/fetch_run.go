@@ -9,7 +9,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -33,11 +32,11 @@ type fetching struct {
 // run copies everything a source lists into the output. A path that could not be unpacked everywhere is
 // refused before the first byte is asked for.
 func (r *fetching) run(ctx context.Context) error {
-	files, err := listed(ctx, r.src)
+	list, err := listed(ctx, r.src)
 	if err != nil {
 		return err
 	}
-	if r.out, err = newFetchOutput(r.call, files); err != nil {
+	if r.out, err = newFetchOutput(r.call, list); err != nil {
 		return err
 	}
 	if r.spec.Network {
@@ -47,8 +46,7 @@ func (r *fetching) run(ctx context.Context) error {
 		}
 		defer done()
 	}
-	list, archives := newListing(files), hasArchive(files)
-	sums, err := r.bring(ctx, list, archives)
+	sums, err := r.bring(ctx, list)
 	if err != nil {
 		return err
 	}
@@ -60,36 +58,9 @@ func (r *fetching) run(ctx context.Context) error {
 	return r.out.writeDocument(r.spec, r.src)
 }
 
-// listed is the list of a source, sorted by path.
-func listed(ctx context.Context, src Source) ([]SourceFile, error) {
-	files, err := src.List(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("list source: %w", err)
-	}
-	if len(files) == 0 {
-		return nil, errors.New("list source: it holds no file")
-	}
-	byPath := func(a, b SourceFile) int { return strings.Compare(a.Path, b.Path) }
-	if !slices.IsSortedFunc(files, byPath) {
-		files = slices.Clone(files)
-		slices.SortFunc(files, byPath)
-	}
-	return files, nil
-}
-
-// hasArchive says whether what is listed is not yet all that will be there.
-func hasArchive(files []SourceFile) bool {
-	return slices.ContainsFunc(files, func(f SourceFile) bool { return f.Expand != nil })
-}
-
-// sized says whether the size of every file is listed.
-func (l listing) sized() bool {
-	return !slices.ContainsFunc(l.entries, func(f Entry) bool { return f.Size < 0 })
-}
-
 // bring brings all files into the output, and returns their sums if the source is a local one.
-func (r *fetching) bring(ctx context.Context, list listing, archives bool) ([]Sum, error) {
-	if out, ok := r.call.Output.(Taker); ok && !archives && (r.spec.Network || list.sized()) {
+func (r *fetching) bring(ctx context.Context, list listing) ([]Sum, error) {
+	if out, ok := r.call.Output.(Taker); ok && !list.hasArchive() && (r.spec.Network || list.sized()) {
 		return r.take(ctx, out, list)
 	}
 	sums := make([]Sum, len(list.entries))
@@ -257,33 +228,25 @@ type fetchOutput struct {
 	report   func(Progress)
 }
 
-func newFetchOutput(c Call, files []SourceFile) (*fetchOutput, error) {
-	o := &fetchOutput{out: c.Output, report: c.Progress}
-	for _, f := range files {
-		if f.Size < 0 {
-			o.total = -1
-		} else if o.total >= 0 {
-			o.total += f.Size
-		}
-	}
-	o.total = max(o.total, 0)
-	if err := o.addList(files); err != nil {
+func newFetchOutput(c Call, list listing) (*fetchOutput, error) {
+	o := &fetchOutput{out: c.Output, report: c.Progress, total: list.total()}
+	if err := o.addList(list); err != nil {
 		return nil, fmt.Errorf("list source: %w", err)
 	}
 	return o, nil
 }
 
 // addList checks the paths of a list. They are kept only where the members of archives come beside them.
-func (o *fetchOutput) addList(files []SourceFile) error {
-	if !hasArchive(files) {
-		return checkPaths(files)
+func (o *fetchOutput) addList(list listing) error {
+	if !list.hasArchive() {
+		return checkPaths(list.entries)
 	}
 	for _, own := range ownFiles() {
 		if err := o.paths.Add(own); err != nil {
 			return err
 		}
 	}
-	for _, f := range files {
+	for _, f := range list.files {
 		if f.Expand != nil {
 			continue // it has no place of its own in the artifact
 		}

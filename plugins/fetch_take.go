@@ -3,14 +3,10 @@ package plugins
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"runtime"
-	"slices"
-	"strings"
 	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
@@ -40,30 +36,6 @@ type Supply interface {
 	Write(ctx context.Context, i int, from int64, w io.Writer) error
 	// Check is told the sum of file i. After an error nothing of the file is kept.
 	Check(i int, sum Sum) error
-}
-
-// listing is a sorted list of files. Of a folder with a million of them only paths and sizes are held.
-type listing struct {
-	entries []Entry
-	files   []SourceFile // nil if the entries say it all
-}
-
-func newListing(files []SourceFile) listing {
-	l := listing{entries: make([]Entry, len(files))}
-	for i, f := range files {
-		l.entries[i] = Entry{Path: f.Path, Size: f.Size}
-		if f.Digest != "" || f.Expand != nil || f.Ref != f.Path {
-			l.files = files
-		}
-	}
-	return l
-}
-
-func (l listing) file(i int) SourceFile {
-	if l.files != nil {
-		return l.files[i]
-	}
-	return SourceFile{Path: l.entries[i].Path, Size: l.entries[i].Size, Ref: l.entries[i].Path}
 }
 
 // supply gives what a source lists.
@@ -180,92 +152,19 @@ func (r *fetching) each(ctx context.Context, list listing, work func(context.Con
 	return group.Wait()
 }
 
-// checkPaths refuses a list, sorted by path, that could not be unpacked everywhere. It keeps a number for each path and
-// folder, and looks closer only where two of them are the same but for their case.
-func checkPaths(files []SourceFile) error {
-	seed := maphash.MakeSeed()
-	seen := make([]uint64, 0, len(files)+len(files)/8)
-	note := func(path string) { seen = append(seen, maphash.String(seed, strings.ToLower(path))) }
-	for _, own := range ownFiles() {
-		note(own)
-	}
-	before := ""
-	for _, f := range files {
-		if err := CheckPath(f.Path); err != nil {
-			return err
-		}
-		note(f.Path)
-		for i := commonFolder(before, f.Path); i < len(f.Path); i++ {
-			if f.Path[i] == '/' {
-				note(f.Path[:i])
-			}
-		}
-		before = f.Path
-	}
-	slices.Sort(seen)
-	for i := 1; i < len(seen); i++ {
-		if seen[i-1] == seen[i] {
-			return checkExactly(files)
-		}
-	}
-	return nil
-}
-
-// commonFolder is the length of the folder that two paths share, with its slash.
-func commonFolder(a, b string) int {
-	n, end := min(len(a), len(b)), 0
-	for i := 0; i < n && a[i] == b[i]; i++ {
-		if a[i] == '/' {
-			end = i + 1
-		}
-	}
-	return end
-}
-
-func checkExactly(files []SourceFile) error {
-	var all PathSet
-	for _, own := range ownFiles() {
-		if err := all.Add(own); err != nil {
-			return err
-		}
-	}
-	for _, f := range files {
-		if err := ownClash(f.Path, all.Add(f.Path)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sourceDigest names what a local source holds: sha256 over a line "sha256 size path" for each file, sorted by path. A
-// path has no control character, so no two contents have the same lines.
-func sourceDigest(files []Entry, sums []Sum) digest.Digest {
-	all := digest.SHA256.Digester()
-	line := []byte("cairn/dir/v1\n")
-	for i, f := range files {
-		line = hex.AppendEncode(line, sums[i][:])
-		line = fmt.Appendf(line, " %d %s\n", f.Size, f.Path)
-		all.Hash().Write(line)
-		line = line[:0]
-	}
-	all.Hash().Write(line)
-	return all.Digest()
-}
-
 // ErrSourceChanged says that a local source held other bytes than when its digest was taken.
 var ErrSourceChanged = errors.New("the source changed while it was read, or since the plan was made")
 
 // digestOf reads all of a local source.
 func digestOf(ctx context.Context, src LocalSource) (digest.Digest, error) {
-	files, err := listed(ctx, src)
+	list, err := listed(ctx, src)
 	if err != nil {
 		return "", err
 	}
-	out, err := newFetchOutput(Call{Progress: func(Progress) {}}, files)
+	out, err := newFetchOutput(Call{Progress: func(Progress) {}}, list)
 	if err != nil {
 		return "", err
 	}
-	list := newListing(files)
 	r := &fetching{src: src, out: out, call: Call{Workers: runtime.GOMAXPROCS(0)}}
 	sums := make([]Sum, len(list.entries))
 	err = r.each(ctx, list, func(ctx context.Context, i int, f SourceFile) (err error) {

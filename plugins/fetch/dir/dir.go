@@ -121,27 +121,26 @@ func (s *source) wrap(err error) error {
 
 // List names the files that are wanted.
 func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
-	root, err := s.open()
-	if err != nil {
-		return nil, err
-	}
 	var out []plugins.SourceFile
-	if s.only == "" {
-		err = s.walk(ctx, root, &out)
-	} else {
-		var info fs.FileInfo
-		if info, err = root.Stat(s.only); err != nil {
-			return nil, s.wrap(err)
-		}
-		err = s.add(&out, s.only, info, s.params.filter().Keep)
-	}
+	err := s.Walk(ctx, func(f plugins.SourceFile) error { out = append(out, f); return nil })
 	slices.SortFunc(out, func(a, b plugins.SourceFile) int { return cmp.Compare(a.Path, b.Path) })
 	return out, err
 }
 
-// walk goes through a folder. A link to a folder is not entered: its files would be there twice.
-func (s *source) walk(ctx context.Context, root *os.Root, out *[]plugins.SourceFile) error {
+// Walk goes through the folder. A link to a folder is not entered: its files would be there twice.
+func (s *source) Walk(ctx context.Context, visit func(plugins.SourceFile) error) error {
+	root, err := s.open()
+	if err != nil {
+		return err
+	}
 	keep := s.params.filter().Keep
+	if s.only != "" {
+		info, err := root.Stat(s.only)
+		if err != nil {
+			return s.wrap(err)
+		}
+		return s.visit(s.only, info, keep, visit)
+	}
 	return fs.WalkDir(root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return fmt.Errorf("list %s: %w", p, pathless(err))
@@ -159,7 +158,7 @@ func (s *source) walk(ctx context.Context, root *os.Root, out *[]plugins.SourceF
 		if err != nil {
 			return fmt.Errorf("list %s: %w", p, pathless(err))
 		}
-		return s.add(out, p, info, nil)
+		return s.visit(p, info, nil, visit)
 	})
 }
 
@@ -171,8 +170,8 @@ func pathless(err error) error {
 	return err
 }
 
-// add lists one file; member selects within it if it is an archive.
-func (s *source) add(out *[]plugins.SourceFile, name string, info fs.FileInfo, member func(string) bool) error {
+// visit names one file; member selects within it if it is an archive.
+func (s *source) visit(name string, info fs.FileInfo, member func(string) bool, visit func(plugins.SourceFile) error) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is %s, not a regular file", name, info.Mode().Type())
 	}
@@ -185,8 +184,7 @@ func (s *source) add(out *[]plugins.SourceFile, name string, info fs.FileInfo, m
 	} else if member != nil && !member(name) {
 		return nil
 	}
-	*out = append(*out, f)
-	return nil
+	return visit(f)
 }
 
 // Open reads a listed file.
