@@ -73,6 +73,15 @@ func (l listing) file(i int) SourceFile {
 	return SourceFile{Path: l.entries[i].Path, Size: l.entries[i].Size, Ref: l.entries[i].Path}
 }
 
+// part is the files from one to another.
+func (l listing) part(from, to int) listing {
+	p := listing{entries: l.entries[from:to]}
+	if l.files != nil {
+		p.files = l.files[from:to]
+	}
+	return p
+}
+
 // hasArchive says whether what is listed is not yet all that will be there.
 func (l listing) hasArchive() bool {
 	return slices.ContainsFunc(l.files, func(f SourceFile) bool { return f.Expand != nil })
@@ -151,17 +160,27 @@ func checkExactly(files []Entry) error {
 	return nil
 }
 
-// sourceDigest names what a local source holds: sha256 over a line "sha256 size path" for each file, sorted by path. A
+// sourceSum names what a local source holds: sha256 over a line "sha256 size path" for each file, sorted by path. A
 // path has no control character, so no two contents have the same lines.
-func sourceDigest(files []Entry, sums []Sum) digest.Digest {
-	all := digest.SHA256.Digester()
-	line := []byte("cairn/dir/v1\n")
+type sourceSum struct{ all digest.Digester }
+
+func newSourceSum() sourceSum {
+	s := sourceSum{digest.SHA256.Digester()}
+	s.all.Hash().Write([]byte("cairn/dir/v1\n"))
+	return s
+}
+
+func (s sourceSum) add(files []Entry, sums []Sum) {
+	var line []byte
 	for i, f := range files {
-		line = hex.AppendEncode(line, sums[i][:])
+		line = hex.AppendEncode(line[:0], sums[i][:])
 		line = fmt.Appendf(line, " %d %s\n", f.Size, f.Path)
-		all.Hash().Write(line)
-		line = line[:0]
+		s.all.Hash().Write(line)
 	}
-	all.Hash().Write(line)
-	return all.Digest()
+}
+
+func sourceDigest(files []Entry, sums []Sum) digest.Digest {
+	s := newSourceSum()
+	s.add(files, sums)
+	return s.all.Digest()
 }

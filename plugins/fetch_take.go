@@ -166,13 +166,20 @@ func digestOf(ctx context.Context, src LocalSource) (digest.Digest, error) {
 		return "", err
 	}
 	r := &fetching{src: src, out: out, call: Call{Workers: runtime.GOMAXPROCS(0)}}
-	sums := make([]Sum, len(list.entries))
-	err = r.each(ctx, list, func(ctx context.Context, i int, f SourceFile) (err error) {
-		_, sums[i], err = r.copyFile(ctx, f, 0, io.Discard)
-		return err
-	})
-	if err != nil {
-		return "", err
+	whole, sums := newSourceSum(), make([]Sum, min(len(list.entries), filesAtOnce))
+	for from := 0; from < len(list.entries); from += filesAtOnce {
+		part := list.part(from, min(from+filesAtOnce, len(list.entries)))
+		err := r.each(ctx, part, func(ctx context.Context, i int, f SourceFile) (err error) {
+			_, sums[i], err = r.copyFile(ctx, f, 0, io.Discard)
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+		whole.add(part.entries, sums)
 	}
-	return sourceDigest(list.entries, sums), nil
+	return whole.all.Digest(), nil
 }
+
+// filesAtOnce is of how many files the sums are held while the digest of a source is taken.
+const filesAtOnce = 4096

@@ -5,19 +5,13 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/cairn-bench/cairn/cmd/internal/cli"
 )
 
-// gcPercent keeps the heap small: lists of a million files are most of it, and bytes never pass through it.
-const gcPercent = 40
-
 func main() {
-	if _, chosen := os.LookupEnv("GOGC"); !chosen {
-		debug.SetGCPercent(gcPercent)
-	}
+	boundHeap()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-ctx.Done()

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+)
+
+// The heap may grow by what is alive, as Go has it, but not by more than headroom, or a seventh if that is more: lists of
+// a million files are the only large thing in it, and nobody wants to pay for them twice.
+const (
+	headroom     = 16 << 20
+	leastPercent = 14
+)
+
+// boundHeap does so after every collection, unless the user has said how it is to be.
+func boundHeap() {
+	if _, chosen := os.LookupEnv("GOGC"); !chosen {
+		afterCollection(&collection{})
+	}
+}
+
+// collection is garbage at once, so that its finalizer runs after each collection.
+type collection struct{ _ [16]byte }
+
+func afterCollection(c *collection) {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	if live[0].Value.Kind() == metrics.KindUint64 {
+		debug.SetGCPercent(percent(live[0].Value.Uint64()))
+	}
+	runtime.SetFinalizer(c, afterCollection)
+}
+
+func percent(live uint64) int {
+	if live <= headroom {
+		return 100
+	}
+	return max(leastPercent, int(100*headroom/live))
+}
