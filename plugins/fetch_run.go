@@ -68,7 +68,7 @@ func (r *fetching) bring(ctx context.Context, list listing) ([]Sum, error) {
 		if r.spec.Network {
 			return r.fromNetwork(ctx, f)
 		}
-		sums[i], err = r.fromDisk(ctx, f)
+		list.entries[i].Size, sums[i], err = r.fromDisk(ctx, f)
 		return err
 	})
 }
@@ -129,24 +129,26 @@ func (r *fetching) fromNetwork(ctx context.Context, f SourceFile) error {
 	return r.write(f.Path, func(w io.Writer) error { return d.copyTo(ctx, w, sum) })
 }
 
-// fromDisk does so for a file that lies on this machine, and could be read again at any time.
-func (r *fetching) fromDisk(ctx context.Context, f SourceFile) (sum Sum, err error) {
+// fromDisk does so for a file that lies on this machine, and could be read again at any time. It returns what the file
+// itself was.
+func (r *fetching) fromDisk(ctx context.Context, f SourceFile) (size int64, sum Sum, err error) {
 	if f.Expand == nil {
-		return sum, r.write(f.Path, func(w io.Writer) error { _, sum, err = r.copyFile(ctx, f, 0, w); return err })
+		err = r.write(f.Path, func(w io.Writer) (err error) { size, sum, err = r.copyFile(ctx, f, 0, w); return err })
+		return size, sum, err
 	}
 	tmp, err := os.CreateTemp(r.call.Scratch, "archive-*")
 	if err != nil {
-		return sum, errors.New("create scratch file: " + withoutPath(err))
+		return 0, sum, errors.New("create scratch file: " + withoutPath(err))
 	}
 	defer func() {
 		_ = tmp.Close()
 		_ = os.Remove(tmp.Name())
 	}()
-	size, sum, err := r.copyFile(ctx, f, 0, tmp)
+	size, sum, err = r.copyFile(ctx, f, 0, tmp)
 	if err != nil {
-		return sum, err
+		return 0, sum, err
 	}
-	return sum, f.Expand(ctx, tmp, size, r.out)
+	return size, sum, f.Expand(ctx, tmp, size, r.out)
 }
 
 // write makes one file. After an error it stays open: one that was closed would count.

@@ -170,7 +170,7 @@ func digestOf(ctx context.Context, src LocalSource) (digest.Digest, error) {
 	for from := 0; from < len(list.entries); from += filesAtOnce {
 		part := list.part(from, min(from+filesAtOnce, len(list.entries)))
 		err := r.each(ctx, part, func(ctx context.Context, i int, f SourceFile) (err error) {
-			_, sums[i], err = r.copyFile(ctx, f, 0, io.Discard)
+			part.entries[i].Size, sums[i], err = r.copyFile(ctx, f, 0, io.Discard) // a size may not have been listed
 			return err
 		})
 		if err != nil {
