@@ -147,7 +147,7 @@ func (s *scene) enter(c side) sideResult {
 		return r
 	}
 	version, err := t.shell(c.version)
-	if err != nil {
+	if err != nil || strings.TrimSpace(version) == "" { // behind a pipe, a tool that is not there is no error
 		r.Absent = true
 		fmt.Fprintf(s.logs, "   %s is absent\n", c.name)
 		return r
