@@ -12,9 +12,9 @@ import (
 	"syscall"
 )
 
-// Flock waits for the lock of an open file. It holds against other processes and against other handles of
-// this one, and the kernel gives it back when the file is closed or the process dies.
-func Flock(f *os.File) error { return diskFile{f}.Flock(syscall.LOCK_EX) }
+// Flock is flock(2), not lost to a signal. The lock of an open file holds against other processes and against other
+// handles of this one, and the kernel gives it back when the file is closed or the process dies.
+func Flock(f *os.File, how int) error { return diskFile{f}.Flock(how) }
 
 // ReplaceFile puts a whole new file in the place of another, or of none: whoever reads it sees all of the old
 // or all of the new. tmp is a folder of the same file system.

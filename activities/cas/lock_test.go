@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -85,7 +86,7 @@ func TestLockFileOfDeadProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cas.Flock(unsigned); err != nil {
+	if err := cas.Flock(unsigned, syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
 	if h := wantHeld(t, path); h != (cas.Holder{}) {

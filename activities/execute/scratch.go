@@ -41,7 +41,7 @@ func claim(path string) (scratch, error) {
 	if err != nil {
 		return scratch{}, err
 	}
-	if err := cas.Flock(dir); err != nil {
+	if err := cas.Flock(dir, syscall.LOCK_EX); err != nil {
 		return scratch{}, errors.Join(err, dir.Close())
 	}
 	if _, err := os.Lstat(path); err != nil {
@@ -77,7 +77,7 @@ func sweepOne(name string) {
 		return
 	}
 	defer dir.Close()
-	if syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+	if cas.Flock(dir, syscall.LOCK_EX|syscall.LOCK_NB) == nil {
 		os.RemoveAll(name)
 	}
 }

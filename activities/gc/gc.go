@@ -71,5 +71,5 @@ func (h *Home) enter(how int) error {
 		}
 		h.gate = f
 	}
-	return flock(h.gate, how)
+	return cas.Flock(h.gate, how)
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -414,7 +415,7 @@ func TestLeftovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lives.Close()
-	if err := cas.Flock(lives); err != nil {
+	if err := cas.Flock(lives, syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
 	for _, dry := range []bool{true, false} {

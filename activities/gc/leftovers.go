@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/cairn-bench/cairn/activities/cas"
 )
 
 // partialAge is how long what a failed fetch has left waits for another try.
@@ -74,7 +76,7 @@ func removeUnused(path string, dry bool) (bool, error) {
 		return false, err
 	}
 	defer dir.Close()
-	if flock(dir, syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+	if cas.Flock(dir, syscall.LOCK_EX|syscall.LOCK_NB) != nil {
 		return false, nil
 	}
 	if dry {

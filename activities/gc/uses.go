@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/activities/cas"
 )
 
 // own is the folder of the journals of processes; no run is called so.
@@ -107,7 +109,7 @@ func (j *journal) add(all []digest.Digest) error {
 	return nil
 }
 
-func (h *Home) leave() { _ = flock(h.gate, syscall.LOCK_UN) }
+func (h *Home) leave() { _ = cas.Flock(h.gate, syscall.LOCK_UN) }
 
 // journal opens the journal of a run, another one for each try.
 func (h *Home) journal(of runOf) (*journal, error) {
@@ -123,7 +125,7 @@ func (h *Home) journal(of runOf) (*journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(flock(f, syscall.LOCK_EX), writeLine(f, h.who)); err != nil {
+	if err := errors.Join(cas.Flock(f, syscall.LOCK_EX), writeLine(f, h.who)); err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
 	j := &journal{file: f, try: of.try, have: map[digest.Digest]struct{}{}}
@@ -245,18 +247,9 @@ func readJournal(path string) (noted, error) {
 
 // isLocked says whether somebody holds the lock of a file.
 func isLocked(f *os.File) bool {
-	if err := flock(f, syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
+	if err := cas.Flock(f, syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
 		return true
 	}
-	_ = flock(f, syscall.LOCK_UN)
+	_ = cas.Flock(f, syscall.LOCK_UN)
 	return false
-}
-
-func flock(f *os.File, how int) error {
-	for {
-		err := syscall.Flock(int(f.Fd()), how)
-		if !errors.Is(err, syscall.EINTR) {
-			return os.NewSyscallError("flock", err)
-		}
-	}
 }

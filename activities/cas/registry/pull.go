@@ -128,29 +128,34 @@ func (r *Repository) document(ctx context.Context, have cas.Store, kind string, 
 
 // fetchAll fetches blobs, several at a time.
 func (r *Repository) fetchAll(ctx context.Context, into cas.Store, all []ocispec.Descriptor, out *Pulled) error {
+	var mu sync.Mutex
+	return r.each(ctx, all, func(ctx context.Context, b ocispec.Descriptor) error {
+		n, fetched, err := r.fetch(ctx, into, b)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case err != nil:
+		case fetched:
+			out.Fetched++
+			out.Bytes += n
+		default:
+			out.Present++
+		}
+		return err
+	})
+}
+
+// each announces blobs and moves them, several at a time.
+func (r *Repository) each(ctx context.Context, all []ocispec.Descriptor, move func(context.Context, ocispec.Descriptor) error) error {
 	var total int64
 	for _, b := range all {
 		total += b.Size
 	}
 	r.opts.Planned(total)
-	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.opts.Jobs)
 	for _, b := range all {
-		g.Go(func() error {
-			n, fetched, err := r.fetch(ctx, into, b)
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case err != nil:
-			case fetched:
-				out.Fetched++
-				out.Bytes += n
-			default:
-				out.Present++
-			}
-			return err
-		})
+		g.Go(func() error { return move(ctx, b) })
 	}
 	return g.Wait()
 }

@@ -92,26 +92,16 @@ func (p *parcel) bind(ctx context.Context, from cas.Store, root digest.Digest) e
 
 // sendAll sends blobs, several at a time.
 func (r *Repository) sendAll(ctx context.Context, from cas.Store, all []ocispec.Descriptor, out *Pushed) error {
-	var total int64
-	for _, b := range all {
-		total += b.Size
-	}
-	r.opts.Planned(total)
 	var mu sync.Mutex
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(r.opts.Jobs)
-	for _, b := range all {
-		g.Go(func() error {
-			fate, err := r.sendFrom(ctx, from, b)
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				out.count(fate, b.Size)
-			}
-			return err
-		})
-	}
-	return g.Wait()
+	return r.each(ctx, all, func(ctx context.Context, b ocispec.Descriptor) error {
+		fate, err := r.sendFrom(ctx, from, b)
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil {
+			out.count(fate, b.Size)
+		}
+		return err
+	})
 }
 
 func (p *Pushed) count(f Fate, size int64) {

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/activities/cas"
 )
 
 // ticket is a small file that holds the address of an unfinished upload, so that another process can go on with it
@@ -34,7 +36,7 @@ func (r *Repository) ticket(d digest.Digest) *ticket {
 	if err != nil {
 		return nil
 	}
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+	if cas.Flock(f, syscall.LOCK_EX|syscall.LOCK_NB) != nil {
 		_ = f.Close()
 		return nil
 	}
