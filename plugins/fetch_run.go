@@ -133,7 +133,7 @@ func (r *fetching) fromNetwork(ctx context.Context, f SourceFile) error {
 // itself was.
 func (r *fetching) fromDisk(ctx context.Context, f SourceFile) (size int64, sum Sum, err error) {
 	if f.Expand == nil {
-		err = r.write(f.Path, func(w io.Writer) (err error) { size, sum, err = r.copyFile(ctx, f, 0, w); return err })
+		err = r.write(f.Path, func(w io.Writer) (err error) { size, sum, err = r.sumFile(ctx, f, w); return err })
 		return size, sum, err
 	}
 	tmp, err := os.CreateTemp(r.call.Scratch, "archive-*")
@@ -144,7 +144,7 @@ func (r *fetching) fromDisk(ctx context.Context, f SourceFile) (size int64, sum 
 		_ = tmp.Close()
 		_ = os.Remove(tmp.Name())
 	}()
-	size, sum, err = r.copyFile(ctx, f, 0, tmp)
+	size, sum, err = r.sumFile(ctx, f, tmp)
 	if err != nil {
 		return 0, sum, err
 	}
@@ -163,19 +163,33 @@ func (r *fetching) write(path string, content func(io.Writer) error) error {
 	return w.Close()
 }
 
-// copyFile copies a file from disk, from one byte on, and compares it with what was listed. It returns its size, and if
-// all of it was copied its sum.
-func (r *fetching) copyFile(ctx context.Context, f SourceFile, from int64, w io.Writer) (int64, Sum, error) {
+// sumFile copies a file from disk and compares it with what was listed. It returns its size and its SHA-256.
+func (r *fetching) sumFile(ctx context.Context, f SourceFile, w io.Writer) (size int64, sum Sum, err error) {
 	algorithm, err := f.algorithm()
 	if err != nil {
-		return 0, Sum{}, err
+		return 0, sum, err
 	}
+	whole := algorithm.Digester()
+	if size, err = r.copyFile(ctx, f, 0, io.MultiWriter(whole.Hash(), w)); err != nil {
+		return 0, sum, err
+	}
+	if got := whole.Digest(); f.Digest != "" && f.Digest != got {
+		return 0, sum, &Fault{Code: FaultDiffers, Err: &MismatchError{What: "digest", Want: f.Digest.String(), Got: got.String()}}
+	}
+	if algorithm == digest.SHA256 {
+		whole.Hash().Sum(sum[:0])
+	}
+	return size, sum, nil
+}
+
+// copyFile copies a file from disk, from one byte on, and compares its size with what was listed.
+func (r *fetching) copyFile(ctx context.Context, f SourceFile, from int64, w io.Writer) (int64, error) {
 	body, err := r.src.Open(ctx, f, from)
 	if err != nil {
-		return 0, Sum{}, err
+		return 0, err
 	}
 	defer body.Close()
-	size, whole, first := from, algorithm.Digester(), from == 0
+	size, first := from, from == 0
 	err = copyChunks(ctx, body, func(chunk []byte) error {
 		if first {
 			first = false
@@ -187,23 +201,13 @@ func (r *fetching) copyFile(ctx context.Context, f SourceFile, from int64, w io.
 			return wrongSize(f.Size, "more")
 		}
 		r.out.progress(int64(len(chunk)))
-		whole.Hash().Write(chunk)
 		_, err := w.Write(chunk)
 		return err
 	})
-	switch {
-	case err != nil:
-		return 0, Sum{}, err
-	case f.Size >= 0 && f.Size != size:
-		return 0, Sum{}, wrongSize(f.Size, size)
-	case from == 0 && f.Digest != "" && f.Digest != whole.Digest():
-		return 0, Sum{}, &Fault{Code: FaultDiffers, Err: &MismatchError{What: "digest", Want: f.Digest.String(), Got: whole.Digest().String()}}
+	if err == nil && f.Size >= 0 && f.Size != size {
+		err = wrongSize(f.Size, size)
 	}
-	var sum Sum
-	if algorithm == digest.SHA256 {
-		whole.Hash().Sum(sum[:0])
-	}
-	return size, sum, nil
+	return size, err
 }
 
 // withoutPath is the text of a disk error without the path of this machine.
