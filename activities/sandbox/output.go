@@ -200,7 +200,7 @@ func (s spoolSupply) Write(_ context.Context, i int, from int64, w io.Writer) er
 		return err
 	}
 	defer r.Close()
-	_, err = io.CopyBuffer(w, struct{ io.Reader }{r}, make([]byte, 128<<10))
+	_, err = io.CopyBuffer(w, struct{ io.Reader }{r}, make([]byte, min(max(s.files[i].Size-from, 512), 128<<10)))
 	return err
 }
 

@@ -74,7 +74,7 @@ func (l *shards) write(ctx context.Context, n int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, u.Close()) }()
-	s := &shard{ctx: ctx, list: l, span: l.spans[n], files: l.part(n), sums: l.sums[l.spans[n].From:l.spans[n].To], hash: sha256.New()}
+	s := &shard{ctx: ctx, list: l, span: l.spans[n], files: l.part(n), plan: planOf(l.part(n)), sums: l.sums[l.spans[n].From:l.spans[n].To], hash: sha256.New()}
 	if u.Offset() > 0 && !s.resume(u) {
 		if err := u.Discard(); err != nil {
 			return err
@@ -137,6 +137,7 @@ type shard struct {
 	begun bool      // false before the header of the first file
 	wrong bool      // a file is not what it should be
 
+	plan   digest.Digest // of its files
 	upload *cas.Upload
 	pipe   *pipe
 	since  int64 // bytes since the last save
@@ -151,10 +152,10 @@ type note struct {
 	Sums []byte        `json:"sums"`
 }
 
-func (s *shard) plan() digest.Digest {
+func planOf(files []artifact.Entry) digest.Digest {
 	h := digest.SHA256.Digester()
 	var b []byte
-	for _, f := range s.files {
+	for _, f := range files {
 		b = fmt.Appendf(b[:0], "%d %q\n", f.Size, f.Path)
 		h.Hash().Write(b)
 	}
@@ -164,7 +165,7 @@ func (s *shard) plan() digest.Digest {
 // resume takes up what an earlier process has left, and says whether it is of use.
 func (s *shard) resume(u *cas.Upload) bool {
 	var n note
-	if json.Unmarshal(u.Note(), &n) != nil || n.Plan != s.plan() || n.Done < 0 || n.Done > len(s.files) || len(n.Sums) != n.Done*sha256.Size {
+	if json.Unmarshal(u.Note(), &n) != nil || n.Plan != s.plan || n.Done < 0 || n.Done > len(s.files) || len(n.Sums) != n.Done*sha256.Size {
 		return false
 	}
 	at, err := artifact.ContentAt(s.files, n.Done)
@@ -243,7 +244,7 @@ func (s *shard) save() error {
 	if err != nil {
 		return err
 	}
-	n := note{Plan: s.plan(), Done: s.done, At: s.at, Hash: state, Sums: make([]byte, 0, s.done*sha256.Size)}
+	n := note{Plan: s.plan, Done: s.done, At: s.at, Hash: state, Sums: make([]byte, 0, s.done*sha256.Size)}
 	for _, sum := range s.sums[:s.done] {
 		n.Sums = append(n.Sums, sum[:]...)
 	}

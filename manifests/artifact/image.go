@@ -227,7 +227,7 @@ func copyChecked(w io.Writer, f File, open func(string) (io.ReadCloser, error)) 
 	defer r.Close()
 	h := digest.SHA256.Digester()
 	// The reader is wrapped so that it cannot bring a buffer of its own.
-	if _, err := io.CopyBuffer(io.MultiWriter(w, h.Hash()), struct{ io.Reader }{r}, make([]byte, 128<<10)); err != nil {
+	if _, err := io.CopyBuffer(io.MultiWriter(w, h.Hash()), struct{ io.Reader }{r}, make([]byte, min(max(f.Size, 512), 128<<10))); err != nil {
 		return err
 	}
 	if h.Digest() != f.Digest {

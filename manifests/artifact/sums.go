@@ -5,8 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-
-	"github.com/opencontainers/go-digest"
 )
 
 var (
@@ -14,17 +12,8 @@ var (
 	unescape = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\r`, "\r")
 )
 
-// Sums is the text that `sha256sum -c` accepts. A name with a line feed, a carriage return or a backslash is
-// escaped as coreutils does: the line starts with a backslash.
-func Sums(files []File) []byte {
-	var b []byte
-	for _, f := range files {
-		b = appendLine(b, f.Path, sumOf(f.Digest))
-	}
-	return b
-}
-
-// appendLine appends the line of a file to SHA256SUMS.
+// appendLine appends the line of a file to SHA256SUMS, as `sha256sum -c` accepts it. A name with a line feed, a carriage
+// return or a backslash is escaped as coreutils does: the line starts with a backslash.
 func appendLine(b []byte, path string, sum Sum) []byte {
 	name := escape.Replace(path)
 	if name != path {
@@ -48,22 +37,4 @@ func parseLine(line []byte) (path string, sum Sum, err error) {
 		path = unescape.Replace(path)
 	}
 	return path, sum, nil
-}
-
-// ParseSums reads SHA256SUMS as Sums writes it.
-func ParseSums(text []byte) (map[string]digest.Digest, error) {
-	out := map[string]digest.Digest{}
-	n := 0
-	for line := range bytes.Lines(text) {
-		n++
-		name, sum, err := parseLine(bytes.TrimSuffix(line, []byte("\n")))
-		if err != nil {
-			return nil, fmt.Errorf("SHA256SUMS:%d: %w", n, err)
-		}
-		if _, twice := out[name]; twice {
-			return nil, fmt.Errorf("SHA256SUMS:%d: %q is there twice", n, name)
-		}
-		out[name] = Digest(sum)
-	}
-	return out, nil
 }
