@@ -131,12 +131,10 @@ func TestAFlippedByteGivesNoWrongFile(t *testing.T) {
 			noticed++
 			continue
 		}
-		for p, err := range r.All() {
-			if err != nil {
-				noticed++
-				break
-			}
-			_ = p
+		if whole, wrong := listAll(r, f); wrong != "" && whole {
+			t.Fatalf("byte %d: all files were given, and %s is wrong", at, wrong)
+		} else if !whole {
+			noticed++
 		}
 		for _, name := range []string{"d0/000", "d1/016", "dataset.json"} {
 			p, ok, err := r.Find(name)
@@ -151,6 +149,19 @@ func TestAFlippedByteGivesNoWrongFile(t *testing.T) {
 	if noticed < len(whole)/20 {
 		t.Errorf("%d of %d flipped bytes were noticed", noticed, len(whole))
 	}
+}
+
+// listAll says whether all files were given without an error, and names one whose digest is wrong.
+func listAll(r *artifact.Reader, f folder) (whole bool, wrong string) {
+	for p, err := range r.All() {
+		if err != nil {
+			return false, wrong
+		}
+		if p.Digest != digest.FromString(f[p.Path]) {
+			wrong = p.Path
+		}
+	}
+	return true, wrong
 }
 
 // index puts another first layer under the manifest of a dataset.
