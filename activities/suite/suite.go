@@ -4,6 +4,7 @@ package suite
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -96,7 +97,7 @@ func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (act
 	defer s.work()()
 	defer heartbeat(ctx)()
 	ctx = ofRun(ctx)
-	if err := cas.Use(ctx, s.Resolver.Store, req.Manifest); err != nil {
+	if err := cas.Use(ctx, s.Resolver.Store, slices.DeleteFunc([]digest.Digest{req.Manifest, req.Lock}, func(d digest.Digest) bool { return d == "" })...); err != nil {
 		return activities.Prepared{}, activities.Report(err)
 	}
 	out, err := s.Publisher.Prepare(ctx, req, activity.GetInfo(ctx).WorkflowExecution.RunID)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/compare"
+	"github.com/cairn-bench/cairn/manifests/drift"
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/report"
 	"github.com/cairn-bench/cairn/workflows"
@@ -46,6 +48,11 @@ type runDocument struct {
 	Steps     []runStep      `json:"steps"`
 	Results   []runResult    `json:"results"`
 	Claims    []report.Claim `json:"claims"`
+
+	// Drift is how datasets differ from the lock that the run began with: refused (exit code 3), accepted with --update,
+	// or noted, where the manifest was edited.
+	Drift   []drift.Report  `json:"drift,omitempty"`
+	Updated *updateDocument `json:"updated,omitempty"` // with --update
 }
 
 type runStep struct {
@@ -81,10 +88,14 @@ func (a *app) finish(ctx context.Context, w *workshop, o outcome) error {
 		outcomes[s.Step] = s
 	}
 	failed := 0
+	var refused []drift.Report
 	for _, s := range pl.Steps {
 		st := runStep{Name: s.Name, Kind: s.Plugin.Kind, Plugin: s.Plugin.String(), State: workflows.Cached}
 		if out, ok := outcomes[s.Name]; ok {
 			st.State, st.Action, st.Artifact, st.Seconds, st.Why = out.State, out.Action.Digest(), out.Artifact, out.Seconds, out.Error
+			if out.Drift != nil {
+				refused = append(refused, *out.Drift)
+			}
 		}
 		if st.State == workflows.Failed || st.State == workflows.Skipped {
 			failed++
@@ -94,8 +105,16 @@ func (a *app) finish(ctx context.Context, w *workshop, o outcome) error {
 	if o.rebuilt.Published != nil {
 		return a.published(ctx, w, o, doc)
 	}
-	if err := a.print(doc, func(out io.Writer) { printSteps(out, doc.Steps) }); err != nil {
+	shown, err := w.refused(ctx, pl.Benchmark, refused)
+	if err != nil {
 		return err
+	}
+	doc.Drift = reports(shown)
+	if err := a.print(doc, func(out io.Writer) { printSteps(out, doc.Steps); printDrift(out, shown) }); err != nil {
+		return err
+	}
+	if len(shown) > 0 {
+		return a.driftError(shown, o.file)
 	}
 	if failed > 0 {
 		return exit(exitFailed, "%d of %d steps have no result; what does not depend on them is done, and `cairn run %s` tries the rest again", failed, len(doc.Steps), display(o.file))
@@ -121,6 +140,18 @@ func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocu
 			doc.Steps[i].Action, doc.Steps[i].Artifact = e.Action, e.Artifact
 		}
 	}
+	was, err := w.lockAt(ctx, o.rebuilt.Lock)
+	if err != nil {
+		return err
+	}
+	noted, err := w.noted(ctx, was, l, o.rebuilt.Update)
+	if err != nil {
+		return err
+	}
+	doc.Drift = reports(noted)
+	if doc.Updated, err = w.updated(ctx, o.rebuilt, was, l); err != nil {
+		return err
+	}
 	r, err := w.report(ctx, *o.rebuilt.Published)
 	if err != nil {
 		return err
@@ -135,7 +166,7 @@ func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocu
 	if err := w.garbage.Wrote(doc.Lock, text); err != nil {
 		return err
 	}
-	if err := a.print(doc, func(out io.Writer) { a.summary(out, r, doc, o) }); err != nil {
+	if err := a.print(doc, func(out io.Writer) { a.summary(out, r, doc, o); printDrift(out, noted); printUpdated(out, doc.Updated) }); err != nil {
 		return err
 	}
 	return claimError(r.Claims)
@@ -166,13 +197,17 @@ func writeLock(path string, text []byte, locked bool) error {
 	case err == nil && bytes.Equal(have, text):
 		return nil
 	case locked && errors.Is(err, fs.ErrNotExist):
-		return exit(exitUsage, "--locked: there is no %s; run without --locked to write it", path)
+		return noLock(path)
 	case locked && err != nil:
 		return exit(exitUsage, "--locked: %v", err)
 	case locked:
 		return exit(exitDiffers, "--locked: the result is not what %s says; run without --locked to see what changed, or `cairn plan` for why", path)
 	}
 	return cas.ReplaceFile(filepath.Dir(path), path, text)
+}
+
+func noLock(path string) error {
+	return exit(exitUsage, "--locked: there is no %s; run without --locked to write it", path)
 }
 
 // report reads the report of a run and adds what it could not know of itself.
@@ -242,7 +277,7 @@ func printResults(out io.Writer, r report.Report) {
 		if !slices.Contains(groups, x.ModelGroup) {
 			groups = append(groups, x.ModelGroup)
 		}
-		cells[k][x.ModelGroup] = number(x.Value) + interval(x.Low, x.High)
+		cells[k][x.ModelGroup] = number(x.Value) + bounds(x.Low, x.High)
 	}
 	if len(rows) == 0 {
 		return
@@ -283,7 +318,7 @@ func number(v *float64) string {
 	return fmt.Sprintf("%.3f", *v)
 }
 
-func interval(low, high *float64) string {
+func bounds(low, high *float64) string {
 	if low == nil || high == nil {
 		return ""
 	}
@@ -293,7 +328,8 @@ func interval(low, high *float64) string {
 func printSteps(out io.Writer, steps []runStep) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, s := range steps {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", s.State, s.Name, s.Why)
+		why, _, _ := strings.Cut(s.Why, "\n")
+		fmt.Fprintf(t, "%s\t%s\t%s\n", s.State, s.Name, why)
 	}
 	t.Flush()
 }
