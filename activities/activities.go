@@ -25,19 +25,6 @@ func ControlQueue(store string) string { return "cairn-" + store }
 // StepQueue is the task queue of steps that ask for io, cpu or gpu, beside a control queue.
 func StepQueue(control, resource string) string { return control + "-" + resource }
 
-// Error types. Report makes such an error one that is not tried again; any other is taken for a passing fault of
-// the world.
-const (
-	Invalid  = "Invalid"  // the manifest or its parameters; never retried
-	Failed   = "Failed"   // the plugin failed on its input, and would again; never retried
-	Differs  = "Differs"  // the result is not what the lock says; never retried
-	TooLarge = "TooLarge" // a result does not fit into a history; never retried
-	Refused  = "Refused"  // what was asked for is not allowed; never retried
-)
-
-// Interrupted is the type of the error of a step that was not at fault: its worker ended. It is tried again at once.
-const Interrupted = "Interrupted"
-
 // PrepareRequest asks for the plan of a manifest and for what of it is still to be done.
 type PrepareRequest struct {
 	Manifest digest.Digest // the manifest's text, as a blob in the store
@@ -56,6 +43,14 @@ type Pins struct {
 	Update []string      `json:",omitempty"` // datasets that are asked for again, and that the lock does not pin
 }
 
+// Documents are the blobs that a request names and that have to stay while the run may want them.
+func (r PrepareRequest) Documents() []digest.Digest {
+	if r.Lock == "" {
+		return []digest.Digest{r.Manifest}
+	}
+	return []digest.Digest{r.Manifest, r.Lock}
+}
+
 // Prepared is the plan and the next part of it that has no result yet. A part is bounded, so that neither this
 // message nor the history of the workflow that does the part grows with the plan.
 type Prepared struct {
@@ -64,6 +59,7 @@ type Prepared struct {
 	Todo   []Node // in the order of the plan
 	Next   int    // position in the plan of the first step after Todo
 	Later  int    `json:",omitempty"` // wanted steps without a result from Next on
+	Whole  bool   `json:",omitempty"` // not all steps are wanted, and those that are not have their results
 	// Published is set where there was nothing to do.
 	Published *Published `json:",omitempty"`
 }

@@ -1,13 +1,8 @@
 package workflows
 
 import (
-	"errors"
 	"slices"
 
-	"go.temporal.io/sdk/temporal"
-
-	"github.com/cairn-bench/cairn/activities"
-	"github.com/cairn-bench/cairn/manifests/drift"
 	"github.com/cairn-bench/cairn/manifests/plan"
 )
 
@@ -21,14 +16,4 @@ func (r *rebuild) updated() []string {
 		}
 	}
 	return out
-}
-
-// drifted is what a failed step knows of its difference from the lock, nil if it is not one.
-func drifted(err error) *drift.Report {
-	var app *temporal.ApplicationError
-	var d drift.Report
-	if !errors.As(err, &app) || app.Type() != activities.Differs || !app.HasDetails() || app.Details(&d) != nil {
-		return nil
-	}
-	return &d
 }

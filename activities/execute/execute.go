@@ -49,6 +49,11 @@ type Attempt struct {
 	Invocation string              // names the run in the record
 	Checkpoint digest.Digest       // the newest that an earlier try told of; "" if none did
 	Saved      func(digest.Digest) // is told of each new checkpoint; may be nil
+
+	Number int                    // of the try, from 1
+	Said   func(plugins.Progress) // is told what the step reports; may be nil
+
+	log *stepLog
 }
 
 // planCache keeps the last plan: all steps of a run share it.
@@ -72,8 +77,7 @@ func (c *planCache) read(ctx context.Context, s cas.Store, d digest.Digest) (*pl
 	return p, nil
 }
 
-// Execute does a step of a plan.
-func (e *Executor) Execute(ctx context.Context, req activities.ExecuteRequest, try Attempt) (activities.Result, error) {
+func (e *Executor) execute(ctx context.Context, req activities.ExecuteRequest, try Attempt) (activities.Result, error) {
 	p, err := e.plans.read(ctx, e.Store, req.Plan)
 	if err != nil {
 		return activities.Result{}, err
@@ -127,12 +131,18 @@ func (e *Executor) needsNetwork(s plan.Step) bool {
 
 func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id action.ID, req activities.ExecuteRequest, try Attempt) (activities.Result, error) {
 	started := e.Now()
+	try.log.fact("plugin", describe(step.Plugin))
+	try.log.fact("action", id)
 	report := func(p plugins.Progress) {
+		try.log.progress(p)
 		if e.Report != nil {
 			e.Report(step.Name, p)
 		}
+		if try.Said != nil {
+			try.Said(p)
+		}
 	}
-	r := RunRequest{Store: e.Store, Into: e.Store, Plugins: e.Plugins, Action: a, Env: e.Env(req.Dir), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval}
+	r := RunRequest{Store: e.Store, Into: e.Store, Plugins: e.Plugins, Action: a, Env: try.log.hiding(e.Env(req.Dir)), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval}
 	kept := e.checkpoints(ctx, step.Plugin.Kind, id, try, report)
 	if kept != nil {
 		r.Checkpoints = kept

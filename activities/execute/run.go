@@ -141,18 +141,3 @@ func inputs(ctx context.Context, s cas.Store, a action.Action) ([]plugins.Input,
 	}
 	return out, nil
 }
-
-// classify decides whether another try can help: a plugin that failed on good inputs will fail again, a fetch
-// says itself which faults pass, and an interrupted step was not at fault.
-func classify(ctx context.Context, err error) error {
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case plugins.IsTransient(err):
-		if f, ok := errors.AsType[*plugins.Fault](err); ok && f.After > 0 {
-			return activities.Later(f.After, err)
-		}
-		return err
-	}
-	return activities.Permanent(activities.Failed, err)
-}

@@ -4,11 +4,9 @@ package suite
 
 import (
 	"context"
-	"slices"
 	"sync/atomic"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -93,18 +91,18 @@ func (s *Suite) registerSteps(r registry) {
 	r.RegisterActivityWithOptions(s.execute, activity.RegisterOptions{Name: activities.Execute})
 }
 
-func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
-	defer s.work()()
-	defer heartbeat(ctx)()
-	ctx = ofRun(ctx)
-	if err := cas.Use(ctx, s.Resolver.Store, slices.DeleteFunc([]digest.Digest{req.Manifest, req.Lock}, func(d digest.Digest) bool { return d == "" })...); err != nil {
-		return activities.Prepared{}, activities.Report(err)
-	}
-	out, err := s.Publisher.Prepare(ctx, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
-	if err == nil && out.Published != nil {
-		err = s.end(ctx)
-	}
-	return out, activities.Report(err)
+func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (out activities.Prepared, err error) {
+	err = s.attempt(ctx, "plan", func(working context.Context, _ *try) error {
+		if err := cas.Use(working, s.Resolver.Store, req.Documents()...); err != nil {
+			return err
+		}
+		out, err = s.Publisher.Prepare(working, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
+		if err == nil && out.Published != nil {
+			err = s.end(ctx)
+		}
+		return err
+	})
+	return out, err
 }
 
 // ofRun says of which run an activity is, so that what it uses is kept for it.
@@ -122,36 +120,13 @@ func (s *Suite) end(ctx context.Context) error {
 }
 
 // execute does a step. Each sign of life carries the newest checkpoint: the server keeps it for the next try.
-func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (activities.Result, error) {
-	defer s.work()()
-	try := execute.Attempt{Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID, Checkpoint: told(ctx)}
-	var newest atomic.Value
-	newest.Store(try.Checkpoint)
-	try.Saved = func(d digest.Digest) {
-		newest.Store(d)
-		activity.RecordHeartbeat(ctx, d)
-	}
-	defer beats(ctx, func() []any {
-		if d := newest.Load().(digest.Digest); d != "" {
-			return []any{d}
-		}
-		return nil
-	})()
-	working, done := untilStopped(ofRun(ctx))
-	defer done()
-	out, err := s.Executor.Execute(working, req, try)
-	if err != nil && working.Err() != nil && ctx.Err() == nil {
-		return out, errStopped
-	}
-	return out, activities.Report(err)
-}
-
-// told is the checkpoint that an earlier try told of, "" if there is none that can be read.
-func told(ctx context.Context) (d digest.Digest) {
-	if !activity.HasHeartbeatDetails(ctx) || activity.GetHeartbeatDetails(ctx, &d) != nil {
-		return ""
-	}
-	return d
+func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (out activities.Result, err error) {
+	err = s.attempt(ctx, req.Step, func(working context.Context, t *try) error {
+		out, err = s.Executor.Execute(working, req, execute.Attempt{Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID,
+			Number: int(t.number), Checkpoint: t.checkpoint, Saved: t.saved, Said: t.said})
+		return err
+	})
+	return out, err
 }
 
 // errStopped is what a step ends with whose worker stops. It says nothing about the step, so another worker, or
@@ -172,19 +147,14 @@ func untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
 	return working, cancel
 }
 
-func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (activities.Published, error) {
-	defer s.work()()
-	defer heartbeat(ctx)()
-	out, err := s.Publisher.Publish(ofRun(ctx), req, activity.GetInfo(ctx).WorkflowExecution.RunID)
-	if err == nil {
-		err = s.end(ctx)
-	}
-	return out, activities.Report(err)
-}
-
-// heartbeat gives signs of life until the returned function is called.
-func heartbeat(ctx context.Context) (stop func()) {
-	return beats(ctx, func() []any { return nil })
+func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (out activities.Published, err error) {
+	err = s.attempt(ctx, "publish", func(working context.Context, _ *try) error {
+		if out, err = s.Publisher.Publish(working, req, activity.GetInfo(ctx).WorkflowExecution.RunID); err != nil {
+			return err
+		}
+		return s.end(ctx)
+	})
+	return out, err
 }
 
 // beats gives signs of life with details.

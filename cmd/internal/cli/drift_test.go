@@ -191,7 +191,7 @@ func TestPinMistakes(t *testing.T) {
 		"--update heart,tail":               "--update tail",
 		"--update heart --locked":           "--locked leaves the lock alone",
 		"--update heart --offline":          "--offline asks nobody",
-		"--update heart --only fetch/heart": "--only writes no lock",
+		"--update heart --only fetch/heart": "--only may leave the lock as it is",
 	} {
 		m.want(2, words("run benchmark.yaml "+args), want)
 	}
