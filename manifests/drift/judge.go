@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -109,17 +110,31 @@ func address(c plan.Cause) bool {
 
 const longest = 100 // bytes of a value in a text, which stays in a history
 
-// change says what became of a component.
+// change says what became of a component. An address may hold a secret, so its query is left out, and what is neither
+// a word nor a number is not shown at all.
 func change(c plan.Cause) string {
-	return fmt.Sprintf("%s changed from %s to %s", strings.TrimPrefix(c.Component, "params."), brief(c.Was), brief(c.Is))
+	name, was, is := strings.TrimPrefix(c.Component, "params."), value(c.Was), value(c.Is)
+	if was == "" || is == "" {
+		return name + " changed"
+	}
+	return fmt.Sprintf("%s changed from %s to %s", name, was, is)
 }
 
-func brief(s string) string {
+// value is a value as a text may show it, "" if it may not.
+func value(s string) string {
+	if text := ""; json.Unmarshal([]byte(s), &text) == nil {
+		s = text
+	}
 	if s == "" {
 		return "nothing"
 	}
-	if len(s) > longest {
-		return strings.ToValidUTF8(s[:longest], "") + "..."
+	u, err := url.Parse(s)
+	if err != nil || strings.ContainsAny(s[:1], "[{") {
+		return ""
+	}
+	u.User, u.RawQuery, u.Fragment, u.ForceQuery = nil, "", "", false
+	if s = u.String(); len(s) > longest {
+		s = strings.ToValidUTF8(s[:longest], "") + "..."
 	}
 	return s
 }
