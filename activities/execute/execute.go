@@ -78,9 +78,18 @@ func (e *Executor) Execute(ctx context.Context, req activities.ExecuteRequest, t
 	if err != nil {
 		return activities.Result{}, err
 	}
+	step, a, err := bind(p, req)
+	if err != nil {
+		return activities.Result{}, activities.Permanent(activities.Invalid, err)
+	}
+	return e.once(ctx, step, a, req, try)
+}
+
+// bind finds the step that is asked for, and its action.
+func bind(p *plan.Plan, req activities.ExecuteRequest) (plan.Step, action.Action, error) {
 	step, ok := p.Find(req.Step)
 	if !ok {
-		return activities.Result{}, activities.Permanent(activities.Invalid, fmt.Errorf("plan %s has no step %q", req.Plan, req.Step))
+		return step, action.Action{}, fmt.Errorf("plan %s has no step %q", req.Plan, req.Step)
 	}
 	a, err := step.Bind(func(name string) (digest.Digest, bool) {
 		i := slices.IndexFunc(req.Inputs, func(b activities.Bound) bool { return b.Step == name })
@@ -89,10 +98,7 @@ func (e *Executor) Execute(ctx context.Context, req activities.ExecuteRequest, t
 		}
 		return req.Inputs[i].Artifact, true
 	})
-	if err != nil {
-		return activities.Result{}, activities.Permanent(activities.Invalid, err)
-	}
-	return e.once(ctx, step, a, req, try)
+	return step, a, err
 }
 
 // once makes sure that of all who want an action one does it and the others get its result.
@@ -126,13 +132,15 @@ func (e *Executor) needsNetwork(s plan.Step) bool {
 
 func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id action.ID, req activities.ExecuteRequest, try Attempt) (activities.Result, error) {
 	started := e.Now()
+	var kept *kept
 	report := func(p plugins.Progress) {
+		kept.heard(p)
 		if e.Report != nil {
 			e.Report(step.Name, p)
 		}
 	}
 	r := RunRequest{Store: e.Store, Into: e.Store, Plugins: e.Plugins, Action: a, Env: e.Env(req.Dir), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval}
-	kept := e.checkpoints(ctx, step.Plugin.Kind, id, try, report)
+	kept = e.checkpoints(ctx, step.Plugin.Kind, id, try, report)
 	if kept != nil {
 		r.Checkpoints = kept
 	}
