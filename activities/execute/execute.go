@@ -49,6 +49,9 @@ type Attempt struct {
 	Invocation string              // names the run in the record
 	Checkpoint digest.Digest       // the newest that an earlier try told of; "" if none did
 	Saved      func(digest.Digest) // is told of each new checkpoint; may be nil
+
+	Aside func(cas.Holder)            // is told that somebody else does the same, and that this try needs no room meanwhile; may be nil
+	Back  func(context.Context) error // asks for room before the work begins; may be nil
 }
 
 // planCache keeps the last plan: all steps of a run share it.
@@ -107,7 +110,7 @@ func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, re
 	if err != nil {
 		return activities.Result{}, activities.Permanent(activities.Invalid, err)
 	}
-	unlock, err := e.Cache.Lock(ctx, id)
+	unlock, err := e.Cache.Lock(ctx, id, try.Aside)
 	if err != nil {
 		return activities.Result{}, err
 	}
@@ -121,6 +124,11 @@ func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, re
 	}
 	if req.Offline && e.needsNetwork(step) {
 		return activities.Result{}, activities.Permanent(activities.Failed, fmt.Errorf("%s: its files are not in the store and the run is offline; run without --offline to fetch them", step.Name))
+	}
+	if try.Back != nil {
+		if err := try.Back(ctx); err != nil {
+			return activities.Result{}, err
+		}
 	}
 	return e.run(ctx, step, a, id, req, try)
 }

@@ -3,7 +3,10 @@
 package suite
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +34,9 @@ type Suite struct {
 	Publisher *publish.Publisher
 	Home      *gc.Home // keeps what a run uses until it has published; nil if nobody collects garbage
 
+	// Version is that of the workflow code; 0 is the one that is linked. Tests stand for other releases with it.
+	Version int
+
 	underWay atomic.Int64 // activities
 }
 
@@ -52,7 +58,7 @@ const beat = 5 * time.Second
 // Workers makes the workers of one machine over one store: one for workflows and light work, one for each
 // resource.
 func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker {
-	queue := activities.ControlQueue(store)
+	queue := activities.ControlQueue(store, cmp.Or(s.Version, workflows.Version))
 	control := worker.New(c, queue, worker.Options{DisableRegistrationAliasing: true, MaxHeartbeatThrottleInterval: beat})
 	s.registerControl(control)
 	all := []worker.Worker{control}
@@ -63,14 +69,15 @@ func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker
 		if q.limit < 1 {
 			continue
 		}
+		free := newSlots(q.limit)
 		w := worker.New(c, activities.StepQueue(queue, q.name), worker.Options{
-			MaxConcurrentActivityExecutionSize: q.limit,
-			DisableWorkflowWorker:              true,
-			WorkerStopTimeout:                  10 * time.Second,
+			Tuner:                 free.tuner(),
+			DisableWorkflowWorker: true,
+			WorkerStopTimeout:     10 * time.Second,
 			// The answer to a sign of life tells of a cancellation. By itself the SDK would hold most of them back.
 			MaxHeartbeatThrottleInterval: beat,
 		})
-		s.registerSteps(w)
+		s.registerSteps(w, free)
 		all = append(all, w)
 	}
 	return all
@@ -88,8 +95,9 @@ func (s *Suite) registerControl(r registry) {
 	r.RegisterActivityWithOptions(s.publish, activity.RegisterOptions{Name: activities.Publish})
 }
 
-func (s *Suite) registerSteps(r registry) {
-	r.RegisterActivityWithOptions(s.execute, activity.RegisterOptions{Name: activities.Execute})
+// registerSteps registers what takes one of the slots for as long as it works; nil are any number.
+func (s *Suite) registerSteps(r registry, free *slots) {
+	r.RegisterActivityWithOptions(s.step(free), activity.RegisterOptions{Name: activities.Execute})
 }
 
 func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
@@ -120,22 +128,29 @@ func (s *Suite) end(ctx context.Context) error {
 	return s.Home.End(activity.GetInfo(ctx).WorkflowExecution.ID)
 }
 
-// execute does a step. Each sign of life carries the newest checkpoint: the server keeps it for the next try.
-func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (activities.Result, error) {
-	defer s.work()()
-	try := execute.Attempt{Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID, Checkpoint: told(ctx)}
-	var newest atomic.Value
-	newest.Store(try.Checkpoint)
-	try.Saved = func(d digest.Digest) {
-		newest.Store(d)
-		activity.RecordHeartbeat(ctx, d)
+func (s *Suite) step(free *slots) func(context.Context, activities.ExecuteRequest) (activities.Result, error) {
+	return func(ctx context.Context, req activities.ExecuteRequest) (activities.Result, error) {
+		return s.execute(ctx, req, &place{of: free})
 	}
-	defer beats(ctx, func() []any {
-		if d := newest.Load().(digest.Digest); d != "" {
-			return []any{d}
+}
+
+// execute does a step. Each sign of life carries the newest checkpoint: the server keeps it for the next try.
+func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest, at *place) (activities.Result, error) {
+	defer s.work()()
+	defer at.leave()
+	life := &signs{ctx: ctx, checkpoint: told(ctx)}
+	try := execute.Attempt{Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID, Checkpoint: life.checkpoint, Saved: life.saved}
+	try.Aside = func(h cas.Holder) {
+		at.aside()
+		life.waits(fmt.Sprintf("%s waits for %s, which does the same", req.Step, h))
+	}
+	try.Back = func(ctx context.Context) error {
+		if life.isWaiting() {
+			life.waits("")
 		}
-		return nil
-	})()
+		return at.back(ctx)
+	}
+	defer beats(ctx, life.details)()
 	working, done := untilStopped(ofRun(ctx))
 	defer done()
 	out, err := s.Executor.Execute(working, req, try)
@@ -151,6 +166,45 @@ func told(ctx context.Context) (d digest.Digest) {
 		return ""
 	}
 	return d
+}
+
+// signs are the details of the signs of life of a step: its newest checkpoint, and for whom it waits.
+type signs struct {
+	ctx context.Context // of the one activity
+
+	mu         sync.Mutex
+	checkpoint digest.Digest
+	waiting    string
+}
+
+func (s *signs) saved(d digest.Digest) { s.tell(func() { s.checkpoint = d }) }
+
+func (s *signs) waits(text string) { s.tell(func() { s.waiting = text }) }
+
+// isWaiting says whether the last sign of life said so.
+func (s *signs) isWaiting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting != ""
+}
+
+func (s *signs) tell(change func()) {
+	s.mu.Lock()
+	change()
+	s.mu.Unlock()
+	activity.RecordHeartbeat(s.ctx, s.details()...)
+}
+
+func (s *signs) details() []any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.waiting != "":
+		return []any{s.checkpoint, s.waiting}
+	case s.checkpoint != "":
+		return []any{s.checkpoint}
+	}
+	return nil
 }
 
 // errStopped is what a step ends with whose worker stops. It says nothing about the step, so another worker, or
