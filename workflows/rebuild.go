@@ -19,6 +19,11 @@ import (
 // RebuildName is the registered name of Rebuild.
 const RebuildName = "cairn.Rebuild"
 
+// Version is that of the workflow code and of what it says to activities. It is part of the names of the task queues, so
+// that a run is never served by a program of another version, which could not replay it. Raise it with a change
+// that does not replay the recorded histories and is not worth a workflow.GetVersion, and record them anew.
+const Version = 1
+
 // ProgressQuery is the query that a running Rebuild answers with a Progress.
 const ProgressQuery = "progress"
 

@@ -3,7 +3,9 @@
 package suite
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +32,9 @@ type Suite struct {
 	Publisher *publish.Publisher
 	Home      *gc.Home // keeps what a run uses until it has published; nil if nobody collects garbage
 
+	// Version is that of the workflow code; 0 is the one that is linked. Tests stand for other releases with it.
+	Version int
+
 	underWay atomic.Int64 // activities
 }
 
@@ -51,7 +56,7 @@ const beat = 5 * time.Second
 // Workers makes the workers of one machine over one store: one for workflows and light work, one for each
 // resource.
 func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker {
-	queue := activities.ControlQueue(store)
+	queue := activities.ControlQueue(store, cmp.Or(s.Version, workflows.Version))
 	control := worker.New(c, queue, worker.Options{DisableRegistrationAliasing: true, MaxHeartbeatThrottleInterval: beat})
 	s.registerControl(control)
 	all := []worker.Worker{control}
@@ -62,14 +67,15 @@ func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker
 		if q.limit < 1 {
 			continue
 		}
+		free := newSlots(q.limit)
 		w := worker.New(c, activities.StepQueue(queue, q.name), worker.Options{
-			MaxConcurrentActivityExecutionSize: q.limit,
-			DisableWorkflowWorker:              true,
-			WorkerStopTimeout:                  10 * time.Second,
+			Tuner:                 free.tuner(),
+			DisableWorkflowWorker: true,
+			WorkerStopTimeout:     10 * time.Second,
 			// The answer to a sign of life tells of a cancellation. By itself the SDK would hold most of them back.
 			MaxHeartbeatThrottleInterval: beat,
 		})
-		s.registerSteps(w)
+		s.registerSteps(w, free)
 		all = append(all, w)
 	}
 	return all
@@ -87,8 +93,9 @@ func (s *Suite) registerControl(r registry) {
 	r.RegisterActivityWithOptions(s.publish, activity.RegisterOptions{Name: activities.Publish})
 }
 
-func (s *Suite) registerSteps(r registry) {
-	r.RegisterActivityWithOptions(s.execute, activity.RegisterOptions{Name: activities.Execute})
+// registerSteps registers what takes one of the slots for as long as it works; nil are any number.
+func (s *Suite) registerSteps(r registry, free *slots) {
+	r.RegisterActivityWithOptions(s.step(free), activity.RegisterOptions{Name: activities.Execute})
 }
 
 func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (out activities.Prepared, err error) {
@@ -119,11 +126,28 @@ func (s *Suite) end(ctx context.Context) error {
 	return s.Home.End(activity.GetInfo(ctx).WorkflowExecution.ID)
 }
 
+func (s *Suite) step(free *slots) func(context.Context, activities.ExecuteRequest) (activities.Result, error) {
+	return func(ctx context.Context, req activities.ExecuteRequest) (activities.Result, error) {
+		return s.execute(ctx, req, &place{of: free})
+	}
+}
+
 // execute does a step. Each sign of life carries the newest checkpoint: the server keeps it for the next try.
-func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (out activities.Result, err error) {
+func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest, at *place) (out activities.Result, err error) {
+	defer at.leave()
 	err = s.attempt(ctx, req.Step, func(working context.Context, t *try) error {
-		out, err = s.Executor.Execute(working, req, execute.Attempt{Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID,
-			Number: int(t.number), Checkpoint: t.checkpoint, Saved: t.saved, Said: t.said})
+		out, err = s.Executor.Execute(working, req, execute.Attempt{
+			Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID,
+			Number:     int(t.number), Checkpoint: t.checkpoint, Saved: t.saved, Said: t.said,
+			Aside: func(h cas.Holder) {
+				at.aside()
+				t.waits(fmt.Sprintf("%s waits for %s, which does the same", req.Step, h))
+			},
+			Back: func(ctx context.Context) error {
+				t.waits("")
+				return at.back(ctx)
+			},
+		})
 		return err
 	})
 	return out, err
