@@ -4,6 +4,8 @@ package suite
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,18 +31,58 @@ type Suite struct {
 	Resolver  *resolve.Resolver
 	Executor  *execute.Executor
 	Publisher *publish.Publisher
+	Name      string   // of this process to the engine, the same for all its workers; "" is the SDK's own
 	Home      *gc.Home // keeps what a run uses until it has published; nil if nobody collects garbage
 
-	underWay atomic.Int64 // activities
+	// Seen is told of each step when it begins and when it ends; nil if nobody wants to know.
+	Seen func(workflows.StepOutcome)
+
+	mu       sync.Mutex
+	underWay []string
 }
 
-// Busy says whether an activity is under way.
-func (s *Suite) Busy() bool { return s.underWay.Load() > 0 }
+// Names of activities that are no steps, for UnderWay.
+const (
+	planning   = "the plan"
+	publishing = "the report"
+)
 
-// work counts an activity until the returned function is called.
-func (s *Suite) work() (done func()) {
-	s.underWay.Add(1)
-	return func() { s.underWay.Add(-1) }
+// Busy says whether an activity is under way.
+func (s *Suite) Busy() bool { return len(s.UnderWay()) > 0 }
+
+// UnderWay returns what is under way: steps, the plan, the report.
+func (s *Suite) UnderWay() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.underWay)
+}
+
+// work keeps an activity as under way until the returned function is called.
+func (s *Suite) work(what string) (done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.underWay = append(s.underWay, what)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		i := slices.Index(s.underWay, what)
+		s.underWay = slices.Delete(s.underWay, i, i+1)
+	}
+}
+
+// seen tells how a step ended.
+func (s *Suite) seen(step string, out activities.Result, err error) {
+	if s.Seen == nil {
+		return
+	}
+	o := workflows.StepOutcome{Result: out, State: workflows.Ran}
+	switch {
+	case err != nil:
+		o = workflows.StepOutcome{Result: activities.Result{Step: step}, State: workflows.Failed, Error: err.Error()}
+	case out.Cached:
+		o.State = workflows.Cached
+	}
+	s.Seen(o)
 }
 
 // Limits say how many steps of a kind run at once on one machine.
@@ -53,7 +95,7 @@ const beat = 5 * time.Second
 // resource.
 func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker {
 	queue := activities.ControlQueue(store)
-	control := worker.New(c, queue, worker.Options{DisableRegistrationAliasing: true, MaxHeartbeatThrottleInterval: beat})
+	control := worker.New(c, queue, worker.Options{Identity: s.Name, DisableRegistrationAliasing: true, MaxHeartbeatThrottleInterval: beat})
 	s.registerControl(control)
 	all := []worker.Worker{control}
 	for _, q := range []struct {
@@ -64,6 +106,7 @@ func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker
 			continue
 		}
 		w := worker.New(c, activities.StepQueue(queue, q.name), worker.Options{
+			Identity:                           s.Name,
 			MaxConcurrentActivityExecutionSize: q.limit,
 			DisableWorkflowWorker:              true,
 			WorkerStopTimeout:                  10 * time.Second,
@@ -93,7 +136,7 @@ func (s *Suite) registerSteps(r registry) {
 }
 
 func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
-	defer s.work()()
+	defer s.work(planning)()
 	defer heartbeat(ctx)()
 	ctx = ofRun(ctx)
 	if err := cas.Use(ctx, s.Resolver.Store, req.Manifest); err != nil {
@@ -121,8 +164,12 @@ func (s *Suite) end(ctx context.Context) error {
 }
 
 // execute does a step. Each sign of life carries the newest checkpoint: the server keeps it for the next try.
-func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (activities.Result, error) {
-	defer s.work()()
+func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (out activities.Result, err error) {
+	defer s.work(req.Step)()
+	if s.Seen != nil {
+		s.Seen(workflows.StepOutcome{Result: activities.Result{Step: req.Step}, State: workflows.Running})
+	}
+	defer func() { s.seen(req.Step, out, err) }()
 	try := execute.Attempt{Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID, Checkpoint: told(ctx)}
 	var newest atomic.Value
 	newest.Store(try.Checkpoint)
@@ -138,7 +185,7 @@ func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (act
 	})()
 	working, done := untilStopped(ofRun(ctx))
 	defer done()
-	out, err := s.Executor.Execute(working, req, try)
+	out, err = s.Executor.Execute(working, req, try)
 	if err != nil && working.Err() != nil && ctx.Err() == nil {
 		return out, errStopped
 	}
@@ -172,7 +219,7 @@ func untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (activities.Published, error) {
-	defer s.work()()
+	defer s.work(publishing)()
 	defer heartbeat(ctx)()
 	out, err := s.Publisher.Publish(ofRun(ctx), req, activity.GetInfo(ctx).WorkflowExecution.RunID)
 	if err == nil {
