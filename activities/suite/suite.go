@@ -6,7 +6,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -30,21 +31,61 @@ type Suite struct {
 	Resolver  *resolve.Resolver
 	Executor  *execute.Executor
 	Publisher *publish.Publisher
+	Name      string   // of this process to the engine, the same for all its workers; "" is the SDK's own
 	Home      *gc.Home // keeps what a run uses until it has published; nil if nobody collects garbage
 
 	// Version is that of the workflow code; 0 is the one that is linked. Tests stand for other releases with it.
 	Version int
 
-	underWay atomic.Int64 // activities
+	// Seen is told of each step when it begins and when it ends; nil if nobody wants to know.
+	Seen func(workflows.StepOutcome)
+
+	mu       sync.Mutex
+	underWay []string
 }
 
-// Busy says whether an activity is under way.
-func (s *Suite) Busy() bool { return s.underWay.Load() > 0 }
+// Names of activities that are no steps, for UnderWay.
+const (
+	planning   = "the plan"
+	publishing = "the report"
+)
 
-// work counts an activity until the returned function is called.
-func (s *Suite) work() (done func()) {
-	s.underWay.Add(1)
-	return func() { s.underWay.Add(-1) }
+// Busy says whether an activity is under way.
+func (s *Suite) Busy() bool { return len(s.UnderWay()) > 0 }
+
+// UnderWay returns what is under way: steps, the plan, the report.
+func (s *Suite) UnderWay() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.underWay)
+}
+
+// work keeps an activity as under way until the returned function is called.
+func (s *Suite) work(what string) (done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.underWay = append(s.underWay, what)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		i := slices.Index(s.underWay, what)
+		s.underWay = slices.Delete(s.underWay, i, i+1)
+	}
+}
+
+// seen tells how a step ended.
+func (s *Suite) seen(step string, out activities.Result, err error) {
+	if s.Seen == nil {
+		return
+	}
+	o := workflows.StepOutcome{Result: out, State: workflows.Ran}
+	switch {
+	case err != nil:
+		o = workflows.StepOutcome{Result: activities.Result{Step: step}, State: workflows.Failed, Error: err.Error()}
+	case out.Cached:
+		o.State = workflows.Cached
+	}
+	s.Seen(o)
 }
 
 // Limits say how many steps of a kind run at once on one machine.
@@ -57,7 +98,7 @@ const beat = 5 * time.Second
 // resource.
 func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker {
 	queue := activities.ControlQueue(store, cmp.Or(s.Version, workflows.Version))
-	control := worker.New(c, queue, worker.Options{DisableRegistrationAliasing: true, MaxHeartbeatThrottleInterval: beat})
+	control := worker.New(c, queue, worker.Options{Identity: s.Name, DisableRegistrationAliasing: true, MaxHeartbeatThrottleInterval: beat})
 	s.registerControl(control)
 	all := []worker.Worker{control}
 	for _, q := range []struct {
@@ -69,6 +110,7 @@ func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker
 		}
 		free := newSlots(q.limit)
 		w := worker.New(c, activities.StepQueue(queue, q.name), worker.Options{
+			Identity:              s.Name,
 			Tuner:                 free.tuner(),
 			DisableWorkflowWorker: true,
 			WorkerStopTimeout:     10 * time.Second,
@@ -99,7 +141,7 @@ func (s *Suite) registerSteps(r registry, free *slots) {
 }
 
 func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (out activities.Prepared, err error) {
-	err = s.attempt(ctx, "plan", func(working context.Context, _ *try) error {
+	err = s.attempt(ctx, planning, func(working context.Context, _ *try) error {
 		if err := cas.Use(working, s.Resolver.Store, req.Manifest); err != nil {
 			return err
 		}
@@ -135,6 +177,10 @@ func (s *Suite) step(free *slots) func(context.Context, activities.ExecuteReques
 // execute does a step. Each sign of life carries the newest checkpoint: the server keeps it for the next try.
 func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest, at *place) (out activities.Result, err error) {
 	defer at.leave()
+	if s.Seen != nil {
+		s.Seen(workflows.StepOutcome{Result: activities.Result{Step: req.Step}, State: workflows.Running})
+	}
+	defer func() { s.seen(req.Step, out, err) }()
 	err = s.attempt(ctx, req.Step, func(working context.Context, t *try) error {
 		out, err = s.Executor.Execute(working, req, execute.Attempt{
 			Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID,
@@ -172,7 +218,7 @@ func untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (out activities.Published, err error) {
-	err = s.attempt(ctx, "publish", func(working context.Context, _ *try) error {
+	err = s.attempt(ctx, publishing, func(working context.Context, _ *try) error {
 		if out, err = s.Publisher.Publish(working, req, activity.GetInfo(ctx).WorkflowExecution.RunID); err != nil {
 			return err
 		}

@@ -142,7 +142,7 @@ func (t *try) stopped() error {
 
 // attempt does an activity once and accounts for how it ended.
 func (s *Suite) attempt(ctx context.Context, what string, do func(context.Context, *try) error) error {
-	defer s.work()()
+	defer s.work(what)()
 	t := begin(ctx)
 	if err := t.lost(what); err != nil {
 		return activities.Report(err)

@@ -45,20 +45,27 @@ func (a *app) log(ctx context.Context, e *engine, id string, follow bool) error 
 		return err
 	}
 	h := newHistory()
-	events := e.client.GetWorkflowHistory(ctx, id, "", follow, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	for events.HasNext() {
-		ev, err := events.Next()
-		if err != nil {
-			return fmt.Errorf("read history of %s: %w", id, err)
+	seen := int64(0)
+	return patient(ctx, func() error {
+		events := e.client.GetWorkflowHistory(ctx, id, "", follow, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+		for events.HasNext() {
+			ev, err := events.Next()
+			if err != nil {
+				return fmt.Errorf("read history of %s: %w", id, err)
+			}
+			if ev.GetEventId() <= seen { // before the engine was lost
+				continue
+			}
+			seen = ev.GetEventId()
+			if err := h.add(ev); err != nil {
+				return fmt.Errorf("read history of %s: event %d: %w", id, seen, err)
+			}
+			if err := a.logEvent(h, ev); err != nil {
+				return err
+			}
 		}
-		if err := h.add(ev); err != nil {
-			return fmt.Errorf("read history of %s: event %d: %w", id, ev.GetEventId(), err)
-		}
-		if err := a.logEvent(h, ev); err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (a *app) logEvent(h *runHistory, ev *history.HistoryEvent) error {

@@ -89,7 +89,7 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 		if err != nil {
 			return err
 		}
-		if err := e.employ(ctx, w.suite(a, o, v.progress), o.jobs); err != nil {
+		if err := e.employ(ctx, a, w, w.suite(a, o, v.progress), limits(o.jobs)); err != nil {
 			return err
 		}
 		run, err := a.start(ctx, e, w, file, b.Name, req)
@@ -102,7 +102,7 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 
 // detach starts a run that the workers of others do.
 func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name string, req workflows.RebuildRequest) error {
-	if e.ours {
+	if e.ours() {
 		return &usageError{errors.New("--detach: no engine outlives this command; give --address, or leave a `cairn run` of this home running")}
 	}
 	run, err := a.start(ctx, e, w, file, name, req)
@@ -122,7 +122,7 @@ func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.Wor
 	a.view.Store(v)
 	v.watch(ctx, e.client, run)
 	var out workflows.Rebuilt
-	err := run.Get(ctx, &out)
+	err := patient(ctx, func() error { return run.Get(ctx, &out) })
 	v.end()
 	a.view.Store(nil)
 	var app *temporal.ApplicationError
@@ -168,7 +168,7 @@ func (a *app) start(ctx context.Context, e *engine, w *workshop, file, name stri
 	case err != nil:
 		return nil, fmt.Errorf("start run: %w", err)
 	case underWay == "" || underWay == request:
-	case e.ours:
+	case e.ours():
 		fmt.Fprintln(a.Stderr, "an unfinished run of this manifest as it was, or with other flags, is given up; what it had done is in the store")
 		policy = enumspb.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
 	default:
@@ -176,7 +176,7 @@ func (a *app) start(ctx context.Context, e *engine, w *workshop, file, name stri
 	}
 	run, err := e.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                       id,
-		TaskQueue:                activities.ControlQueue(e.store),
+		TaskQueue:                activities.ControlQueue(e.store, workflows.Version),
 		WorkflowIDConflictPolicy: policy,
 		Memo:                     map[string]any{memoRequest: request, memoFile: file},
 	}, workflows.RebuildName, req)

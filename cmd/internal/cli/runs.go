@@ -99,7 +99,7 @@ func (a *app) withEngine(ctx context.Context, do func(context.Context, *workshop
 
 // cancel asks the workers of a run to stop; where there are none, the run just ends.
 func (e *engine) cancel(ctx context.Context, run string) error {
-	if e.ours {
+	if e.ours() {
 		return e.client.TerminateWorkflow(ctx, run, "", "cairn cancel")
 	}
 	return e.client.CancelWorkflow(ctx, run, "")
@@ -133,7 +133,7 @@ func describeRun(x *workflow.WorkflowExecutionInfo) runInfo {
 func (e *engine) list(ctx context.Context) ([]runInfo, error) {
 	answer, err := e.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		PageSize: maxRuns,
-		Query:    fmt.Sprintf("WorkflowType = '%s' AND TaskQueue = '%s' AND ExecutionStatus != 'ContinuedAsNew'", workflows.RebuildName, activities.ControlQueue(e.store)),
+		Query:    fmt.Sprintf("WorkflowType = '%s' AND TaskQueue = '%s' AND ExecutionStatus != 'ContinuedAsNew'", workflows.RebuildName, activities.ControlQueue(e.store, workflows.Version)),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)
@@ -238,7 +238,7 @@ func (a *app) resume(ctx context.Context, w *workshop, e *engine, args []string,
 	if err != nil {
 		return err
 	}
-	if err := e.employ(ctx, w.suite(a, o, v.progress), o.jobs); err != nil {
+	if err := e.employ(ctx, a, w, w.suite(a, o, v.progress), limits(o.jobs)); err != nil {
 		return err
 	}
 	return a.follow(ctx, w, e, e.client.GetWorkflow(ctx, id, ""), run.Manifest, o, v)
