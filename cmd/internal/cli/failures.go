@@ -114,7 +114,7 @@ func (a *app) unfinished(o outcome, pl *plan.Plan, doc runDocument) error {
 	if err := a.print(doc, func(out io.Writer) { a.printFailures(out, o, doc, done) }); err != nil {
 		return err
 	}
-	return exit(failureCode(doc.Failures), "%s failed and %s, out of %d; what does not depend on them is done", count(len(doc.Failures), "step"), waits(waiting), len(doc.Steps))
+	return exit(failureCode(doc.Failures), "%d of %d steps failed and %d wait for that; what does not depend on it is done", len(doc.Failures), len(doc.Steps), waiting)
 }
 
 func (a *app) printFailures(out io.Writer, o outcome, doc runDocument, done int) {
@@ -136,18 +136,11 @@ func (a *app) printFailures(out io.Writer, o outcome, doc runDocument, done int)
 	if n := len(doc.Failures) - len(listed); n > 0 {
 		fmt.Fprintf(out, "and %d more: %s status %s\n", n, a.typed(), o.run)
 	}
-	fmt.Fprintf(out, "\n%s done, and stays. When the cause is mended:\n", isAre(done))
+	fmt.Fprintf(out, "\nwhat is done stays (%d of %d). When the cause is mended:\n", done, len(doc.Steps))
 	if len(doc.Failures) <= maxFailures {
 		fmt.Fprintf(out, "  %s\n      tries just what failed\n", doc.Retry)
 	}
 	fmt.Fprintf(out, "  %s\n      tries it, does what waits for it, and writes the lock\n", a.again(o))
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func waits(n int) string {
@@ -155,13 +148,6 @@ func waits(n int) string {
 		return "1 step waits"
 	}
 	return fmt.Sprintf("%d steps wait", n)
-}
-
-func isAre(n int) string {
-	if n == 1 {
-		return "1 step is"
-	}
-	return fmt.Sprintf("%d steps are", n)
 }
 
 func more(n int) string {

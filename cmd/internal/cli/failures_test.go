@@ -68,8 +68,8 @@ func TestFailuresAreListed(t *testing.T) {
 	straight.want(0, words("run benchmark.yaml"), "8 steps done")
 
 	m := pairMachine(t)
-	out := m.want(1, words("run benchmark.yaml"), "cairn: 1 step failed and 2 steps wait, out of 8",
-		"failed  curate/lung", "Failed: the plugin failed on what it was given", "2 steps wait for it: pretrain/other, evaluate/test/other/lung\n", "5 steps are done, and stays")
+	out := m.want(1, words("run benchmark.yaml"), "cairn: 1 of 8 steps failed and 2 wait for that",
+		"failed  curate/lung", "Failed: the plugin failed on what it was given", "2 steps wait for it: pretrain/other, evaluate/test/other/lung\n", "what is done stays (5 of 8)")
 	cause := lineWith(t, out.stdout, "|", "nmu")
 	if !strings.Contains(cause, "lung.csv") {
 		t.Errorf("cause %q; want the file in it", cause)
@@ -90,7 +90,7 @@ func TestFailuresAreListed(t *testing.T) {
 	if f.Step != "curate/lung" || f.Class != activities.Failed || !strings.Contains(f.Cause, "nmu") || f.Do == "" || f.Waiting != 2 || f.Log.Validate() != nil || doc.Retry != "cairn run benchmark.yaml --only curate/lung" {
 		t.Errorf("failure %+v, retry %q", f, doc.Retry)
 	}
-	m.typed(1, doc.Retry, "1 step failed and 0 steps wait, out of 2", "failed  curate/lung")
+	m.typed(1, doc.Retry, "1 of 2 steps failed and 0 wait for that", "failed  curate/lung")
 
 	m.write("lung data/lung.csv", table(50))
 	retry := lineWith(t, out.stdout, "cairn run benchmark.yaml --only")
@@ -225,12 +225,12 @@ func TestManyFailures(t *testing.T) {
 	var out strings.Builder
 	a := &app{World: World{Stdout: &out}, home: "/a home"}
 	err := a.unfinished(outcome{run: "r-1", file: "/it's/benchmark.yaml", options: runOptions{locked: true}}, pl, runDocument{Steps: steps})
-	for _, want := range []string{"7 steps wait for it: ab, b0, b1 and 4 more\n", "and 2 more: cairn --home '/a home' status r-1\n", "\n        | 6\n", "1 step is done", `cairn --home '/a home' run '/it'\''s/benchmark.yaml' --locked`} {
+	for _, want := range []string{"7 steps wait for it: ab, b0, b1 and 4 more\n", "and 2 more: cairn --home '/a home' status r-1\n", "\n        | 6\n", "what is done stays (1 of 30)", `cairn --home '/a home' run '/it'\''s/benchmark.yaml' --locked`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
 	}
-	if strings.Contains(out.String(), "| 7") || strings.Contains(out.String(), "--only") || err == nil || !strings.Contains(err.Error(), "22 steps failed and 7 steps wait, out of 30") {
+	if strings.Contains(out.String(), "| 7") || strings.Contains(out.String(), "--only") || err == nil || !strings.Contains(err.Error(), "22 of 30 steps failed and 7 wait for that") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }
