@@ -4,6 +4,7 @@ package suite
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -77,6 +78,8 @@ func (s *Suite) seen(step string, out activities.Result, err error) {
 	}
 	o := workflows.StepOutcome{Result: out, State: workflows.Ran}
 	switch {
+	case errors.Is(err, errStopped):
+		o = workflows.StepOutcome{Result: activities.Result{Step: step}, State: workflows.Cancelled, Error: err.Error()}
 	case err != nil:
 		o = workflows.StepOutcome{Result: activities.Result{Step: step}, State: workflows.Failed, Error: err.Error()}
 	case out.Cached:
@@ -91,11 +94,19 @@ type Limits struct{ IO, CPU, GPU int }
 // beat is how often a step gives a sign of life; the server waits for thirty seconds.
 const beat = 5 * time.Second
 
+// stopTimeout is how long a worker that stops waits for what is under way, which has been told.
+const stopTimeout = 10 * time.Second
+
 // Workers makes the workers of one machine over one store: one for workflows and light work, one for each
 // resource.
 func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker {
 	queue := activities.ControlQueue(store)
-	control := worker.New(c, queue, worker.Options{Identity: s.Name, DisableRegistrationAliasing: true, MaxHeartbeatThrottleInterval: beat})
+	control := worker.New(c, queue, worker.Options{
+		Identity:                     s.Name,
+		DisableRegistrationAliasing:  true,
+		WorkerStopTimeout:            stopTimeout,
+		MaxHeartbeatThrottleInterval: beat,
+	})
 	s.registerControl(control)
 	all := []worker.Worker{control}
 	for _, q := range []struct {
@@ -109,7 +120,7 @@ func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker
 			Identity:                           s.Name,
 			MaxConcurrentActivityExecutionSize: q.limit,
 			DisableWorkflowWorker:              true,
-			WorkerStopTimeout:                  10 * time.Second,
+			WorkerStopTimeout:                  stopTimeout,
 			// The answer to a sign of life tells of a cancellation. By itself the SDK would hold most of them back.
 			MaxHeartbeatThrottleInterval: beat,
 		})
@@ -138,15 +149,16 @@ func (s *Suite) registerSteps(r registry) {
 func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
 	defer s.work(planning)()
 	defer heartbeat(ctx)()
-	ctx = ofRun(ctx)
-	if err := cas.Use(ctx, s.Resolver.Store, req.Manifest); err != nil {
-		return activities.Prepared{}, activities.Report(err)
+	working, done := untilStopped(ofRun(ctx))
+	defer done()
+	if err := cas.Use(working, s.Resolver.Store, req.Manifest); err != nil {
+		return activities.Prepared{}, report(ctx, working, err)
 	}
-	out, err := s.Publisher.Prepare(ctx, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
+	out, err := s.Publisher.Prepare(working, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
 	if err == nil && out.Published != nil {
 		err = s.end(ctx)
 	}
-	return out, activities.Report(err)
+	return out, report(ctx, working, err)
 }
 
 // ofRun says of which run an activity is, so that what it uses is kept for it.
@@ -186,10 +198,15 @@ func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (out
 	working, done := untilStopped(ofRun(ctx))
 	defer done()
 	out, err = s.Executor.Execute(working, req, try)
+	return out, report(ctx, working, err)
+}
+
+// report is activities.Report for an activity that its worker may have stopped.
+func report(ctx, working context.Context, err error) error {
 	if err != nil && working.Err() != nil && ctx.Err() == nil {
-		return out, errStopped
+		return errStopped
 	}
-	return out, activities.Report(err)
+	return activities.Report(err)
 }
 
 // told is the checkpoint that an earlier try told of, "" if there is none that can be read.
@@ -221,11 +238,13 @@ func untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
 func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (activities.Published, error) {
 	defer s.work(publishing)()
 	defer heartbeat(ctx)()
-	out, err := s.Publisher.Publish(ofRun(ctx), req, activity.GetInfo(ctx).WorkflowExecution.RunID)
+	working, done := untilStopped(ofRun(ctx))
+	defer done()
+	out, err := s.Publisher.Publish(working, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
 	if err == nil {
 		err = s.end(ctx)
 	}
-	return out, activities.Report(err)
+	return out, report(ctx, working, err)
 }
 
 // heartbeat gives signs of life until the returned function is called.

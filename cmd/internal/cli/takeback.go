@@ -19,7 +19,6 @@ import (
 // their heartbeats are missed would cost half a minute.
 type caretaker struct {
 	e    *engine
-	crew crew
 	dead map[string]*member
 	seen map[string]int // how often the steps of one were looked for
 }
@@ -30,8 +29,8 @@ const (
 	looks     = 3
 )
 
-func newCaretaker(e *engine, c crew) *caretaker {
-	return &caretaker{e, c, map[string]*member{}, map[string]int{}}
+func newCaretaker(e *engine) *caretaker {
+	return &caretaker{e, map[string]*member{}, map[string]int{}}
 }
 
 // watch looks for workers that are gone until the context ends.
@@ -50,7 +49,7 @@ func (t *caretaker) watch(ctx context.Context) {
 
 // look takes back the steps of workers that are gone.
 func (t *caretaker) look(ctx context.Context) error {
-	gone, err := t.crew.gone()
+	gone, err := t.e.crew.gone()
 	for _, m := range gone {
 		t.dead[m.name] = m
 	}
