@@ -3,14 +3,14 @@
 package suite
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -34,6 +34,9 @@ type Suite struct {
 	Publisher *publish.Publisher
 	Name      string   // of this process to the engine, the same for all its workers; "" is the SDK's own
 	Home      *gc.Home // keeps what a run uses until it has published; nil if nobody collects garbage
+
+	// Version is that of the workflow code; 0 is the one that is linked. Tests stand for other releases with it.
+	Version int
 
 	// Seen is told of each step when it begins and when it ends; nil if nobody wants to know.
 	Seen func(workflows.StepOutcome)
@@ -100,7 +103,7 @@ const stopTimeout = 10 * time.Second
 // Workers makes the workers of one machine over one store: one for workflows and light work, one for each
 // resource.
 func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker {
-	queue := activities.ControlQueue(store)
+	queue := activities.ControlQueue(store, cmp.Or(s.Version, workflows.Version))
 	control := worker.New(c, queue, worker.Options{
 		Identity:                     s.Name,
 		DisableRegistrationAliasing:  true,
@@ -116,15 +119,16 @@ func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker
 		if q.limit < 1 {
 			continue
 		}
+		free := newSlots(q.limit)
 		w := worker.New(c, activities.StepQueue(queue, q.name), worker.Options{
-			Identity:                           s.Name,
-			MaxConcurrentActivityExecutionSize: q.limit,
-			DisableWorkflowWorker:              true,
-			WorkerStopTimeout:                  stopTimeout,
+			Identity:              s.Name,
+			Tuner:                 free.tuner(),
+			DisableWorkflowWorker: true,
+			WorkerStopTimeout:     stopTimeout,
 			// The answer to a sign of life tells of a cancellation. By itself the SDK would hold most of them back.
 			MaxHeartbeatThrottleInterval: beat,
 		})
-		s.registerSteps(w)
+		s.registerSteps(w, free)
 		all = append(all, w)
 	}
 	return all
@@ -142,23 +146,23 @@ func (s *Suite) registerControl(r registry) {
 	r.RegisterActivityWithOptions(s.publish, activity.RegisterOptions{Name: activities.Publish})
 }
 
-func (s *Suite) registerSteps(r registry) {
-	r.RegisterActivityWithOptions(s.execute, activity.RegisterOptions{Name: activities.Execute})
+// registerSteps registers what takes one of the slots for as long as it works; nil are any number.
+func (s *Suite) registerSteps(r registry, free *slots) {
+	r.RegisterActivityWithOptions(s.step(free), activity.RegisterOptions{Name: activities.Execute})
 }
 
-func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
-	defer s.work(planning)()
-	defer heartbeat(ctx)()
-	working, done := untilStopped(ofRun(ctx))
-	defer done()
-	if err := cas.Use(working, s.Resolver.Store, req.Manifest); err != nil {
-		return activities.Prepared{}, report(ctx, working, err)
-	}
-	out, err := s.Publisher.Prepare(working, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
-	if err == nil && out.Published != nil {
-		err = s.end(ctx)
-	}
-	return out, report(ctx, working, err)
+func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (out activities.Prepared, err error) {
+	err = s.attempt(ctx, planning, func(working context.Context, _ *try) error {
+		if err := cas.Use(working, s.Resolver.Store, req.Manifest); err != nil {
+			return err
+		}
+		out, err = s.Publisher.Prepare(working, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
+		if err == nil && out.Published != nil {
+			err = s.end(ctx)
+		}
+		return err
+	})
+	return out, err
 }
 
 // ofRun says of which run an activity is, so that what it uses is kept for it.
@@ -175,46 +179,35 @@ func (s *Suite) end(ctx context.Context) error {
 	return s.Home.End(activity.GetInfo(ctx).WorkflowExecution.ID)
 }
 
+func (s *Suite) step(free *slots) func(context.Context, activities.ExecuteRequest) (activities.Result, error) {
+	return func(ctx context.Context, req activities.ExecuteRequest) (activities.Result, error) {
+		return s.execute(ctx, req, &place{of: free})
+	}
+}
+
 // execute does a step. Each sign of life carries the newest checkpoint: the server keeps it for the next try.
-func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (out activities.Result, err error) {
-	defer s.work(req.Step)()
+func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest, at *place) (out activities.Result, err error) {
+	defer at.leave()
 	if s.Seen != nil {
 		s.Seen(workflows.StepOutcome{Result: activities.Result{Step: req.Step}, State: workflows.Running})
 	}
 	defer func() { s.seen(req.Step, out, err) }()
-	try := execute.Attempt{Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID, Checkpoint: told(ctx)}
-	var newest atomic.Value
-	newest.Store(try.Checkpoint)
-	try.Saved = func(d digest.Digest) {
-		newest.Store(d)
-		activity.RecordHeartbeat(ctx, d)
-	}
-	defer beats(ctx, func() []any {
-		if d := newest.Load().(digest.Digest); d != "" {
-			return []any{d}
-		}
-		return nil
-	})()
-	working, done := untilStopped(ofRun(ctx))
-	defer done()
-	out, err = s.Executor.Execute(working, req, try)
-	return out, report(ctx, working, err)
-}
-
-// report is activities.Report for an activity that its worker may have stopped.
-func report(ctx, working context.Context, err error) error {
-	if err != nil && working.Err() != nil && ctx.Err() == nil {
-		return errStopped
-	}
-	return activities.Report(err)
-}
-
-// told is the checkpoint that an earlier try told of, "" if there is none that can be read.
-func told(ctx context.Context) (d digest.Digest) {
-	if !activity.HasHeartbeatDetails(ctx) || activity.GetHeartbeatDetails(ctx, &d) != nil {
-		return ""
-	}
-	return d
+	err = s.attempt(ctx, req.Step, func(working context.Context, t *try) error {
+		out, err = s.Executor.Execute(working, req, execute.Attempt{
+			Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID,
+			Number:     int(t.number), Checkpoint: t.checkpoint, Saved: t.saved, Said: t.said,
+			Aside: func(h cas.Holder) {
+				at.aside()
+				t.waits(fmt.Sprintf("%s waits for %s, which does the same", req.Step, h))
+			},
+			Back: func(ctx context.Context) error {
+				t.waits("")
+				return at.back(ctx)
+			},
+		})
+		return err
+	})
+	return out, err
 }
 
 // errStopped is what a step ends with whose worker stops. It says nothing about the step, so another worker, or
@@ -235,21 +228,14 @@ func untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
 	return working, cancel
 }
 
-func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (activities.Published, error) {
-	defer s.work(publishing)()
-	defer heartbeat(ctx)()
-	working, done := untilStopped(ofRun(ctx))
-	defer done()
-	out, err := s.Publisher.Publish(working, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
-	if err == nil {
-		err = s.end(ctx)
-	}
-	return out, report(ctx, working, err)
-}
-
-// heartbeat gives signs of life until the returned function is called.
-func heartbeat(ctx context.Context) (stop func()) {
-	return beats(ctx, func() []any { return nil })
+func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (out activities.Published, err error) {
+	err = s.attempt(ctx, publishing, func(working context.Context, _ *try) error {
+		if out, err = s.Publisher.Publish(working, req, activity.GetInfo(ctx).WorkflowExecution.RunID); err != nil {
+			return err
+		}
+		return s.end(ctx)
+	})
+	return out, err
 }
 
 // beats gives signs of life with details.

@@ -114,4 +114,6 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.pages.ServeHTTP(w, r)
 }
 
-func (g guard) fits(key string) bool { return subtle.ConstantTimeCompare([]byte(key), []byte(g.key)) == 1 }
+func (g guard) fits(key string) bool {
+	return subtle.ConstantTimeCompare([]byte(key), []byte(g.key)) == 1
+}

@@ -17,7 +17,6 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
@@ -46,7 +45,7 @@ func (a *app) runCommand() *cobra.Command {
 		Args:  args(1),
 		RunE:  func(c *cobra.Command, args []string) error { return a.run(c.Context(), args[0], o) },
 	}
-	c.Flags().StringSliceVar(&o.only, "only", nil, "do only these steps and what they need; no lock is written")
+	c.Flags().StringSliceVar(&o.only, "only", nil, "do only these steps and what they need; the lock is written if nothing else is missing")
 	c.Flags().BoolVar(&o.locked, "locked", false, "fail with exit code 3 if the result is not what the lock says; leave the lock alone")
 	c.Flags().BoolVar(&o.offline, "offline", false, "do nothing that needs the network")
 	c.Flags().BoolVar(&o.detach, "detach", false, "start the run and leave it to the workers of a cluster or of another process")
@@ -129,18 +128,11 @@ func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.Wor
 	err := patient(ctx, func() error { return run.Get(ctx, &out) })
 	v.end()
 	a.view.Store(nil)
-	var app *temporal.ApplicationError
-	switch {
-	case errors.As(err, &app) && app.Type() == activities.Invalid:
-		return exit(exitUsage, "%s", app.Message())
-	case errors.As(err, &app) && app.Type() == activities.Refused:
-		return exit(exitRefused, "%s", app.Message())
-	case errors.As(err, &app):
-		return errors.New(app.Message())
-	case err != nil:
-		return err
+	end := outcome{run: run.GetID(), file: file, options: o, rebuilt: out, took: time.Since(started)}
+	if err != nil {
+		return a.ended(ctx, e, run, end, err)
 	}
-	return a.finish(ctx, w, outcome{run: run.GetID(), file: file, options: o, rebuilt: out, took: time.Since(started)})
+	return a.finish(ctx, w, end)
 }
 
 // Keys of a run's memo: what its history does not say in a form that everybody can read.
@@ -180,7 +172,7 @@ func (a *app) start(ctx context.Context, e *engine, w *workshop, file, name stri
 	}
 	run, err := e.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                       id,
-		TaskQueue:                activities.ControlQueue(e.store),
+		TaskQueue:                activities.ControlQueue(e.store, workflows.Version),
 		WorkflowIDConflictPolicy: policy,
 		Memo:                     map[string]any{memoRequest: request, memoFile: file},
 	}, workflows.RebuildName, req)

@@ -69,7 +69,7 @@ func (a *app) cancelCommand() *cobra.Command {
 					return exit(exitFailed, "run %s has ended: %s", run.Run, run.State)
 				}
 				if run.State == stateOpen {
-					if err := e.cancel(ctx, run.Run); err != nil {
+					if err := e.cancel(ctx, run); err != nil {
 						return err
 					}
 				}
@@ -98,19 +98,19 @@ func (a *app) withEngine(ctx context.Context, do func(context.Context, *workshop
 }
 
 // cancel asks the workers of a run to stop; where there are none, the run just ends.
-func (e *engine) cancel(ctx context.Context, run string) error {
+func (e *engine) cancel(ctx context.Context, r runInfo) error {
 	there, err := e.attendance()
 	if err != nil {
 		return err
 	}
-	workers, err := there.workers(ctx)
+	workers, err := there.of(ctx, r)
 	if err != nil {
 		return err
 	}
 	if e.ours() || len(workers) == 0 {
-		return e.client.TerminateWorkflow(ctx, run, "", "cairn cancel")
+		return e.client.TerminateWorkflow(ctx, r.Run, "", "cairn cancel")
 	}
-	return e.client.CancelWorkflow(ctx, run, "")
+	return e.client.CancelWorkflow(ctx, r.Run, "")
 }
 
 // runInfo is one run as status shows it.
@@ -123,6 +123,8 @@ type runInfo struct {
 	Workers  []string   `json:"workers,omitempty"` // that serve it, if it is running
 	Cached   int        `json:"cached"`
 	Steps    []runStep  `json:"steps,omitempty"`
+
+	queue string
 }
 
 // stateOpen is the state of a run that has not ended, whether or not somebody works on it now.
@@ -130,7 +132,7 @@ const stateOpen = "running"
 
 func describeRun(x *workflow.WorkflowExecutionInfo) runInfo {
 	r := runInfo{Run: x.GetExecution().GetWorkflowId(), Manifest: memo(x.GetMemo().GetFields()[memoFile]),
-		State: strings.ToLower(x.GetStatus().String()), Started: x.GetStartTime().AsTime()}
+		State: strings.ToLower(x.GetStatus().String()), Started: x.GetStartTime().AsTime(), queue: x.GetTaskQueue()}
 	if x.GetCloseTime() != nil {
 		t := x.GetCloseTime().AsTime()
 		r.Ended = &t
@@ -142,7 +144,7 @@ func describeRun(x *workflow.WorkflowExecutionInfo) runInfo {
 func (e *engine) list(ctx context.Context) ([]runInfo, error) {
 	answer, err := e.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		PageSize: maxRuns,
-		Query:    fmt.Sprintf("WorkflowType = '%s' AND TaskQueue = '%s' AND ExecutionStatus != 'ContinuedAsNew'", workflows.RebuildName, activities.ControlQueue(e.store)),
+		Query:    fmt.Sprintf("WorkflowType = '%s' AND TaskQueue = '%s' AND ExecutionStatus != 'ContinuedAsNew'", workflows.RebuildName, activities.ControlQueue(e.store, workflows.Version)),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)

@@ -103,10 +103,10 @@ func unlessNone(err error) error {
 	return err
 }
 
-// eachOpen calls do with every run of this store that has not ended.
+// eachOpen calls do with every run of this store that has not ended, whatever its version.
 func (e *engine) eachOpen(ctx context.Context, do func(run string) error) error {
 	req := &workflowservice.ListWorkflowExecutionsRequest{
-		Query: fmt.Sprintf("WorkflowType = '%s' AND TaskQueue = '%s' AND ExecutionStatus = 'Running'", workflows.RebuildName, activities.ControlQueue(e.store)),
+		Query: fmt.Sprintf("WorkflowType = '%s' AND TaskQueue STARTS_WITH '%s' AND ExecutionStatus = 'Running'", workflows.RebuildName, activities.Queues(e.store)),
 	}
 	for {
 		answer, err := e.client.ListWorkflow(ctx, req)
