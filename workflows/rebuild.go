@@ -129,8 +129,9 @@ func light(ctx workflow.Context) workflow.Context {
 }
 
 // heavy is for steps. Their queues lie beside the one of the workflow.
-func heavy(ctx workflow.Context, queue string) workflow.Context {
+func heavy(ctx workflow.Context, step, queue string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		Summary:             step, // for the web UI
 		TaskQueue:           activities.StepQueue(workflow.GetInfo(ctx).TaskQueueName, queue),
 		StartToCloseTimeout: stepLimit,
 		HeartbeatTimeout:    signOfLife,
@@ -233,7 +234,7 @@ func (r *rebuild) launch(ctx workflow.Context, done workflow.Selector, i int) {
 	n := r.nodes[i]
 	r.outcomes[i].State = Running
 	r.inFlight++
-	f := workflow.ExecuteActivity(heavy(ctx, n.Queue), activities.Execute,
+	f := workflow.ExecuteActivity(heavy(ctx, n.Step, n.Queue), activities.Execute,
 		activities.ExecuteRequest{Plan: r.plan, Step: n.Step, Dir: r.req.Dir, Inputs: r.inputs(n), Offline: r.req.Offline})
 	done.AddFuture(f, func(f workflow.Future) {
 		r.inFlight--

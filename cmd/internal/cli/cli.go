@@ -2,6 +2,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -72,6 +73,7 @@ type app struct {
 	store   string
 	address string
 	opened  []*workshop
+	goOn    string               // what goes on with what is interrupted
 	view    atomic.Pointer[view] // of the run that is shown; nil if there is none
 }
 
@@ -97,7 +99,7 @@ func Main(ctx context.Context, w World) int {
 		}
 		return coded.code
 	case ctx.Err() != nil:
-		fmt.Fprintln(w.Stderr, "cairn: interrupted; `cairn run` of the same manifest goes on where this stopped")
+		fmt.Fprintln(w.Stderr, "cairn: interrupted;", cmp.Or(a.goOn, "the same command does it again"))
 		return exitInterrupted
 	}
 	fmt.Fprintln(w.Stderr, "cairn:", err)

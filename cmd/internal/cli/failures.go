@@ -198,7 +198,7 @@ func (a *app) ended(ctx context.Context, e *engine, run client.WorkflowRun, o ou
 
 // tally says how far a run has come, if that can be found out.
 func (a *app) tally(ctx context.Context, e *engine, run string) string {
-	cached, all, err := steps(ctx, e.client, run)
+	cached, all, err := e.steps(ctx, run, nil)
 	if err != nil {
 		return ""
 	}

@@ -88,7 +88,7 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 		if err != nil {
 			return err
 		}
-		if err := e.employ(ctx, a, w, w.suite(a, o, v.progress), limits(o.jobs)); err != nil {
+		if err := e.employ(ctx, a, w.suite(a, o, v.progress), limits(o.jobs)); err != nil {
 			return err
 		}
 		run, err := a.start(ctx, e, w, file, b.Name, req)
@@ -102,7 +102,10 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 // detach starts a run that the workers of others do.
 func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name string, req workflows.RebuildRequest) error {
 	if e.ours() {
-		return &usageError{errors.New("--detach: no engine outlives this command; give --address, or leave a `cairn run` of this home running")}
+		return &usageError{errors.New("--detach: no engine outlives this command; leave `cairn server` and `cairn worker` of this home running, or give --address")}
+	}
+	if err := e.attended(ctx); err != nil {
+		return err
 	}
 	run, err := a.start(ctx, e, w, file, name, req)
 	if err != nil {
@@ -114,6 +117,7 @@ func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name str
 
 // follow shows how a run goes until it ends, and writes what it gave.
 func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.WorkflowRun, file string, o runOptions, v *view) error {
+	a.goOn = fmt.Sprintf("`%s resume %s` goes on", a.typed(), run.GetID())
 	started := time.Now()
 	watch, unwatch := context.WithCancel(ctx)
 	defer unwatch()
