@@ -6,6 +6,8 @@
 package activities
 
 import (
+	"strconv"
+
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/action"
@@ -18,9 +20,15 @@ const (
 	Publish = "cairn.Publish"
 )
 
-// ControlQueue is the task queue of the workers over one store, where workflows and the light activities run.
-// Workers over different stores never share a queue: they could not read each other's blobs.
-func ControlQueue(store string) string { return "cairn-" + store }
+// ControlQueue is the task queue of the workers over one store that have one version of the workflow code, where
+// workflows and the light activities run. Workers over different stores never share a queue: they could not read
+// each other's blobs. Nor do workers of different versions: they would take each other's runs for broken.
+func ControlQueue(store string, version int) string {
+	return Queues(store) + strconv.Itoa(version)
+}
+
+// Queues is how the names of the control queues of one store begin, whatever the version.
+func Queues(store string) string { return "cairn-" + store + "-v" }
 
 // StepQueue is the task queue of steps that ask for io, cpu or gpu, beside a control queue.
 func StepQueue(control, resource string) string { return control + "-" + resource }

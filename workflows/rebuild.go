@@ -20,6 +20,11 @@ import (
 // RebuildName is the registered name of Rebuild.
 const RebuildName = "cairn.Rebuild"
 
+// Version is that of the workflow code and of what it says to activities. It is part of the names of the task queues, so
+// that a run is never served by a program of another version, which could not replay it. Raise it with a change
+// that does not replay the recorded histories and is not worth a workflow.GetVersion, and record them anew.
+const Version = 1
+
 // ProgressQuery is the query that a running Rebuild answers with a Progress.
 const ProgressQuery = "progress"
 
@@ -129,8 +134,9 @@ func light(ctx workflow.Context) workflow.Context {
 }
 
 // heavy is for steps. Their queues lie beside the one of the workflow.
-func heavy(ctx workflow.Context, queue string) workflow.Context {
+func heavy(ctx workflow.Context, step, queue string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		Summary:             step, // for the web UI
 		TaskQueue:           activities.StepQueue(workflow.GetInfo(ctx).TaskQueueName, queue),
 		StartToCloseTimeout: stepLimit,
 		HeartbeatTimeout:    signOfLife,
@@ -234,7 +240,7 @@ func (r *rebuild) launch(ctx workflow.Context, done workflow.Selector, i int) {
 	n := r.nodes[i]
 	r.outcomes[i].State = Running
 	r.inFlight++
-	f := workflow.ExecuteActivity(heavy(ctx, n.Queue), activities.Execute,
+	f := workflow.ExecuteActivity(heavy(ctx, n.Step, n.Queue), activities.Execute,
 		activities.ExecuteRequest{Plan: r.plan, Step: n.Step, Dir: r.req.Dir, Inputs: r.inputs(n), Offline: r.req.Offline, Wanted: n.Wanted})
 	done.AddFuture(f, func(f workflow.Future) {
 		r.inFlight--

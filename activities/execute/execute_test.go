@@ -319,7 +319,7 @@ func TestOnce(t *testing.T) {
 func TestWaitingCanBeInterrupted(t *testing.T) {
 	b := newBench(t)
 	res := b.must(t, "fetch/x")
-	unlock, err := b.Home.Cache.Lock(t.Context(), res.Action)
+	unlock, err := b.Home.Cache.Lock(t.Context(), res.Action, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,6 +328,44 @@ func TestWaitingCanBeInterrupted(t *testing.T) {
 	cancel()
 	if _, err := b.do(ctx, "fetch/x"); !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v, want cancelled", err)
+	}
+}
+
+// TestWaiterStepsAside: who waits for another's step is told for whom, and asks for room only if there is still
+// something to do.
+func TestWaiterStepsAside(t *testing.T) {
+	for name, done := range map[string]bool{"the other did it": true, "the other gave up": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			res := b.must(t, "fetch/x")
+			if !done {
+				if err := b.Home.Cache.Remove(res.Action); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.Home.Cache.At = "cairn run other.yaml"
+			unlock, err := b.Home.Cache.Lock(t.Context(), res.Action, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var log []string
+			try := execute.Attempt{
+				Aside: func(h cas.Holder) { log = append(log, "aside for "+h.What); unlock() },
+				Back:  func(context.Context) error { log = append(log, "back"); return nil },
+			}
+			again, err := b.try(t.Context(), try, "fetch/x")
+			if err != nil || again.Artifact != res.Artifact || again.Cached != done {
+				t.Fatalf("%+v, %v", again, err)
+			}
+			want := []string{"aside for cairn run other.yaml, action " + string(res.Action)}
+			if !done {
+				want = append(want, "back")
+			}
+			if diff := cmp.Diff(want, log); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -379,7 +379,7 @@ func TestOneUpdateForTwo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := s.Home.Cache.Lock(t.Context(), id)
+	unlock, err := s.Home.Cache.Lock(t.Context(), id, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func (a *apprentice) try(t *testing.T, details any, stop chan struct{}) (activit
 	ts.SetLogger(silent{})
 	env := ts.NewTestActivityEnvironment()
 	env.SetWorkerOptions(worker.Options{BackgroundActivityContext: a.ctx})
-	env.RegisterActivityWithOptions(a.execute, activity.RegisterOptions{Name: activities.Execute})
+	env.RegisterActivityWithOptions(a.step(nil), activity.RegisterOptions{Name: activities.Execute})
 	if details != nil {
 		env.SetHeartbeatDetails(details)
 	}

@@ -15,14 +15,15 @@ import (
 	"github.com/cairn-bench/cairn/plugins"
 )
 
-// word is what a try of an activity leaves to the next one, beside its newest checkpoint: the server keeps the last
+// Word is what a try of an activity leaves to the next one, beside its newest checkpoint: the server keeps the last
 // sign of life. Without it the server's count of tries is all there is to know, in which a try whose worker was
 // killed, or stopped by a person, looks like one that went wrong.
-type word struct {
+type Word struct {
 	Told   int32  // the last try that is accounted for here; those since then ended without a word
 	Faults int    `json:",omitempty"` // tries that went wrong in passing
 	Lost   int    `json:",omitempty"` // tries in a row that ended without a word, since the last checkpoint
 	Said   string `json:",omitempty"` // the last note, in case it remains the last
+	Waits  string `json:",omitempty"` // for whom it waits now
 }
 
 // maxSaid bounds, in bytes, a note in a sign of life, and a cause on the screen.
@@ -35,25 +36,25 @@ type try struct {
 
 	mu         sync.Mutex
 	checkpoint digest.Digest
-	word       word
+	word       Word
 }
 
 func begin(ctx context.Context) *try {
 	t := &try{ctx: ctx, number: activity.GetInfo(ctx).Attempt}
 	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &t.checkpoint, &t.word) != nil {
-		t.checkpoint, t.word = "", word{} // it is of no try of ours
+		t.checkpoint, t.word = "", Word{} // it is of no try of ours
 	}
 	t.word = t.word.before(t.number)
 	return t
 }
 
 // before accounts for the tries before one that left no word.
-func (w word) before(number int32) word {
+func (w Word) before(number int32) Word {
 	if w.Told < 0 || w.Told >= number || w.Faults < 0 || w.Lost < 0 {
-		w = word{}
+		w = Word{}
 	}
 	w.Lost += int(number - 1 - w.Told)
-	w.Told = number - 1
+	w.Told, w.Waits = number-1, ""
 	return w
 }
 
@@ -61,7 +62,7 @@ func (w word) before(number int32) word {
 func (t *try) details() []any {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.checkpoint == "" && t.word == (word{}) {
+	if t.checkpoint == "" && t.word == (Word{}) {
 		return nil
 	}
 	return []any{t.checkpoint, t.word}
@@ -76,6 +77,17 @@ func (t *try) saved(d digest.Digest) {
 	t.checkpoint, t.word.Lost = d, 0
 	t.mu.Unlock()
 	t.tell()
+}
+
+// waits tells for whom this try waits, or with "" that it no longer does.
+func (t *try) waits(text string) {
+	t.mu.Lock()
+	changed := t.word.Waits != text
+	t.word.Waits = text
+	t.mu.Unlock()
+	if changed {
+		t.tell()
+	}
 }
 
 func (t *try) said(p plugins.Progress) {
@@ -108,7 +120,7 @@ func (t *try) lost(what string) error {
 // failed accounts for this try, which went wrong in passing, and says when the next one comes.
 func (t *try) failed(err error, say func(string)) error {
 	t.mu.Lock()
-	t.word = word{Told: t.number, Faults: t.word.Faults + 1, Said: t.word.Said}
+	t.word = Word{Told: t.number, Faults: t.word.Faults + 1, Said: t.word.Said}
 	faults := t.word.Faults
 	t.mu.Unlock()
 	t.tell()
@@ -130,7 +142,7 @@ func (t *try) stopped() error {
 
 // attempt does an activity once and accounts for how it ended.
 func (s *Suite) attempt(ctx context.Context, what string, do func(context.Context, *try) error) error {
-	defer s.work()()
+	defer s.work(what)()
 	t := begin(ctx)
 	if err := t.lost(what); err != nil {
 		return activities.Report(err)

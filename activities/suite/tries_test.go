@@ -21,23 +21,23 @@ import (
 	"github.com/cairn-bench/cairn/workflows"
 )
 
-// TestTriesWithoutAWord: those are counted as lost of which nothing was heard since the last word.
+// TestTriesWithoutAword: those are counted as lost of which nothing was heard since the last word.
 func TestTriesWithoutAWord(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		last   word
+		last   Word
 		number int32
-		want   word
+		want   Word
 	}{
-		{"the first", word{}, 1, word{}},
-		{"after one kill", word{}, 2, word{Told: 1, Lost: 1}},
-		{"after kills", word{Told: 2, Lost: 2, Said: "epoch 3"}, 4, word{Told: 3, Lost: 3, Said: "epoch 3"}},
-		{"after a fault", word{Told: 3, Faults: 3}, 4, word{Told: 3, Faults: 3}},
-		{"after a fault and kills", word{Told: 3, Faults: 3}, 10, word{Told: 9, Faults: 3, Lost: 6}},
-		{"killed after a checkpoint", word{Told: 5, Faults: 1}, 7, word{Told: 6, Faults: 1, Lost: 1}},
-		{"of an older program", word{}, 5, word{Told: 4, Lost: 4}},
-		{"from the future", word{Told: 9, Faults: 9, Lost: 9}, 3, word{Told: 2, Lost: 2}},
-		{"nonsense", word{Told: -9, Faults: -1}, 3, word{Told: 2, Lost: 2}},
+		{"the first", Word{}, 1, Word{}},
+		{"after one kill", Word{}, 2, Word{Told: 1, Lost: 1}},
+		{"after kills", Word{Told: 2, Lost: 2, Said: "epoch 3"}, 4, Word{Told: 3, Lost: 3, Said: "epoch 3"}},
+		{"after a fault", Word{Told: 3, Faults: 3}, 4, Word{Told: 3, Faults: 3}},
+		{"after a fault and kills", Word{Told: 3, Faults: 3}, 10, Word{Told: 9, Faults: 3, Lost: 6}},
+		{"killed after a checkpoint", Word{Told: 5, Faults: 1}, 7, Word{Told: 6, Faults: 1, Lost: 1}},
+		{"of an older program", Word{}, 5, Word{Told: 4, Lost: 4}},
+		{"from the future", Word{Told: 9, Faults: 9, Lost: 9}, 3, Word{Told: 2, Lost: 2}},
+		{"nonsense", Word{Told: -9, Faults: -1}, 3, Word{Told: 2, Lost: 2}},
 	} {
 		if diff := cmp.Diff(c.want, c.last.before(c.number)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
@@ -46,7 +46,7 @@ func TestTriesWithoutAWord(t *testing.T) {
 }
 
 // oneTry does one try as an activity, and returns the last word that the server hears, and the error.
-func oneTry(t *testing.T, number int32, last word, do func(*try) error) (word, *temporal.ApplicationError) {
+func oneTry(t *testing.T, number int32, last Word, do func(*try) error) (Word, *temporal.ApplicationError) {
 	t.Helper()
 	var ts testsuite.WorkflowTestSuite
 	ts.SetLogger(silent{})
@@ -54,7 +54,7 @@ func oneTry(t *testing.T, number int32, last word, do func(*try) error) (word, *
 	env.RegisterActivityWithOptions(func(ctx context.Context) error {
 		return do(&try{ctx: ctx, number: number, word: last.before(number)})
 	}, activity.RegisterOptions{Name: "try"})
-	var heard word
+	var heard Word
 	env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
 		var d digest.Digest
 		if err := details.Get(&d, &heard); err != nil {
@@ -71,7 +71,7 @@ func oneTry(t *testing.T, number int32, last word, do func(*try) error) (word, *
 
 // TestFaultsAreCounted: of twenty tries that go wrong in passing the last is final, however many kills came between.
 func TestFaultsAreCounted(t *testing.T) {
-	var heard word
+	var heard Word
 	var news []string
 	number := int32(0)
 	for fault := 1; fault <= activities.MaxFaults; fault++ {
@@ -84,7 +84,7 @@ func TestFaultsAreCounted(t *testing.T) {
 		if err == nil || err.NonRetryable() != final || err.Type() != activities.Network || !final && err.NextRetryDelay() != activities.Pause(fault) {
 			t.Fatalf("fault %d: %v", fault, err)
 		}
-		if want := (word{Told: number, Faults: fault}); heard != want {
+		if want := (Word{Told: number, Faults: fault}); heard != want {
 			t.Fatalf("fault %d leaves the word %+v, want %+v", fault, heard, want)
 		}
 	}
@@ -95,11 +95,11 @@ func TestFaultsAreCounted(t *testing.T) {
 
 // TestStopsAreNotCounted: a worker that is stopped says so, and neither a fault nor a loss is counted, however often.
 func TestStopsAreNotCounted(t *testing.T) {
-	heard := word{Told: 3, Faults: 2}
+	heard := Word{Told: 3, Faults: 2}
 	for number := int32(4); number < 100; number++ {
 		var err *temporal.ApplicationError
 		heard, err = oneTry(t, number, heard, func(try *try) error { return errors.Join(try.lost("x"), try.stopped()) })
-		if want := (word{Told: number, Faults: 2}); heard != want || err == nil {
+		if want := (Word{Told: number, Faults: 2}); heard != want || err == nil {
 			t.Fatalf("try %d leaves the word %+v and %v, want %+v", number, heard, err, want)
 		}
 	}
@@ -113,7 +113,7 @@ func TestPoison(t *testing.T) {
 		try.tell()
 		return nil
 	}
-	heard, _ := oneTry(t, 1, word{}, note)
+	heard, _ := oneTry(t, 1, Word{}, note)
 	if len(heard.Said) != maxSaid {
 		t.Errorf("%d bytes were said", len(heard.Said))
 	}
