@@ -19,7 +19,7 @@ var pins = activities.Pins{Lock: digest.FromString("lock"), Update: []string{"x"
 
 // TestPinsAreHandedOn: from the request to the plan, to each step, to what is published and to the outcome.
 func TestPinsAreHandedOn(t *testing.T) {
-	wanted := []activities.Wanted{{Pinned: digest.FromString("a")}, {Pinned: digest.FromString("b"), Was: action.ID(digest.FromString("c"))}, {Fresh: true}}
+	wanted := []activities.Wanted{{Pinned: digest.FromString("a")}, {Pinned: digest.FromString("b"), Was: action.ID(digest.FromString("c"))}, {Fresh: digest.FromString("lock")}}
 	var nodes []activities.Node
 	for i, w := range wanted {
 		nodes = append(nodes, activities.Node{Step: fmt.Sprintf("fetch/%d", i), Queue: "io", Wanted: w})

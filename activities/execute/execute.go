@@ -163,7 +163,7 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 	if kept != nil {
 		r.Checkpoints = kept
 	}
-	part, err := e.openPartial(step, id, holds(req.Wanted), started)
+	part, err := e.openPartial(step, id, req.Holds(), started)
 	if err != nil {
 		return activities.Result{}, err
 	}
@@ -177,7 +177,7 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 		return activities.Result{}, errors.Join(err, part.refuse())
 	}
 	finished := e.Now()
-	err = e.record(ctx, a, id, desc, provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished})
+	err = e.record(ctx, a, actioncache.Entry{Action: id, Artifact: desc.Digest, Against: against(req.Wanted)}, desc, provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished})
 	if err != nil {
 		return activities.Result{}, err
 	}
@@ -187,17 +187,16 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 }
 
 // record keeps the action, the statement of what it gave, and the entry that leads from one to the other.
-func (e *Executor) record(ctx context.Context, a action.Action, id action.ID, desc ocispec.Descriptor, x provenance.Execution) error {
+func (e *Executor) record(ctx context.Context, a action.Action, entry actioncache.Entry, desc ocispec.Descriptor, x provenance.Execution) error {
 	text, err := a.Canonical()
 	if err != nil {
 		return err
 	}
-	if _, _, err := e.Store.Put(ctx, id.Digest(), bytes.NewReader(text)); err != nil {
+	if _, _, err := e.Store.Put(ctx, entry.Action.Digest(), bytes.NewReader(text)); err != nil {
 		return err
 	}
-	record, err := attest.Write(ctx, e.Store, a, desc, x)
-	if err != nil {
+	if entry.Record, err = attest.Write(ctx, e.Store, a, desc, x); err != nil {
 		return err
 	}
-	return e.Cache.Put(ctx, actioncache.Entry{Schema: actioncache.Schema, Action: id, Artifact: desc.Digest, Record: record})
+	return e.Cache.Put(ctx, entry)
 }

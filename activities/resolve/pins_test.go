@@ -71,8 +71,9 @@ func TestPins(t *testing.T) {
 		{"a result that is not the lock's", activities.PrepareRequest{Pins: activities.Pins{Lock: b.pin(t, drifted)}}, behind, map[string]activities.Wanted{"fetch/a": {Pinned: theirs.Artifact}}},
 		{"in a later part it had its try", activities.PrepareRequest{Pins: activities.Pins{Lock: b.pin(t, drifted)}, Plan: first.Plan, From: 1}, behind[1:], nil},
 		{"a manifest that was edited", activities.PrepareRequest{Pins: activities.Pins{Lock: b.pin(t, edited)}}, nil, nil},
-		{"an update", activities.PrepareRequest{Pins: activities.Pins{Lock: same, Update: []string{"a"}}}, behind, map[string]activities.Wanted{"fetch/a": {Fresh: true}}},
-		{"an update of what is not the lock's", activities.PrepareRequest{Pins: activities.Pins{Lock: b.pin(t, drifted), Update: []string{"a"}}}, behind, map[string]activities.Wanted{"fetch/a": {Fresh: true}}},
+		{"an update", activities.PrepareRequest{Pins: activities.Pins{Lock: same, Update: []string{"a"}}}, behind, map[string]activities.Wanted{"fetch/a": {Pinned: done["fetch/a"].Artifact, Fresh: same}}},
+		{"an update without a lock", activities.PrepareRequest{Pins: activities.Pins{Update: []string{"a"}}}, behind, map[string]activities.Wanted{"fetch/a": {Fresh: activities.NoLock}}},
+		{"an update of what is not the lock's", activities.PrepareRequest{Pins: activities.Pins{Lock: b.pin(t, drifted), Update: []string{"a"}}}, behind, map[string]activities.Wanted{"fetch/a": {Pinned: theirs.Artifact, Fresh: b.pin(t, drifted)}}},
 		{"an update that has failed, in a later part", activities.PrepareRequest{Pins: activities.Pins{Lock: same, Update: []string{"a"}}, Plan: first.Plan, From: 1}, behind[1:], nil},
 		{"an update that was done in an earlier part", activities.PrepareRequest{Pins: activities.Pins{Lock: b.pin(t, drifted), Update: []string{"a"}}, Plan: first.Plan, From: 1, Updated: []string{"a"}}, nil, nil},
 	} {
@@ -87,6 +88,32 @@ func TestPins(t *testing.T) {
 		}
 		if c.req.From > 0 && len(c.todo) > 0 && got.Todo[0].Blocked != "fetch/a" {
 			t.Errorf("%s: curate/a is blocked by %q, want fetch/a", c.name, got.Todo[0].Blocked)
+		}
+	}
+}
+
+// TestAcceptedBefore: what was accepted against a lock, in a run that failed later, is not asked for once more; against
+// another lock it is, and so is what the lock has.
+func TestAcceptedBefore(t *testing.T) {
+	b := newBench(t, "a")
+	done := b.do(t, b.ask(t), 4)
+	theirs := map[string]activities.Result{"fetch/a": {Action: done["fetch/a"].Action, Artifact: digest.FromString("theirs")}}
+	same, other := b.pin(t, done), b.pin(t, theirs)
+	entry, _, err := b.Home.Cache.Get(t.Context(), done["fetch/a"].Action)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		against, lock digest.Digest
+		todo          int
+	}{{"", other, 4}, {other, other, 0}, {same, other, 4}, {same, same, 4}} {
+		entry.Against = c.against
+		if err := b.Home.Cache.Put(t.Context(), entry); err != nil {
+			t.Fatal(err)
+		}
+		got := b.askWith(t, activities.PrepareRequest{Pins: activities.Pins{Lock: c.lock, Update: []string{"a"}}})
+		if len(got.Todo) != c.todo {
+			t.Errorf("accepted against %q, asked with %q: %v to do, want %d steps", c.against, c.lock, steps(got), c.todo)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func (o runOptions) checkUpdate(b *manifests.Benchmark) error {
 	if len(o.update) == 0 {
 		return nil
 	}
-	for flag, given := range map[string]bool{"--locked leaves the lock alone": o.locked, "--offline asks nobody": o.offline, "--only may leave the lock as it is": len(o.only) > 0} {
+	for flag, given := range map[string]bool{"--locked leaves the lock alone": o.locked, "--offline asks nobody": o.offline} {
 		if given {
 			return &usageError{fmt.Errorf("--update asks the publisher and writes what it gives into the lock, and %s: leave one of them out", flag)}
 		}
