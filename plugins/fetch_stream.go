@@ -175,6 +175,7 @@ func (s *stream) learn(before, now int64) error {
 		return nil
 	}
 	s.to = now
+	s.tell(now)
 	return s.part.setSize(now, false)
 }
 
@@ -197,6 +198,7 @@ func (s *stream) restart(a *Opened, changed bool) error {
 	if part {
 		s.to = min(a.Size, s.most())
 	}
+	s.tell(a.Size)
 	return s.part.begin(a.Version, a.Size)
 }
 
@@ -300,6 +302,7 @@ func (s *stream) nothingMore(a Opened, end int64) error {
 // ended takes note of the end of a file whose size was not announced.
 func (s *stream) ended(endless bool) error {
 	s.to, s.endless = s.pos, endless
+	s.tell(s.pos)
 	if err := s.part.setSize(s.pos, endless); err != nil || s.pos%s.part.all.block == 0 {
 		return err
 	}

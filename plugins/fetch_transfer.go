@@ -25,14 +25,15 @@ type download struct {
 	part  *partial
 	retry Retry
 	hosts *gate
-	seen  func(n int64)   // counts bytes that have arrived, or less than none if they were for nothing
+	out   *fetchOutput    // counts what arrives
 	note  func(code Code) // of a fault that is not the end
 
 	whole   bool // the source is asked for whole files only
 	endless bool // where the file ended was only seen by the end of a connection
 
 	mu      sync.Mutex
-	counted int64 // what seen was told
+	counted int64 // what out was told
+	size    int64 // what out was told of it, -1 if nothing
 }
 
 // What ends a round of streams and begins the file anew.
@@ -147,34 +148,42 @@ func (d *download) bring(ctx context.Context) error {
 
 // resume takes up what an earlier process left. What nothing would show to be of the same file is of no use.
 func (d *download) resume() error {
-	begun, version, _ := d.part.state()
+	begun, version, size := d.part.state()
 	if begun && version == "" && d.file.Digest == "" && len(d.part.missing()) > 0 {
 		return d.forget()
 	}
-	d.count(d.part.arrived())
+	d.tell(size)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := d.part.arrived()
+	d.out.had(n - d.counted)
+	d.counted = n
 	return nil
 }
 
-// count says how many bytes of the file are there.
-func (d *download) count(total int64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.seen(total - d.counted)
-	d.counted = total
-}
-
-// moved counts bytes that have arrived.
+// moved counts bytes that have arrived, or less than none if they were for nothing.
 func (d *download) moved(n int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.seen(n)
+	d.out.progress(n)
 	d.counted += n
+}
+
+// tell says how large the file is, if that was not listed.
+func (d *download) tell(size int64) {
+	if d.file.Size >= 0 || size <= 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.out.learn(d.size, size)
+	d.size = size
 }
 
 // forget begins the file anew.
 func (d *download) forget() error {
 	d.endless = false
-	d.count(0)
+	d.moved(-d.counted)
 	return d.part.reset()
 }
 

@@ -385,8 +385,8 @@ func TestEveryFault(t *testing.T) {
 				if err == nil && !bytes.Equal(got, o.data) {
 					t.Fatalf("a wrong byte got in: %d bytes", len(got))
 				}
-				if err == nil && v.done != int64(len(o.data)) {
-					t.Errorf("progress ends at %d bytes, want %d", v.done, len(o.data))
+				if n := int64(len(o.data)); err == nil && (v.done != n || v.total != n) {
+					t.Errorf("progress ends at %d of %d bytes, want %d", v.done, v.total, n)
 				}
 				if err != nil && (!strings.Contains(err.Error(), row.hint) || strings.Contains(err.Error(), "s3cret")) {
 					t.Errorf("error is %v, want %q in it and no secret", err, row.hint)
@@ -468,6 +468,7 @@ type visitor struct {
 	mu    sync.Mutex
 	codes []string
 	done  int64 // the last word on how many bytes are here
+	total int64
 }
 
 func (v *visitor) fetch(t *testing.T) ([]byte, error) {
@@ -482,7 +483,7 @@ func (v *visitor) fetch(t *testing.T) ([]byte, error) {
 func (v *visitor) progress(p plugins.Progress) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.done = p.Done
+	v.done, v.total = p.Done, p.Total
 	if code, ok := strings.CutPrefix(p.Note, "data.bin: "); ok {
 		v.codes = append(v.codes, strings.TrimSuffix(code, ", tries again"))
 	}
