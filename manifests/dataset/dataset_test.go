@@ -291,6 +291,73 @@ func TestValue(t *testing.T) {
 	}
 }
 
+const heartCroissant = `  "@type": "sc:Dataset",
+  "conformsTo": "http://mlcommons.org/croissant/1.1",
+  "name": "Hearts",
+  "identifier": "heart",
+  "description": "Rhythm. 700 samples, counted by record. Who says so: The list. Sources disagree about that number. Access: open. Licence: CC BY 4.0.",
+  "license": "https://example.org/by",
+  "url": "https://example.org/heart",
+  "creator": {
+    "@type": "sc:Organization",
+    "name": "Who et al."
+  },
+  "citeAs": "Who et al. 2020",
+  "keywords": [
+    "ecg",
+    "cardiology"
+  ],
+  "distribution": [
+    {
+      "@type": "cr:FileObject",
+      "@id": "heart.zip",
+      "name": "heart.zip",
+      "contentUrl": "https://example.org/files/heart.zip",
+      "contentSize": "12 B",
+      "encodingFormat": "application/zip",
+      "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    }
+  ]
+}
+`
+
+// TestCroissant: a description has what is known, and of files only those that are known to the byte.
+func TestCroissant(t *testing.T) {
+	c := load(t, small())
+	text := strings.Replace(heart, "locators: null", `locators:
+  - {of: data, place: 'https://example.org/all', source: list}
+  - of: data
+    place: https://example.org/files/heart.zip
+    file: {sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855, bytes: 12, type: application/zip}
+    source: list`, 1)
+	e, err := c.Parse("datasets/heart.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Croissant(*e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := strings.Cut(string(got), "  },\n  \"@type\"")
+	if diff := cmp.Diff(heartCroissant, "  \"@type\""+body); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	e.Licence.URL, e.Licence.Expression, e.Citation, e.Access.Page, e.Locators = nil, nil, dataset.Citation{}, nil, nil
+	got, err = c.Croissant(*e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(got, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"license", "citeAs", "creator", "url", "version", "distribution", "datePublished"} {
+		if doc[key] != nil {
+			t.Errorf("%s is %v, though nobody states it", key, doc[key])
+		}
+	}
+}
+
 // FuzzParse: what can be read has a form, which reads as the same entry; what cannot be read has located errors.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(heart))
