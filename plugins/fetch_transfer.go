@@ -51,7 +51,11 @@ func (d *download) run(ctx context.Context) (digest.Digest, error) {
 	for range 3 {
 		got, err := d.complete(ctx, algorithm)
 		if code := FaultCode(err); code == FaultNotData || code == FaultWrongSize {
-			return "", errors.Join(err, d.forget()) // its bytes are of no use to another attempt either
+			err = errors.Join(err, d.forget()) // its bytes are of no use to another attempt either
+			if code == FaultWrongSize && d.file.Digest != "" {
+				err = d.file.dispute("", err)
+			}
+			return "", err
 		}
 		want := d.file.Digest
 		if err != nil || want == "" || got == want {
@@ -62,12 +66,12 @@ func (d *download) run(ctx context.Context) (digest.Digest, error) {
 		}
 		mismatch := &MismatchError{What: "digest", Want: want.String(), Got: got.String()}
 		if got == before {
-			return "", &Fault{Code: FaultDiffers, Err: fmt.Errorf("%w, twice: the publisher's file and its checksum do not belong together", mismatch)}
+			return "", d.file.dispute(got, &Fault{Code: FaultDiffers, Err: fmt.Errorf("%w, twice: the publisher's file and its checksum do not belong together", mismatch)})
 		}
 		before = got
 		d.note(FaultDamaged)
 	}
-	return "", &Fault{Code: FaultDamaged, Err: fmt.Errorf("three transfers gave three different files, the last one %s; the publisher says %s", before, d.file.Digest), Again: true}
+	return "", d.file.dispute(before, &Fault{Code: FaultDamaged, Err: fmt.Errorf("three transfers gave three different files, the last one %s; the publisher says %s", before, d.file.Digest), Again: true})
 }
 
 // algorithm is the one that the publisher's digest names.
