@@ -35,7 +35,11 @@ const (
 	Refused  = "Refused"  // what was asked for is not allowed; never retried
 )
 
-// Interrupted is the type of the error of a step that was not at fault: its worker ended. It is tried again at once.
+// OutOfMemory is the type of the error of a step that the system has ended for want of memory. It is not tried again:
+// it would want as much.
+const OutOfMemory = "OutOfMemory"
+
+// Interrupted is the type of the error of a step that was not at fault: its worker, or the process of its plugin, was ended. It is tried again at once.
 const Interrupted = "Interrupted"
 
 // PrepareRequest asks for the plan of a manifest and for what of it is still to be done.

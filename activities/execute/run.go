@@ -31,7 +31,8 @@ type RunRequest struct {
 	Scratch  string
 	Workers  int
 	Progress func(plugins.Progress)
-	Partial  string // of a fetch: a folder that outlives a failed try; "" for none
+	Partial  string      // of a fetch: a folder that outlives a failed try; "" for none
+	Host     host.Runner // nil for this process
 
 	Checkpoints plugins.Checkpoints // of a training; nil for none
 	Interval    plugins.Interval
@@ -64,7 +65,11 @@ func Run(ctx context.Context, r RunRequest) (ocispec.Descriptor, error) {
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	err = host.InProcess(ctx, p, plugins.Call{Params: r.Action.Params, Seed: seed, Dataset: r.Action.Dataset, Inputs: in, Output: out,
+	run := r.Host
+	if run == nil {
+		run = host.InProcess
+	}
+	err = run(ctx, p, plugins.Call{Params: r.Action.Params, Seed: seed, Dataset: r.Action.Dataset, Inputs: in, Output: out,
 		Env: r.Env, Source: r.Action.Source, Workers: r.Workers, Progress: r.Progress, Scratch: dir.path(), Partial: r.Partial, Checkpoints: r.Checkpoints, Interval: r.Interval})
 	if err != nil {
 		return ocispec.Descriptor{}, errors.Join(classify(ctx, err), forget(out, err))
@@ -154,5 +159,14 @@ func classify(ctx context.Context, err error) error {
 		}
 		return err
 	}
+	if exit, ok := errors.AsType[*host.ExitError](err); ok && exit.Killed() {
+		return activities.Interrupt(err)
+	}
+	if _, ok := errors.AsType[*host.MemoryError](err); ok {
+		return activities.Permanent(activities.OutOfMemory, fmt.Errorf("%w\n%s", err, moreMemory))
+	}
 	return activities.Permanent(activities.Failed, err)
 }
+
+// moreMemory is what to do for a step that ran out of memory.
+const moreMemory = "do fewer steps at a time (-j 1), give the machine or its container more memory, or raise the bound that the plugin declares"
