@@ -52,7 +52,7 @@ type (
 		Unit    string `json:"unit,omitempty"`
 	}
 	// Checkpoint says that the state after so many steps lies in a file of the folder of checkpoints. From then on
-	// the file is the host's, which removes it.
+	// the file is the host's, which removes it when the state is kept.
 	Checkpoint struct {
 		Step int64  `json:"step"`
 		Path string `json:"path"`

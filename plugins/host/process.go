@@ -20,7 +20,7 @@ import (
 // seconds, and the checkpoint has to be kept, too.
 const Grace = 8 * time.Second
 
-// lag is how long the pipes of a process that has ended are read: somebody may hold them who has escaped.
+// lag is how long an end is waited for in the pipes of a process that has ended: somebody may hold them who has escaped.
 const lag = 2 * time.Second
 
 // maxRate is how many lines a second are read; a plugin that writes faster waits.
@@ -40,6 +40,7 @@ type process struct {
 	note    func(text string)
 
 	cmd    *exec.Cmd
+	ended  <-chan struct{}
 	alone  bool // in a process namespace of its own, which ends with it
 	bound  bound
 	pipes  [3]pipe
@@ -59,6 +60,7 @@ func (p *process) run(ctx context.Context) error {
 	}
 	defer p.close()
 	started, ended := make(chan error, 1), make(chan struct{})
+	p.ended = ended
 	go p.live(started, ended)
 	if err := <-started; err != nil {
 		return err
@@ -66,12 +68,12 @@ func (p *process) run(ctx context.Context) error {
 	p.bound = p.bind()
 	defer p.bound.release()
 	var others sync.WaitGroup
-	others.Go(func() { _, _ = io.Copy(&p.stderr, p.pipes[2].ours) })
+	others.Go(func() { _, _ = io.Copy(&p.stderr, p.stream(2)) })
 	others.Go(func() { // who ends without having read it all has his reasons, and says so elsewhere
 		_, _ = p.pipes[0].ours.Write(p.input)
 		_ = p.pipes[0].ours.Close()
 	})
-	others.Go(func() { p.end(ctx, ended) })
+	others.Go(func() { p.end(ctx) })
 	rest, err := p.read(ctx)
 	if err != nil {
 		p.kill()
@@ -158,9 +160,9 @@ func (p *process) kill() {
 }
 
 // end asks the process to end when ctx does, and makes sure that it does.
-func (p *process) end(ctx context.Context, ended <-chan struct{}) {
+func (p *process) end(ctx context.Context) {
 	select {
-	case <-ended:
+	case <-p.ended:
 		return
 	case <-ctx.Done():
 	}
@@ -173,7 +175,7 @@ func (p *process) end(ctx context.Context, ended <-chan struct{}) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case <-ended:
+	case <-p.ended:
 	case <-timer.C:
 		p.kill()
 	}
@@ -181,7 +183,7 @@ func (p *process) end(ctx context.Context, ended <-chan struct{}) {
 
 // read gives every line to handle, and returns what follows the last one.
 func (p *process) read(ctx context.Context) (rest []byte, err error) {
-	in := bufio.NewReaderSize(p.pipes[1].ours, MaxLine+1)
+	in := bufio.NewReaderSize(p.stream(1), MaxLine+1)
 	pace := pace{begun: time.Now()}
 	for {
 		line, err := in.ReadSlice('\n')
@@ -206,6 +208,25 @@ func (p *process) take(line []byte) error {
 
 // wrong is a fault in the line that was read last.
 func (p *process) wrong(err error) error { return &ProtocolError{Line: p.lines, What: err.Error()} }
+
+// stream reads what the process writes.
+func (p *process) stream(i int) io.Reader { return &stream{p.pipes[i].ours, p.ended} }
+
+// stream is given up only when nothing has come for a while after the end: what was written before it is read,
+// however long that takes.
+type stream struct {
+	*os.File
+	ended <-chan struct{}
+}
+
+func (s *stream) Read(b []byte) (int, error) {
+	select {
+	case <-s.ended:
+		_ = s.SetReadDeadline(time.Now().Add(lag))
+	default:
+	}
+	return s.File.Read(b)
+}
 
 // pace slows down who writes more lines than anybody could read.
 type pace struct {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
@@ -149,7 +150,7 @@ func (s *states) Latest() (io.ReadCloser, int64, error) {
 	return f, s.r.Checkpoint.Step, err
 }
 
-// Put writes a state and tells of it.
+// Put writes a state, tells of it, and waits until it is kept.
 func (s *states) Put(step int64, save func(io.Writer) error) error {
 	name := fmt.Sprintf("%d.state", step)
 	f, err := os.OpenFile(filepath.Join(s.r.Checkpoints, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
@@ -159,7 +160,15 @@ func (s *states) Put(step int64, save func(io.Writer) error) error {
 	if err := errors.Join(save(f), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
-	return s.a.send(&Checkpoint{Step: step, Path: name})
+	if err := s.a.send(&Checkpoint{Step: step, Path: name}); err != nil {
+		return err
+	}
+	for { // a training that is faster than the disk would fill it
+		if _, err := os.Lstat(f.Name()); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // folder is an Output on disk.

@@ -203,8 +203,7 @@ func (s *session) keep(e *Checkpoint) error {
 		s.say("no checkpoint at step %d: %v", e.Step, err)
 	}
 	s.step = e.Step
-	_ = os.Remove(filepath.Join(s.req.Checkpoints, e.Path)) // or it goes with the session
-	return nil
+	return os.Remove(filepath.Join(s.req.Checkpoints, e.Path)) // a plugin may wait for that
 }
 
 func (s *session) list(e *File) error {
