@@ -49,8 +49,9 @@ type World struct {
 	Args           []string
 	Stdout, Stderr io.Writer
 	Lookup         func(string) (string, bool)
-	Name           string // what the program was called by; "" is "cairn"
-	Exits          bool   // the process ends when Main returns, so that nothing needs to be stopped in order
+	Name           string   // what the program was called by; "" is "cairn"
+	Exits          bool     // the process ends when Main returns, so that nothing needs to be stopped in order
+	Self           []string // the command that is this program; nil finds it out
 }
 
 // exitError carries an exit code; an empty message has been printed already.
@@ -273,7 +274,7 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 		Resolver: w.resolver,
 		Executor: &execute.Executor{
 			Store: w.store, Cache: w.cache, Plugins: w.plugins, Env: a.env, Scratch: filepath.Join(w.dir, "scratch"),
-			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report,
+			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report, Host: a.runner(o.isolate),
 			Checkpoints: filepath.Join(w.dir, "checkpoints"), Interval: plugins.Interval{Time: o.checkpoint},
 		},
 		Publisher: &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Now: time.Now},

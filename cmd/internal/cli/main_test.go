@@ -18,7 +18,12 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCairn) == "" {
 		os.Exit(m.Run())
 	}
-	code := Main(Interruptible(), World{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Lookup: os.LookupEnv, Exits: true})
+	self, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	code := Main(Interruptible(), World{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Lookup: os.LookupEnv, Exits: true,
+		Self: []string{"/usr/bin/env", asCairn + "=1", self}})
 	if file := os.Getenv(peakFile); file != "" {
 		status, _ := os.ReadFile("/proc/self/status")
 		_ = os.WriteFile(file, status, 0o600)
