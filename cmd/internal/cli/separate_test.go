@@ -152,6 +152,22 @@ func (s *separate) tries() (all []string) {
 	return all
 }
 
+// pause is how long the run took to go on after the training.
+func (s *separate) pause() time.Duration {
+	s.t.Helper()
+	var ran time.Time
+	for _, l := range objects[logLine](s.machine, "log", s.run) {
+		switch {
+		case l.Event == "ran" && l.Step == "pretrain/single":
+			ran = l.Time
+		case l.Event == "to do" && !ran.IsZero():
+			return l.Time.Sub(ran)
+		}
+	}
+	s.t.Fatal("nothing came after the training")
+	return 0
+}
+
 // TestSeparateKills kills engine and worker apart and together. The run ends with the lock of an undisturbed one. What
 // a worker was at goes on without a break when only the engine was killed, and at once elsewhere when the worker was.
 func TestSeparateKills(t *testing.T) {
@@ -163,11 +179,16 @@ func TestSeparateKills(t *testing.T) {
 		tries []string
 	}{
 		{"engine", func(s *separate) {
+			log := s.start("log", "--follow", s.run)
+			log.at("begun      pretrain/single")
 			s.server.kill()
 			s.worker.at("goes on with the next")
 			s.serve()
 			s.worker.at("joined the next engine")
 			s.want(0, []string{"resume", s.run})
+			if said := log.done(); strings.Count(said, "ran        fetch/heart") != 1 || !strings.Contains(said, "completed") {
+				s.t.Errorf("log --follow does not say everything, and once:\n%s", said)
+			}
 		}, once},
 		{"engine, and who waits for the run takes its place", func(s *separate) {
 			resume := s.start("resume", s.run)
@@ -208,6 +229,9 @@ func TestSeparateKills(t *testing.T) {
 			}
 			if got := s.tries(); !slices.Equal(got, c.tries) {
 				t.Errorf("the training began: %q, want %q", got, c.tries)
+			}
+			if p := s.pause(); p > 4*time.Second {
+				t.Errorf("the run went on %v after the training; the worker that is gone was waited for", p)
 			}
 		})
 	}
