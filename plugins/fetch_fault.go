@@ -29,6 +29,7 @@ const (
 	FaultEncoded      Code = "encoded"      // compressed on the way, so not the bytes that the publisher lists
 	FaultNoRanges     Code = "no-ranges"    // parts are refused
 	FaultWrongRange   Code = "wrong-range"  // another part than the one that was asked for
+	FaultNoLength     Code = "no-length"    // nothing tells where the file ends but the end of the connection, so it is fetched twice
 	FaultChanged      Code = "changed"      // the file was replaced while it was fetched
 	FaultWrongSize    Code = "wrong-size"   // the publisher's bytes are more or fewer than its list says
 	FaultDiffers      Code = "list-differs" // the publisher gives the same bytes again, and its list says others
