@@ -25,6 +25,9 @@ func Permanent(kind string, err error) error { return &fault{kind: kind, error: 
 // Pass marks an error that another try can help, but not before some time.
 func Pass(kind string, after time.Duration, err error) error { return &fault{kind, after, err} }
 
+// Interrupt marks an error of which the step is innocent.
+func Interrupt(err error) error { return Pass(Interrupted, 0, err) }
+
 // Later marks an error that passes, but not before some time.
 func Later(after time.Duration, err error) error { return Pass(Passing, after, err) }
 
@@ -74,9 +77,11 @@ func ReportTry(err error, faults int) error {
 		return err
 	}
 	text, o := err.Error(), temporal.ApplicationErrorOptions{}
-	switch {
-	case ClassOf(f.kind).Again == Never:
+	switch again := ClassOf(f.kind).Again; {
+	case again == Never:
 		o.NonRetryable = true
+	case again == AtOnce:
+		o.NextRetryDelay = max(f.after, time.Millisecond)
 	case faults >= MaxFaults:
 		o.NonRetryable = true
 		text = fmt.Sprintf("%s (so it went in each of %d tries)", text, faults)
@@ -98,9 +103,6 @@ func NextTry(reported error) (time.Duration, bool) {
 	}
 	return e.NextRetryDelay(), true
 }
-
-// Passes says whether another try can help against an error.
-func Passes(err error) bool { return err != nil && ClassOf(Kind(err)).Again != Never }
 
 // LogOf is the log that the details of an error name, "" if there is none.
 func LogOf(err *temporal.ApplicationError) digest.Digest {
