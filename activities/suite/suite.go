@@ -5,6 +5,7 @@ package suite
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -80,6 +81,8 @@ func (s *Suite) seen(step string, out activities.Result, err error) {
 	}
 	o := workflows.StepOutcome{Result: out, State: workflows.Ran}
 	switch {
+	case errors.Is(err, errStopped):
+		o = workflows.StepOutcome{Result: activities.Result{Step: step}, State: workflows.Cancelled, Error: err.Error()}
 	case err != nil:
 		o = workflows.StepOutcome{Result: activities.Result{Step: step}, State: workflows.Failed, Error: err.Error()}
 	case out.Cached:
@@ -94,11 +97,19 @@ type Limits struct{ IO, CPU, GPU int }
 // beat is how often a step gives a sign of life; the server waits for thirty seconds.
 const beat = 5 * time.Second
 
+// stopTimeout is how long a worker that stops waits for what is under way, which has been told.
+const stopTimeout = 10 * time.Second
+
 // Workers makes the workers of one machine over one store: one for workflows and light work, one for each
 // resource.
 func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker {
 	queue := activities.ControlQueue(store, cmp.Or(s.Version, workflows.Version))
-	control := worker.New(c, queue, worker.Options{Identity: s.Name, DisableRegistrationAliasing: true, MaxHeartbeatThrottleInterval: beat})
+	control := worker.New(c, queue, worker.Options{
+		Identity:                     s.Name,
+		DisableRegistrationAliasing:  true,
+		WorkerStopTimeout:            stopTimeout,
+		MaxHeartbeatThrottleInterval: beat,
+	})
 	s.registerControl(control)
 	all := []worker.Worker{control}
 	for _, q := range []struct {
@@ -113,7 +124,7 @@ func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker
 			Identity:              s.Name,
 			Tuner:                 free.tuner(),
 			DisableWorkflowWorker: true,
-			WorkerStopTimeout:     10 * time.Second,
+			WorkerStopTimeout:     stopTimeout,
 			// The answer to a sign of life tells of a cancellation. By itself the SDK would hold most of them back.
 			MaxHeartbeatThrottleInterval: beat,
 		})
@@ -142,7 +153,7 @@ func (s *Suite) registerSteps(r registry, free *slots) {
 
 func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (out activities.Prepared, err error) {
 	err = s.attempt(ctx, planning, func(working context.Context, _ *try) error {
-		if err := cas.Use(working, s.Resolver.Store, req.Manifest); err != nil {
+		if err := cas.Use(working, s.Resolver.Store, req.Documents()...); err != nil {
 			return err
 		}
 		out, err = s.Publisher.Prepare(working, req, activity.GetInfo(ctx).WorkflowExecution.RunID)

@@ -33,11 +33,13 @@ type engine struct {
 	work      []worker.Worker
 	member    *member // of the crew, if this process works
 
+	crew crew // of the home
+
 	interrupted func() bool
-	busy        func() bool // whether its workers are at steps
 
 	mu  sync.Mutex
 	box *embedded.Engine // if it runs in this process
+	at  func() []string  // what its workers are at
 }
 
 // ours says whether the engine lives and ends with this process.
@@ -54,10 +56,20 @@ func (e *engine) settle(box *embedded.Engine) {
 	e.box = box
 }
 
+// underWay returns what the workers of this process are at.
+func (e *engine) underWay() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.at == nil {
+		return nil
+	}
+	return e.at()
+}
+
 // close ends what this process has of the engine. The database is safe at any moment, so a process that is
 // about to end just ends, unless it was interrupted: then the steps under way are told, and save what they can.
 func (e *engine) close() {
-	if !e.exits || e.interrupted() || e.busy() {
+	if !e.exits || e.interrupted() || len(e.underWay()) > 0 {
 		e.dismiss()
 	}
 	if !e.exits && e.client != nil {
@@ -83,7 +95,15 @@ func (e *engine) dismiss() {
 	for _, w := range e.work {
 		all.Go(w.Stop)
 	}
-	all.Wait()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		all.Wait()
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(grace):
+	}
 }
 
 // stay does something with the engine, and goes on with another one if it is lost on the way: whoever needs an
@@ -104,10 +124,15 @@ func (a *app) with(ctx context.Context, w *workshop, s seat, do func(context.Con
 			end(err)
 		}
 	})
+	said := context.AfterFunc(ctx, func() { e.stopping(a) })
 	defer func() {
 		end(nil)
 		kept.Wait()
+		if said() && len(e.underWay()) > 0 {
+			e.stopping(a)
+		}
 		e.close()
+		e.overdue(a)
 	}()
 	if err := do(there, e); ctx.Err() != nil || there.Err() == nil {
 		return err
@@ -126,7 +151,10 @@ func (a *app) connect(ctx context.Context, w *workshop, s seat) (*engine, <-chan
 	if err != nil {
 		return nil, nil, err
 	}
-	e := &engine{store: store, exits: a.Exits, interrupted: func() bool { return ctx.Err() != nil }, busy: func() bool { return false }}
+	e := &engine{store: store, exits: a.Exits, interrupted: func() bool { return ctx.Err() != nil }}
+	if e.crew, err = w.crew(); err != nil {
+		return nil, nil, err
+	}
 	cluster, remote, err := a.cluster()
 	if err != nil {
 		return nil, nil, err
@@ -197,20 +225,20 @@ func (e environment) LookupEnv(name string) (string, bool) { return e(name) }
 func (e environment) Environ() []string { return nil }
 
 // employ starts this process's workers, after it has taken back what others left.
-func (e *engine) employ(ctx context.Context, a *app, w *workshop, s *suite.Suite, l suite.Limits) error {
-	crew, err := w.crew()
-	if err != nil {
-		return err
-	}
-	care := newCaretaker(e, crew)
+func (e *engine) employ(ctx context.Context, a *app, s *suite.Suite, l suite.Limits) error {
+	care := newCaretaker(e)
 	if err := care.look(ctx); err != nil {
 		return fmt.Errorf("go on with interrupted runs: %w", err)
 	}
 	go care.watch(ctx)
-	if e.member, err = crew.join(a.doing()); err != nil {
+	m, err := e.crew.join(a.doing())
+	if err != nil {
 		return err
 	}
-	e.busy, s.Name = s.Busy, e.member.name
+	e.mu.Lock()
+	e.member, e.at = m, s.UnderWay
+	e.mu.Unlock()
+	s.Name = m.name
 	for _, w := range s.Workers(e.client, e.store, l) {
 		if err := w.Start(); err != nil {
 			return fmt.Errorf("start worker: %w", err)

@@ -21,11 +21,12 @@ type runHistory struct {
 	position map[string]int    // of a step in steps
 	begun    map[int64]string  // event that scheduled an activity -> its step
 	activity map[string]string // activity ID -> step
+	queue    map[string]string // activity ID -> task queue
 	kinds    map[int64]string  // event that scheduled an activity -> its type
 }
 
 func newHistory() *runHistory {
-	return &runHistory{position: map[string]int{}, begun: map[int64]string{}, activity: map[string]string{}, kinds: map[int64]string{}}
+	return &runHistory{position: map[string]int{}, begun: map[int64]string{}, activity: map[string]string{}, queue: map[string]string{}, kinds: map[int64]string{}}
 }
 
 // add takes the next event.
@@ -99,6 +100,7 @@ func (h *runHistory) scheduled(ev *history.HistoryEvent) error {
 		return err
 	}
 	h.begun[ev.GetEventId()], h.activity[x.GetActivityId()] = req.Step, req.Step
+	h.queue[x.GetActivityId()] = x.GetTaskQueue().GetName()
 	h.step(req.Step).State = workflows.Running
 	return nil
 }

@@ -18,6 +18,8 @@ import (
 
 type serverOptions struct {
 	listen string
+	ui     bool
+	uiPort uint16
 }
 
 func (a *app) serverCommand() *cobra.Command {
@@ -31,6 +33,8 @@ func (a *app) serverCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return a.server(c.Context(), o) },
 	}
 	c.Flags().StringVar(&o.listen, "listen", "127.0.0.1:0", "loopback host:port of the engine; port 0 takes a free one")
+	c.Flags().BoolVar(&o.ui, "ui", true, "serve Temporal's web UI, to look only, to whoever has the address that is printed")
+	c.Flags().Uint16Var(&o.uiPort, "ui-port", 0, "port of the web UI; 0 takes a free one")
 	return c
 }
 
@@ -40,6 +44,7 @@ type serverDocument struct {
 	Process int    `json:"process"`
 	Home    string `json:"home"`
 	Address string `json:"address"`
+	UI      string `json:"ui,omitempty"` // with the key that lets one in
 }
 
 func (a *app) server(ctx context.Context, o serverOptions) error {
@@ -59,9 +64,20 @@ func (a *app) server(ctx context.Context, o serverOptions) error {
 	if err := a.care(ctx, w, box); err != nil {
 		return err
 	}
-	doc := serverDocument{"cairn/server/v1", os.Getpid(), w.dir, box.Address()}
+	doc := serverDocument{Schema: "cairn/server/v1", Process: os.Getpid(), Home: w.dir, Address: box.Address()}
+	if o.ui {
+		ui, err := box.UI(int(o.uiPort))
+		if err != nil {
+			return err
+		}
+		defer ui.Stop()
+		doc.UI = ui.URL
+	}
 	err = a.print(doc, func(out io.Writer) {
-		fmt.Fprintf(out, "engine  %s\nhome    %s\n", doc.Address, doc.Home)
+		fmt.Fprintf(out, "home    %s\nengine  %s\n", doc.Home, doc.Address)
+		if o.ui {
+			fmt.Fprintf(out, "web UI  %s\n", doc.UI)
+		}
 	})
 	if err != nil {
 		return err
@@ -120,6 +136,6 @@ func (a *app) care(ctx context.Context, w *workshop, box *embedded.Engine) error
 	if err != nil {
 		return err
 	}
-	go newCaretaker(&engine{client: c, namespace: embedded.Namespace, store: store}, crew).watch(ctx)
+	go newCaretaker(&engine{client: c, namespace: embedded.Namespace, store: store, crew: crew}).watch(ctx)
 	return nil
 }

@@ -19,7 +19,6 @@ import (
 // their heartbeats are missed would cost half a minute.
 type caretaker struct {
 	e    *engine
-	crew crew
 	dead map[string]*member
 	seen map[string]int // how often the steps of one were looked for
 }
@@ -30,8 +29,8 @@ const (
 	looks     = 3
 )
 
-func newCaretaker(e *engine, c crew) *caretaker {
-	return &caretaker{e, c, map[string]*member{}, map[string]int{}}
+func newCaretaker(e *engine) *caretaker {
+	return &caretaker{e, map[string]*member{}, map[string]int{}}
 }
 
 // watch looks for workers that are gone until the context ends.
@@ -50,7 +49,7 @@ func (t *caretaker) watch(ctx context.Context) {
 
 // look takes back the steps of workers that are gone.
 func (t *caretaker) look(ctx context.Context) error {
-	gone, err := t.crew.gone()
+	gone, err := t.e.crew.gone()
 	for _, m := range gone {
 		t.dead[m.name] = m
 	}
@@ -104,10 +103,10 @@ func unlessNone(err error) error {
 	return err
 }
 
-// eachOpen calls do with every run of this store that has not ended.
+// eachOpen calls do with every run of this store that has not ended, whatever its version.
 func (e *engine) eachOpen(ctx context.Context, do func(run string) error) error {
 	req := &workflowservice.ListWorkflowExecutionsRequest{
-		Query: fmt.Sprintf("WorkflowType = '%s' AND TaskQueue = '%s' AND ExecutionStatus = 'Running'", workflows.RebuildName, activities.ControlQueue(e.store, workflows.Version)),
+		Query: fmt.Sprintf("WorkflowType = '%s' AND TaskQueue STARTS_WITH '%s' AND ExecutionStatus = 'Running'", workflows.RebuildName, activities.Queues(e.store)),
 	}
 	for {
 		answer, err := e.client.ListWorkflow(ctx, req)

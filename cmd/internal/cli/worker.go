@@ -53,9 +53,10 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 		a.view.Store(v)
 		defer a.view.Store(nil)
 		defer v.clear()
-		if err := e.employ(ctx, a, w, s, l); err != nil {
+		if err := e.employ(ctx, a, s, l); err != nil {
 			return err
 		}
+		a.goOn = "what it was at is free for others"
 		a.notice(fmt.Sprintf("worker %s serves %s of %s; Ctrl-C stops it\n", e.member.name, strings.Join(o.queues, ", "), w.dir))
 		<-ctx.Done()
 		return ctx.Err()
