@@ -40,6 +40,23 @@ type PrepareRequest struct {
 	Only     []string      `json:",omitempty"` // steps wanted, with all they need; empty means all
 	Plan     digest.Digest `json:",omitempty"` // the plan, if it was made before
 	From     int           `json:",omitempty"` // position in the plan; what stands before it had its try
+	Pins
+	Updated []string `json:",omitempty"` // those of Update that were asked for and had what they gave accepted, before From
+}
+
+// Pins say what a fetch may give. A pin holds where the lock has the same action for the step; a manifest that was
+// edited asks for something else.
+type Pins struct {
+	Lock   digest.Digest `json:",omitempty"` // the lock's text, as a blob in the store; "" pins nothing
+	Update []string      `json:",omitempty"` // datasets that are asked for again, and that the lock does not pin
+}
+
+// Documents are the blobs that a request names and that have to stay while the run may want them.
+func (r PrepareRequest) Documents() []digest.Digest {
+	if r.Lock == "" {
+		return []digest.Digest{r.Manifest}
+	}
+	return []digest.Digest{r.Manifest, r.Lock}
 }
 
 // Prepared is the plan and the next part of it that has no result yet. A part is bounded, so that neither this
@@ -62,6 +79,18 @@ type Node struct {
 	After   []int   `json:",omitempty"` // positions in Todo of the steps it needs
 	Inputs  []Bound `json:",omitempty"` // artifacts of needed steps that were found in the cache
 	Blocked string  `json:",omitempty"` // a step before From that it needs and that has no result
+	Wanted
+}
+
+// Wanted is what is known beforehand of the result of a fetch.
+type Wanted struct {
+	// Pinned is the artifact that the lock has for the step; another one is an error of type Differs. Empty
+	// means that the step may give anything.
+	Pinned digest.Digest `json:",omitempty"`
+	// Was is set where Pinned is what the lock has for another action, to compare with: the manifest was edited.
+	Was action.ID `json:",omitempty"`
+	// Fresh asks again, although there may be a result.
+	Fresh bool `json:",omitempty"`
 }
 
 // Bound is the artifact of a step.
@@ -78,9 +107,7 @@ type ExecuteRequest struct {
 	Inputs []Bound `json:",omitempty"`
 	// Offline refuses a step that needs the network.
 	Offline bool `json:",omitempty"`
-	// Pinned is the artifact that the lock has for the step; another one is an error of type Differs. Empty
-	// means that the step may give anything.
-	Pinned digest.Digest `json:",omitempty"`
+	Wanted
 }
 
 // Result is what a step gave. The record of it is found through the action cache.
@@ -96,6 +123,7 @@ type Result struct {
 type PublishRequest struct {
 	Plan     digest.Digest
 	Manifest digest.Digest
+	Pins
 }
 
 // Published names what a finished run leaves.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"go.temporal.io/sdk/temporal"
+
+	"github.com/cairn-bench/cairn/manifests/drift"
 )
 
 // fault is an error with one of the types of Classes.
@@ -15,6 +17,7 @@ type fault struct {
 	kind  string
 	after time.Duration // what has to pass before another try can help
 	error
+	drift *drift.Report
 }
 
 func (f *fault) Unwrap() error { return f.error }
@@ -23,10 +26,15 @@ func (f *fault) Unwrap() error { return f.error }
 func Permanent(kind string, err error) error { return &fault{kind: kind, error: err} }
 
 // Pass marks an error that another try can help, but not before some time.
-func Pass(kind string, after time.Duration, err error) error { return &fault{kind, after, err} }
+func Pass(kind string, after time.Duration, err error) error {
+	return &fault{kind: kind, after: after, error: err}
+}
 
 // Later marks an error that passes, but not before some time.
 func Later(after time.Duration, err error) error { return Pass(Passing, after, err) }
+
+// Drifted marks an error as type Differs, with what is known of the difference.
+func Drifted(r drift.Report, err error) error { return &fault{kind: Differs, error: err, drift: &r} }
 
 // Kind is the mark of an error, "" if it has none.
 func Kind(err error) string {
@@ -55,7 +63,8 @@ func WithLog(err error, log digest.Digest) error {
 
 // Details is what an error says beside its type and text.
 type Details struct {
-	Log digest.Digest `json:",omitempty"` // blob with all that the step said
+	Log   digest.Digest `json:",omitempty"` // blob with all that the step said
+	Drift *drift.Report `json:",omitempty"` // of type Differs
 }
 
 // Report turns an error into what the server understands. An activity returns it last: the server looks at
@@ -84,8 +93,12 @@ func ReportTry(err error, faults int) error {
 		o.NextRetryDelay = max(f.after, Pause(faults))
 	}
 	var k *kept
-	if errors.As(err, &k) {
-		o.Details = []any{Details{Log: k.log}}
+	if errors.As(err, &k) || f.drift != nil {
+		d := Details{Drift: f.drift}
+		if k != nil {
+			d.Log = k.log
+		}
+		o.Details = []any{d}
 	}
 	return temporal.NewApplicationErrorWithOptions(text, f.kind, o)
 }
@@ -103,10 +116,15 @@ func NextTry(reported error) (time.Duration, bool) {
 func Passes(err error) bool { return err != nil && ClassOf(Kind(err)).Again != Never }
 
 // LogOf is the log that the details of an error name, "" if there is none.
-func LogOf(err *temporal.ApplicationError) digest.Digest {
+func LogOf(err *temporal.ApplicationError) digest.Digest { return details(err).Log }
+
+// DriftOf is what the details of an error say of a difference from the lock, nil if it is not one.
+func DriftOf(err *temporal.ApplicationError) *drift.Report { return details(err).Drift }
+
+func details(err *temporal.ApplicationError) Details {
 	var d Details
 	if !err.HasDetails() || err.Details(&d) != nil {
-		return ""
+		return Details{}
 	}
-	return d.Log
+	return d
 }

@@ -54,7 +54,11 @@ func (d *download) run(ctx context.Context) (digest.Digest, error) {
 	for range 3 {
 		got, err := d.complete(ctx, algorithm)
 		if code := FaultCode(err); code == FaultNotData && d.holdsPage() || code == FaultWrongSize {
-			return "", errors.Join(err, d.forget()) // its bytes are of no use to another attempt either
+			err = errors.Join(err, d.forget()) // its bytes are of no use to another attempt either
+			if code == FaultWrongSize && d.file.Digest != "" {
+				err = d.file.dispute("", err)
+			}
+			return "", err
 		}
 		want := d.file.Digest
 		if err != nil || got == want || want == "" && (!d.endless || got == before) {
@@ -65,7 +69,7 @@ func (d *download) run(ctx context.Context) (digest.Digest, error) {
 		}
 		if got == before {
 			mismatch := &MismatchError{What: "digest", Want: want.String(), Got: got.String()}
-			return "", &Fault{Code: FaultDiffers, Err: fmt.Errorf("%w, twice: the publisher's file and its checksum do not belong together", mismatch)}
+			return "", d.file.dispute(got, &Fault{Code: FaultDiffers, Err: fmt.Errorf("%w, twice: the publisher's file and its checksum do not belong together", mismatch)})
 		}
 		before = got
 		if want == "" {
@@ -77,7 +81,7 @@ func (d *download) run(ctx context.Context) (digest.Digest, error) {
 	if d.file.Digest == "" {
 		return "", &Fault{Code: FaultNoLength, Err: errors.New("three transfers gave three different files, and the publisher gives neither a length nor a checksum"), Again: true}
 	}
-	return "", &Fault{Code: FaultDamaged, Err: fmt.Errorf("three transfers gave three different files, the last one %s; the publisher says %s", before, d.file.Digest), Again: true}
+	return "", d.file.dispute(before, &Fault{Code: FaultDamaged, Err: fmt.Errorf("three transfers gave three different files, the last one %s; the publisher says %s", before, d.file.Digest), Again: true})
 }
 
 // holdsPage says whether a web page lies where the file should. One that came later has taken nobody's place.

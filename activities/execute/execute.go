@@ -114,17 +114,18 @@ func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, re
 	if err != nil {
 		return activities.Result{}, activities.Permanent(activities.Invalid, err)
 	}
+	before := e.peek(id)
 	unlock, err := e.Cache.Lock(ctx, id, try.Aside)
 	if err != nil {
 		return activities.Result{}, err
 	}
 	defer unlock()
-	entry, miss, err := e.Cache.Get(ctx, id)
+	entry, miss, err := e.found(ctx, id, req.Wanted, before, try)
 	if err != nil {
 		return activities.Result{}, err
 	}
 	if miss.Reason == "" {
-		return activities.Result{Step: step.Name, Action: id, Artifact: entry.Artifact, Cached: true}, e.pinned(ctx, req, entry.Artifact)
+		return activities.Result{Step: step.Name, Action: id, Artifact: entry.Artifact, Cached: true}, e.pinned(ctx, req, a, entry.Artifact)
 	}
 	if req.Offline && e.needsNetwork(step) {
 		return activities.Result{}, activities.Permanent(activities.Failed, fmt.Errorf("%s: its files are not in the store and the run is offline; run without --offline to fetch them", step.Name))
@@ -162,7 +163,7 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 	if kept != nil {
 		r.Checkpoints = kept
 	}
-	part, err := e.openPartial(step, id, req.Pinned, started)
+	part, err := e.openPartial(step, id, holds(req.Wanted), started)
 	if err != nil {
 		return activities.Result{}, err
 	}
@@ -170,9 +171,9 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 	r.Partial = part.path()
 	desc, err := Run(ctx, r)
 	if err != nil {
-		return activities.Result{}, fmt.Errorf("%s: %w", step.Name, err)
+		return activities.Result{}, e.disputed(ctx, req, a, fmt.Errorf("%s: %w", step.Name, err))
 	}
-	if err := e.pinned(ctx, req, desc.Digest); err != nil {
+	if err := e.pinned(ctx, req, a, desc.Digest); err != nil {
 		return activities.Result{}, errors.Join(err, part.refuse())
 	}
 	finished := e.Now()

@@ -115,7 +115,7 @@ func (s *source) fromSums(listed []sum) []plugins.SourceFile {
 	var out []plugins.SourceFile
 	for _, l := range listed {
 		if filter.Keep(l.path) {
-			out = append(out, plugins.SourceFile{Path: l.path, Size: -1, Digest: l.digest, Ref: s.under(l.path).String()})
+			out = append(out, plugins.SourceFile{Path: l.path, Size: -1, Digest: l.digest, List: s.list(), Ref: s.under(l.path).String()})
 		}
 	}
 	return out
@@ -125,6 +125,9 @@ func (s *source) fromSums(listed []sum) []plugins.SourceFile {
 func (s *source) under(file string) *url.URL {
 	return s.base.ResolveReference(&url.URL{Path: "./" + file}) // "./", since a name may hold a colon
 }
+
+// list is the address of the checksum list.
+func (s *source) list() string { return plugins.PublicRef(s.sums.String()) }
 
 // place is a URL without its query and however it was escaped.
 func place(u *url.URL) string { return origin(u) + u.Path }
@@ -147,9 +150,11 @@ func (s *source) named(f File, u *url.URL, known map[string]digest.Digest) (plug
 		case !ok:
 			return out, fmt.Errorf("%s is not in the publisher's checksum list", plugins.PublicRef(u.String()))
 		case out.Digest != "" && out.Digest != theirs:
-			return out, fmt.Errorf("manifest says %s, publisher's checksum list says %s", out.Digest, theirs)
+			err := fmt.Errorf("manifest says %s, publisher's checksum list says %s", out.Digest, theirs)
+			return out, &plugins.Dispute{Path: out.Path, Ref: plugins.PublicRef(u.String()), List: s.list(), Want: theirs, Manifest: out.Digest,
+				Err: &plugins.Fault{Code: plugins.FaultManifest, Err: err}}
 		}
-		out.Digest = theirs
+		out.Digest, out.List = theirs, s.list()
 	}
 	if f.Unpack {
 		opts := archive.Options{Strip: f.Strip, Prefix: f.Path}
