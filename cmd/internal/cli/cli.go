@@ -52,6 +52,9 @@ type World struct {
 	Name           string   // what the program was called by; "" is "cairn"
 	Exits          bool     // the process ends when Main returns, so that nothing needs to be stopped in order
 	Self           []string // the command that is this program; nil finds it out
+
+	Plugins func() (plugins.Set, error)           // nil for those that come with Cairn
+	Hears   func(step string, p plugins.Progress) // if set, of each sign of progress of the steps that this process does
 }
 
 // exitError carries an exit code; an empty message has been printed already.
@@ -219,7 +222,11 @@ func (a *app) open() (*workshop, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := all.Plugins()
+	offer := a.Plugins
+	if offer == nil {
+		offer = all.Plugins
+	}
+	set, err := offer()
 	if err != nil {
 		return nil, err
 	}
@@ -269,6 +276,9 @@ func (a *app) env(dir string) plugins.Env { return plugins.Env{Dir: dir, Lookup:
 
 // suite is what this process's workers do.
 func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progress)) *suite.Suite {
+	if show := report; a.Hears != nil {
+		report = func(step string, p plugins.Progress) { a.Hears(step, p); show(step, p) }
+	}
 	return &suite.Suite{
 		Home:     w.garbage,
 		Resolver: w.resolver,
