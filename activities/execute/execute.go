@@ -49,6 +49,8 @@ type Attempt struct {
 	Invocation string              // names the run in the record
 	Checkpoint digest.Digest       // the newest that an earlier try told of; "" if none did
 	Saved      func(digest.Digest) // is told of each new checkpoint; may be nil
+
+	sitting *sitting // the step is one of; nil if it is done alone
 }
 
 // planCache keeps the last plan: all steps of a run share it.
@@ -101,7 +103,7 @@ func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, re
 	if err != nil {
 		return activities.Result{}, activities.Permanent(activities.Invalid, err)
 	}
-	unlock, err := e.Cache.Lock(ctx, id)
+	unlock, err := e.lock(ctx, id, try.sitting)
 	if err != nil {
 		return activities.Result{}, err
 	}
@@ -131,7 +133,8 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 			e.Report(step.Name, p)
 		}
 	}
-	r := RunRequest{Store: e.Store, Into: e.Store, Plugins: e.Plugins, Action: a, Env: e.Env(req.Dir), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval}
+	into := e.into(try.sitting)
+	r := RunRequest{Store: e.Store, Into: into, Plugins: e.Plugins, Action: a, Env: e.Env(req.Dir), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval}
 	kept := e.checkpoints(ctx, step.Plugin.Kind, id, try, report)
 	if kept != nil {
 		r.Checkpoints = kept
@@ -146,11 +149,19 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 	if err != nil {
 		return activities.Result{}, fmt.Errorf("%s: %w", step.Name, err)
 	}
+	if req.Pinned != "" && req.Pinned != desc.Digest { // what is refused is compared in the store
+		if err := into.Flush(ctx); err != nil {
+			return activities.Result{}, err
+		}
+	}
 	if err := e.pinned(ctx, req, desc.Digest); err != nil {
 		return activities.Result{}, errors.Join(err, part.refuse())
 	}
 	finished := e.Now()
-	err = e.record(ctx, a, id, desc, provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished})
+	entry, err := e.record(ctx, into, a, id, desc, provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished})
+	if err == nil {
+		err = e.settle(ctx, try.sitting, into, entry)
+	}
 	if err != nil {
 		return activities.Result{}, err
 	}
@@ -159,18 +170,15 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 	return activities.Result{Step: step.Name, Action: id, Artifact: desc.Digest, Seconds: finished.Sub(started).Round(time.Millisecond).Seconds()}, nil
 }
 
-// record keeps the action, the statement of what it gave, and the entry that leads from one to the other.
-func (e *Executor) record(ctx context.Context, a action.Action, id action.ID, desc ocispec.Descriptor, x provenance.Execution) error {
+// record makes the action, the statement of what it gave, and the entry that leads from one to the other.
+func (e *Executor) record(ctx context.Context, into cas.Store, a action.Action, id action.ID, desc ocispec.Descriptor, x provenance.Execution) (actioncache.Entry, error) {
 	text, err := a.Canonical()
 	if err != nil {
-		return err
+		return actioncache.Entry{}, err
 	}
-	if _, _, err := e.Store.Put(ctx, id.Digest(), bytes.NewReader(text)); err != nil {
-		return err
+	if _, _, err := into.Put(ctx, id.Digest(), bytes.NewReader(text)); err != nil {
+		return actioncache.Entry{}, err
 	}
-	record, err := attest.Write(ctx, e.Store, a, desc, x)
-	if err != nil {
-		return err
-	}
-	return e.Cache.Put(ctx, actioncache.Entry{Schema: actioncache.Schema, Action: id, Artifact: desc.Digest, Record: record})
+	record, err := attest.Write(ctx, into, a, desc, x)
+	return actioncache.Entry{Schema: actioncache.Schema, Action: id, Artifact: desc.Digest, Record: record}, err
 }

@@ -90,6 +90,7 @@ func (s *Suite) registerControl(r registry) {
 
 func (s *Suite) registerSteps(r registry) {
 	r.RegisterActivityWithOptions(s.execute, activity.RegisterOptions{Name: activities.Execute})
+	r.RegisterActivityWithOptions(s.many, activity.RegisterOptions{Name: activities.Many})
 }
 
 func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
@@ -140,6 +141,19 @@ func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest) (act
 	defer done()
 	out, err := s.Executor.Execute(working, req, try)
 	if err != nil && working.Err() != nil && ctx.Err() == nil {
+		return out, errStopped
+	}
+	return out, activities.Report(err)
+}
+
+// many does steps that are taken for small.
+func (s *Suite) many(ctx context.Context, req activities.ManyRequest) (out activities.ManyResult, err error) {
+	defer s.work()()
+	defer heartbeat(ctx)()
+	working, done := untilStopped(ofRun(ctx))
+	defer done()
+	out, err = s.Executor.ExecuteMany(working, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
+	if working.Err() != nil && ctx.Err() == nil {
 		return out, errStopped
 	}
 	return out, activities.Report(err)

@@ -17,14 +17,14 @@ type runHistory struct {
 	cached   int
 	earlier  bool // this is not the run's first execution
 	steps    []runStep
-	position map[string]int    // of a step in steps
-	begun    map[int64]string  // event that scheduled an activity -> its step
-	activity map[string]string // activity ID -> step
-	kinds    map[int64]string  // event that scheduled an activity -> its type
+	position map[string]int      // of a step in steps
+	begun    map[int64][]string  // event that scheduled an activity -> its steps
+	activity map[string][]string // activity ID -> steps
+	kinds    map[int64]string    // event that scheduled an activity -> its type
 }
 
 func newHistory() *runHistory {
-	return &runHistory{position: map[string]int{}, begun: map[int64]string{}, activity: map[string]string{}, kinds: map[int64]string{}}
+	return &runHistory{position: map[string]int{}, begun: map[int64][]string{}, activity: map[string][]string{}, kinds: map[int64]string{}}
 }
 
 // add takes the next event.
@@ -79,16 +79,31 @@ func message(f *failurepb.Failure) string {
 func (h *runHistory) scheduled(ev *history.HistoryEvent) error {
 	x := ev.GetActivityTaskScheduledEventAttributes()
 	h.kinds[ev.GetEventId()] = x.GetActivityType().GetName()
-	if x.GetActivityType().GetName() != activities.Execute {
-		return nil
+	steps, err := stepsOf(x)
+	for _, s := range steps {
+		h.step(s).State = workflows.Running
 	}
-	var req activities.ExecuteRequest
-	if err := decode(x.GetInput(), &req); err != nil {
-		return err
+	h.begun[ev.GetEventId()], h.activity[x.GetActivityId()] = steps, steps
+	return err
+}
+
+// stepsOf names the steps that an activity does.
+func stepsOf(x *history.ActivityTaskScheduledEventAttributes) ([]string, error) {
+	switch x.GetActivityType().GetName() {
+	case activities.Execute:
+		var req activities.ExecuteRequest
+		err := decode(x.GetInput(), &req)
+		return []string{req.Step}, err
+	case activities.Many:
+		var req activities.ManyRequest
+		err := decode(x.GetInput(), &req)
+		var all []string
+		for _, s := range req.Steps {
+			all = append(all, s.Step)
+		}
+		return all, err
 	}
-	h.begun[ev.GetEventId()], h.activity[x.GetActivityId()] = req.Step, req.Step
-	h.step(req.Step).State = workflows.Running
-	return nil
+	return nil, nil
 }
 
 // step returns the entry of a step, a new one if need be.
@@ -121,6 +136,15 @@ func (h *runHistory) completed(scheduled int64, result *commonpb.Payloads) error
 			return err
 		}
 		h.outcome(workflows.StepOutcome{Result: r, State: ranOrCached(r)})
+	case activities.Many:
+		var r activities.ManyResult
+		if err := decode(result, &r); err != nil {
+			return err
+		}
+		h.ended(scheduled, workflows.Waiting, "") // those without a result
+		for _, one := range r.Done {
+			h.outcome(workflows.StepOutcome{Result: one, State: ranOrCached(one)})
+		}
 	}
 	return nil
 }
@@ -138,7 +162,7 @@ func (h *runHistory) outcome(o workflows.StepOutcome) {
 }
 
 func (h *runHistory) ended(scheduled int64, state, why string) {
-	if name, ok := h.begun[scheduled]; ok {
+	for _, name := range h.begun[scheduled] {
 		s := h.step(name)
 		s.State, s.Why = state, why
 	}
@@ -160,8 +184,10 @@ func (h *runHistory) result(p *commonpb.Payloads) error {
 // pending adds what the events do not say yet: how often a step was tried and why that failed.
 func (h *runHistory) pending(all []*workflow.PendingActivityInfo) {
 	for _, p := range all {
-		if name, ok := h.activity[p.GetActivityId()]; ok && p.GetLastFailure() != nil {
-			h.step(name).Why = message(p.GetLastFailure())
+		for _, name := range h.activity[p.GetActivityId()] {
+			if p.GetLastFailure() != nil {
+				h.step(name).Why = message(p.GetLastFailure())
+			}
 		}
 	}
 }
