@@ -6,6 +6,10 @@
 package activities
 
 import (
+	"fmt"
+
+	"strconv"
+
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/action"
@@ -19,25 +23,18 @@ const (
 	Publish = "cairn.Publish"
 )
 
-// ControlQueue is the task queue of the workers over one store, where workflows and the light activities run.
-// Workers over different stores never share a queue: they could not read each other's blobs.
-func ControlQueue(store string) string { return "cairn-" + store }
+// ControlQueue is the task queue of the workers over one store that have one version of the workflow code, where
+// workflows and the light activities run. Workers over different stores never share a queue: they could not read
+// each other's blobs. Nor do workers of different versions: they would take each other's runs for broken.
+func ControlQueue(store string, version int) string {
+	return Queues(store) + strconv.Itoa(version)
+}
+
+// Queues is how the names of the control queues of one store begin, whatever the version.
+func Queues(store string) string { return "cairn-" + store + "-v" }
 
 // StepQueue is the task queue of steps that ask for io, cpu or gpu, beside a control queue.
 func StepQueue(control, resource string) string { return control + "-" + resource }
-
-// Error types. Report makes such an error one that is not tried again; any other is taken for a passing fault of
-// the world.
-const (
-	Invalid  = "Invalid"  // the manifest or its parameters; never retried
-	Failed   = "Failed"   // the plugin failed on its input, and would again; never retried
-	Differs  = "Differs"  // the result is not what the lock says; never retried
-	TooLarge = "TooLarge" // a result does not fit into a history; never retried
-	Refused  = "Refused"  // what was asked for is not allowed; never retried
-)
-
-// Interrupted is the type of the error of a step that was not at fault: its worker ended. It is tried again at once.
-const Interrupted = "Interrupted"
 
 // PrepareRequest asks for the plan of a manifest and for what of it is still to be done.
 type PrepareRequest struct {
@@ -56,6 +53,7 @@ type Prepared struct {
 	Todo   []Node // in the order of the plan
 	Next   int    // position in the plan of the first step after Todo
 	Later  int    `json:",omitempty"` // wanted steps without a result from Next on
+	Whole  bool   `json:",omitempty"` // not all steps are wanted, and those that are not have their results
 	// Published is set where there was nothing to do.
 	Published *Published `json:",omitempty"`
 }
@@ -97,6 +95,14 @@ type ManyRequest struct {
 	Dir     string
 	Offline bool `json:",omitempty"`
 	Steps   []ExecuteRequest
+}
+
+// Summary names the steps in a few words.
+func (r ManyRequest) Summary() string {
+	if len(r.Steps) == 0 {
+		return "no steps"
+	}
+	return fmt.Sprintf("%d steps, %s to %s", len(r.Steps), r.Steps[0].Step, r.Steps[len(r.Steps)-1].Step)
 }
 
 // ManyResult is what came of it. A step that was begun and is not here is to be done alone.

@@ -91,16 +91,20 @@ func (p *partials) load() error {
 	if err != nil {
 		return err
 	}
+	p.replay(text)
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		_, err = p.journal.Write([]byte("\n"))
+	}
+	return err
+}
+
+func (p *partials) replay(text []byte) {
 	for line := range bytes.Lines(text) {
 		var l journalLine
 		if json.Unmarshal(line, &l) == nil {
 			p.apply(l)
 		}
 	}
-	if len(text) > 0 && text[len(text)-1] != '\n' {
-		_, err = p.journal.Write([]byte("\n"))
-	}
-	return err
 }
 
 func (p *partials) apply(l journalLine) {

@@ -19,6 +19,11 @@ import (
 // RebuildName is the registered name of Rebuild.
 const RebuildName = "cairn.Rebuild"
 
+// Version is that of the workflow code and of what it says to activities. It is part of the names of the task queues, so
+// that a run is never served by a program of another version, which could not replay it. Raise it with a change
+// that does not replay the recorded histories and is not worth a workflow.GetVersion, and record them anew.
+const Version = 1
+
 // ProgressQuery is the query that a running Rebuild answers with a Progress.
 const ProgressQuery = "progress"
 
@@ -52,6 +57,7 @@ type Rebuilt struct {
 	// those of the last have digests; the results of the others are found through the action cache.
 	Steps     []StepOutcome
 	Published *activities.Published
+	Only      []string `json:",omitempty"` // as in the request
 }
 
 // Step states.
@@ -69,7 +75,9 @@ const (
 type StepOutcome struct {
 	activities.Result
 	State string
-	Error string `json:",omitempty"` // the cause, for failed and skipped
+	Error string        `json:",omitempty"` // the cause, for failed and skipped
+	Class string        `json:",omitempty"` // of a failed step, one of activities.Classes
+	Log   digest.Digest `json:",omitempty"` // of a failed step, what it said
 }
 
 // Progress is where a run stands, or what has changed of it since another answer.
@@ -104,11 +112,14 @@ func Rebuild(ctx workflow.Context, req RebuildRequest) (Rebuilt, error) {
 
 // What an activity may take. Days may pass over a step, but not half a minute without a sign of life.
 const (
-	lookLimit   = 6 * time.Hour // a first look at a local source hashes all of it
-	stepLimit   = 30 * 24 * time.Hour
-	signOfLife  = 30 * time.Second
-	maxAttempts = 20
+	lookLimit  = 6 * time.Hour // a first look at a local source hashes all of it
+	stepLimit  = 30 * 24 * time.Hour
+	signOfLife = 30 * time.Second
 )
+
+// maxAttempts ends what nothing else has ended. An activity counts for itself which of its tries went wrong and in
+// which it was not at fault (activities.ReportTry): the server cannot tell one from the other.
+const maxAttempts = 1000
 
 // light is for activities that read and write the store and no more.
 func light(ctx workflow.Context) workflow.Context {
@@ -120,8 +131,9 @@ func light(ctx workflow.Context) workflow.Context {
 }
 
 // heavy is for steps. Their queues lie beside the one of the workflow.
-func heavy(ctx workflow.Context, queue string) workflow.Context {
+func heavy(ctx workflow.Context, step, queue string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		Summary:             step, // for the web UI
 		TaskQueue:           activities.StepQueue(workflow.GetInfo(ctx).TaskQueueName, queue),
 		StartToCloseTimeout: stepLimit,
 		HeartbeatTimeout:    signOfLife,
@@ -130,12 +142,12 @@ func heavy(ctx workflow.Context, queue string) workflow.Context {
 	})
 }
 
-// retry bears passing faults for more than an hour; an error that says that it lasts ends a step at once.
+// retry is for what ended without a word; an error says by itself when the next try comes.
 func retry() *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{
-		InitialInterval:    time.Second,
+		InitialInterval:    activities.FirstPause,
 		BackoffCoefficient: 2,
-		MaximumInterval:    5 * time.Minute,
+		MaximumInterval:    activities.LongestPause,
 		MaximumAttempts:    maxAttempts,
 	}
 }
@@ -147,6 +159,7 @@ type rebuild struct {
 	plan     digest.Digest
 	next     int // position in the plan where the next execution starts
 	later    int
+	whole    bool
 	nodes    []activities.Node
 	outcomes []StepOutcome
 	pending  []int   // for each step, how many of those it needs are not done
@@ -180,7 +193,7 @@ func (r *rebuild) prepare(ctx workflow.Context) error {
 }
 
 func (r *rebuild) start(p activities.Prepared) {
-	r.plan, r.next, r.later, r.nodes = p.Plan, p.Next, p.Later, p.Todo
+	r.plan, r.next, r.later, r.whole, r.nodes = p.Plan, p.Next, p.Later, p.Whole, p.Todo
 	r.outcomes = make([]StepOutcome, len(p.Todo))
 	r.left, r.alone, r.large = p.Later+len(p.Todo), make([]bool, len(p.Todo)), map[string]bool{}
 	r.pending = make([]int, len(p.Todo))
@@ -227,7 +240,7 @@ func (r *rebuild) launch(ctx workflow.Context, done workflow.Selector, i int) {
 	n := r.nodes[i]
 	r.set(i, Running)
 	r.inFlight++
-	f := workflow.ExecuteActivity(heavy(ctx, n.Queue), activities.Execute,
+	f := workflow.ExecuteActivity(heavy(ctx, n.Step, n.Queue), activities.Execute,
 		activities.ExecuteRequest{Plan: r.plan, Step: n.Step, Dir: r.req.Dir, Inputs: r.inputs(n), Offline: r.req.Offline})
 	done.AddFuture(f, func(f workflow.Future) {
 		r.inFlight--
@@ -269,7 +282,7 @@ func (r *rebuild) fail(i int, err error) {
 		r.set(i, Cancelled)
 		return
 	}
-	r.outcomes[i].Error = cut(cause(err), maxCause)
+	r.outcomes[i] = failure(r.nodes[i].Step, err)
 	r.set(i, Failed)
 	r.skip(i, r.nodes[i].Step)
 }
@@ -291,17 +304,20 @@ func needs(step string) string { return fmt.Sprintf("needs %s, which failed", st
 func (r *rebuild) goOn(ctx workflow.Context) error {
 	next := r.req
 	next.Earlier = &Earlier{Plan: r.plan, Next: r.next, Cached: r.earlier.Cached, Steps: slices.Clone(r.earlier.Steps), Until: r.until() + 1}
+	logs := maxLogs - len(slices.DeleteFunc(slices.Clone(r.earlier.Steps), func(o StepOutcome) bool { return o.Log == "" }))
 	for _, o := range r.outcomes {
-		next.Earlier.Steps = append(next.Earlier.Steps, StepOutcome{
-			Result: activities.Result{Step: o.Step, Seconds: o.Seconds}, State: o.State, Error: cut(o.Error, maxCarried)})
+		if o.Log != "" {
+			logs--
+		}
+		next.Earlier.Steps = append(next.Earlier.Steps, o.carried(logs >= 0))
 	}
 	return workflow.NewContinueAsNewError(ctx, RebuildName, next)
 }
 
 // end publishes, if there is a result of every step.
 func (r *rebuild) end(ctx workflow.Context) (Rebuilt, error) {
-	out := Rebuilt{Plan: r.plan, Cached: r.earlier.Cached, Steps: r.steps()}
-	if r.published != nil || unfinished(out.Steps) || len(r.req.Only) > 0 {
+	out := Rebuilt{Plan: r.plan, Cached: r.earlier.Cached, Steps: r.steps(), Only: r.req.Only}
+	if r.published != nil || unfinished(out.Steps) || len(r.req.Only) > 0 && !r.whole {
 		out.Published = r.published
 		return out, nil
 	}

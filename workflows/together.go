@@ -48,7 +48,7 @@ func (r *rebuild) launchMany(ctx workflow.Context, done workflow.Selector, some 
 		req.Steps = append(req.Steps, activities.ExecuteRequest{Step: r.nodes[i].Step, Inputs: r.inputs(r.nodes[i])})
 	}
 	r.inFlight++
-	f := workflow.ExecuteActivity(heavy(ctx, r.nodes[some[0]].Queue), activities.Many, req)
+	f := workflow.ExecuteActivity(heavy(ctx, req.Summary(), r.nodes[some[0]].Queue), activities.Many, req)
 	done.AddFuture(f, func(f workflow.Future) {
 		r.inFlight--
 		var res activities.ManyResult

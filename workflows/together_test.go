@@ -124,7 +124,7 @@ func TestStepWithoutResultIsDoneAlone(t *testing.T) {
 	}
 	bad := slices.DeleteFunc(got.Steps, func(s workflows.StepOutcome) bool { return s.State == workflows.Ran })
 	want := []workflows.StepOutcome{
-		{Result: activities.Result{Step: "fetch/0006"}, State: workflows.Failed, Error: "broken"},
+		{Result: activities.Result{Step: "fetch/0006"}, State: workflows.Failed, Error: "broken", Class: activities.Failed},
 		{Result: activities.Result{Step: "curate/0006"}, State: workflows.Skipped, Error: "needs fetch/0006, which failed"}}
 	if diff := cmp.Diff(want, bad); diff != "" {
 		t.Errorf("steps that did not run (-want +got):\n%s", diff)

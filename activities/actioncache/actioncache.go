@@ -304,8 +304,12 @@ func (c *Cache) PutMany(ctx context.Context, all []Entry) error {
 	return group.Wait()
 }
 
-// Lock waits until no other process does the action. The kernel frees a lock when its process dies.
-func (c *Cache) Lock(ctx context.Context, id action.ID) (func(), error) {
+// Lock waits until no other process does the action. The kernel frees a lock when its process dies. waiting is told
+// once of who does it, if that takes longer than a second; nil stands for the cache's own.
+func (c *Cache) Lock(ctx context.Context, id action.ID, waiting func(cas.Holder)) (func(), error) {
+	if waiting == nil {
+		waiting = c.Waiting
+	}
 	if err := id.Digest().Validate(); err != nil {
 		return nil, fmt.Errorf("lock action %q: %w", id, err)
 	}
@@ -313,7 +317,7 @@ func (c *Cache) Lock(ctx context.Context, id action.ID) (func(), error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("lock action: %w", err)
 	}
-	release, err := cas.LockFile(ctx, path, c.at(id), c.Waiting)
+	release, err := cas.LockFile(ctx, path, c.at(id), waiting)
 	if err != nil {
 		return nil, fmt.Errorf("lock action %s: %w", id, err)
 	}

@@ -55,9 +55,9 @@ var errBusy = errors.New("another process does the same")
 
 // lock makes sure that nobody else does an action. A sitting waits for nobody, or two might wait for each other, and
 // gives its locks back when its results are durable.
-func (e *Executor) lock(ctx context.Context, id action.ID, s *sitting) (unlock func(), err error) {
-	if s == nil {
-		return e.Cache.Lock(ctx, id)
+func (e *Executor) lock(ctx context.Context, id action.ID, try Attempt) (unlock func(), err error) {
+	if try.sitting == nil {
+		return e.Cache.Lock(ctx, id, try.Aside)
 	}
 	unlock, err = e.Cache.TryLock(id)
 	if err == nil && unlock == nil {
@@ -66,7 +66,7 @@ func (e *Executor) lock(ctx context.Context, id action.ID, s *sitting) (unlock f
 	if err != nil {
 		return nil, err
 	}
-	s.unlock = append(s.unlock, unlock)
+	try.sitting.unlock = append(try.sitting.unlock, unlock)
 	return func() {}, nil
 }
 

@@ -114,7 +114,7 @@ func TestManyWaitsForNobody(t *testing.T) {
 	first := newBench(t) // elsewhere, to know the action
 	first.makePlan(t, "x", "y")
 	x := first.must(t, "fetch/x").Action
-	unlock, err := b.Home.Cache.Lock(t.Context(), x)
+	unlock, err := b.Home.Cache.Lock(t.Context(), x, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,6 +53,7 @@ func (r *Resolver) Prepare(ctx context.Context, req activities.PrepareRequest) (
 	}
 	out := nextPart(states, wanted, req.From, r.group)
 	out.Plan = id
+	out.Whole = len(req.Only) > 0 && !slices.ContainsFunc(states, func(s State) bool { return !wanted(s.Step.Name) && !s.Done() })
 	return Found{Prepared: out, Steps: p, States: states}, nil
 }
 

@@ -303,6 +303,25 @@ func TestNoSecret(t *testing.T) {
 	}
 }
 
+// TestWhole: a run of a few steps is told whether they are all that is missing, so that it can publish.
+func TestWhole(t *testing.T) {
+	b := newBench(t, "a")
+	b.do(t, b.ask(t), 3)
+	for _, c := range []struct {
+		only string
+		todo int
+		want bool
+	}{{"", 1, false}, {"pretrain/all", 0, false}, {"evaluate/test/all/a", 1, true}} {
+		var only []string
+		if c.only != "" {
+			only = []string{c.only}
+		}
+		if got := b.ask(t, only...); got.Whole != c.want || len(got.Todo) != c.todo {
+			t.Errorf("only %q: whole %v, %d steps to do; want %v and %d", c.only, got.Whole, len(got.Todo), c.want, c.todo)
+		}
+	}
+}
+
 // withNowhere adds a local source that is not there.
 func withNowhere(t *testing.T, s plugins.Set) plugins.Set {
 	t.Helper()

@@ -22,6 +22,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/compare"
 	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/report"
 	"github.com/cairn-bench/cairn/workflows"
 )
@@ -46,6 +47,8 @@ type runDocument struct {
 	Steps     []runStep      `json:"steps"`
 	Results   []runResult    `json:"results"`
 	Claims    []report.Claim `json:"claims"`
+	Failures  []failure      `json:"failures,omitempty"`
+	Retry     string         `json:"retry,omitempty"` // the command that tries just these again
 }
 
 type runStep struct {
@@ -57,6 +60,8 @@ type runStep struct {
 	State    string        `json:"state"`
 	Seconds  float64       `json:"seconds"`
 	Why      string        `json:"why,omitempty"`
+	Class    string        `json:"class,omitempty"` // of a failed step
+	Log      digest.Digest `json:"log,omitempty"`   // of a failed step, for `cairn show`
 }
 
 type runResult struct {
@@ -76,31 +81,42 @@ func (a *app) finish(ctx context.Context, w *workshop, o outcome) error {
 	if err != nil {
 		return err
 	}
+	asked, err := o.asked(pl)
+	if err != nil {
+		return err
+	}
 	outcomes := map[string]workflows.StepOutcome{}
 	for _, s := range o.rebuilt.Steps {
 		outcomes[s.Step] = s
 	}
-	failed := 0
 	for _, s := range pl.Steps {
+		if !asked(s.Name) {
+			continue
+		}
 		st := runStep{Name: s.Name, Kind: s.Plugin.Kind, Plugin: s.Plugin.String(), State: workflows.Cached}
 		if out, ok := outcomes[s.Name]; ok {
-			st.State, st.Action, st.Artifact, st.Seconds, st.Why = out.State, out.Action.Digest(), out.Artifact, out.Seconds, out.Error
-		}
-		if st.State == workflows.Failed || st.State == workflows.Skipped {
-			failed++
+			st.take(out)
 		}
 		doc.Steps = append(doc.Steps, st)
 	}
 	if o.rebuilt.Published != nil {
 		return a.published(ctx, w, o, doc)
 	}
-	if err := a.print(doc, func(out io.Writer) { printSteps(out, doc.Steps) }); err != nil {
-		return err
+	return a.unfinished(o, pl, doc)
+}
+
+// asked says which steps a run was to do; of a whole benchmark it says nothing about the others.
+func (o outcome) asked(pl *plan.Plan) (func(step string) bool, error) {
+	if len(o.rebuilt.Only) == 0 || o.rebuilt.Published != nil {
+		return func(string) bool { return true }, nil
 	}
-	if failed > 0 {
-		return exit(exitFailed, "%d of %d steps have no result; what does not depend on them is done, and `cairn run %s` tries the rest again", failed, len(doc.Steps), display(o.file))
-	}
-	return nil
+	keep, err := pl.Closure(o.rebuilt.Only...)
+	return func(step string) bool { return keep[step] }, err
+}
+
+// take says what became of the step.
+func (s *runStep) take(o workflows.StepOutcome) {
+	s.State, s.Action, s.Artifact, s.Seconds, s.Why, s.Class, s.Log = o.State, o.Action.Digest(), o.Artifact, o.Seconds, o.Error, o.Class, o.Log
 }
 
 func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocument) error {
@@ -293,16 +309,26 @@ func interval(low, high *float64) string {
 func printSteps(out io.Writer, steps []runStep) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, s := range steps {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", s.State, s.Name, s.Why)
+		fmt.Fprintf(t, "%s\t%s\t%s\n", s.State, s.Name, withLog(s.Why, s.Log))
 	}
 	t.Flush()
 }
 
+// withLog adds to a text where the log lies.
+func withLog(says string, log digest.Digest) string {
+	if log == "" {
+		return says
+	}
+	return fmt.Sprintf("%s (log %s)", says, log)
+}
+
 // typed is how this program was called, so that the commands it recommends can be typed as they are.
 func (a *app) typed() string {
-	name := cmp.Or(a.Name, "cairn")
-	if a.home != "" {
-		name += " --home " + a.home
+	name := quote(cmp.Or(a.Name, "cairn"))
+	for _, given := range []struct{ flag, value string }{{"home", a.home}, {"store", a.store}, {"address", a.address}} {
+		if given.value != "" {
+			name += fmt.Sprintf(" --%s %s", given.flag, quote(given.value))
+		}
 	}
 	return name
 }

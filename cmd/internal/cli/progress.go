@@ -197,6 +197,11 @@ func (v *view) show(p workflows.Progress) {
 	v.draw(b.String())
 }
 
+// step is told of each step that begins or ends in this process.
+func (v *view) step(o workflows.StepOutcome) {
+	v.show(workflows.Progress{Steps: []workflows.StepOutcome{o}})
+}
+
 // draw puts finished lines above the bars and draws the bars anew.
 func (v *view) draw(finished string) {
 	if !v.live {
