@@ -188,10 +188,15 @@ func parse(text []byte, id action.ID) (Entry, error) {
 	if e.Action != id {
 		return e, fmt.Errorf("it is of action %q", e.Action)
 	}
-	if again, err := canonical.Marshal(e); err != nil || !bytes.Equal(text, again) {
+	if string(text) != e.canonical() {
 		return e, errors.New("its bytes are not canonical")
 	}
 	return e, e.check()
+}
+
+// canonical is what canonical.Marshal gives of an entry that passes check, for less.
+func (e Entry) canonical() string {
+	return fmt.Sprintf(`{"action":"%s","artifact":"%s","record":"%s","schema":"%s"}`, e.Action, e.Artifact, e.Record, e.Schema)
 }
 
 func (e Entry) check() error {

@@ -64,10 +64,10 @@ type Attempt struct {
 type planCache struct {
 	mu   sync.Mutex
 	id   digest.Digest
-	plan *plan.Plan
+	plan map[string]plan.Step // by name
 }
 
-func (c *planCache) read(ctx context.Context, s cas.Store, d digest.Digest) (*plan.Plan, error) {
+func (c *planCache) read(ctx context.Context, s cas.Store, d digest.Digest) (map[string]plan.Step, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.id == d {
@@ -77,8 +77,11 @@ func (c *planCache) read(ctx context.Context, s cas.Store, d digest.Digest) (*pl
 	if err != nil {
 		return nil, err
 	}
-	c.id, c.plan = d, p
-	return p, nil
+	c.id, c.plan = d, map[string]plan.Step{}
+	for _, step := range p.Steps {
+		c.plan[step.Name] = step
+	}
+	return c.plan, nil
 }
 
 func (e *Executor) execute(ctx context.Context, req activities.ExecuteRequest, try Attempt) (activities.Result, error) {
@@ -94,8 +97,8 @@ func (e *Executor) execute(ctx context.Context, req activities.ExecuteRequest, t
 }
 
 // bind finds the step that is asked for, and its action.
-func bind(p *plan.Plan, req activities.ExecuteRequest) (plan.Step, action.Action, error) {
-	step, ok := p.Find(req.Step)
+func bind(steps map[string]plan.Step, req activities.ExecuteRequest) (plan.Step, action.Action, error) {
+	step, ok := steps[req.Step]
 	if !ok {
 		return step, action.Action{}, fmt.Errorf("plan %s has no step %q", req.Plan, req.Step)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/plan"
 )
@@ -60,8 +61,14 @@ func (r *Resolver) Prepare(ctx context.Context, req activities.PrepareRequest) (
 // planFor reads the plan that a run began with, or makes it.
 func (r *Resolver) planFor(ctx context.Context, req activities.PrepareRequest) (*plan.Plan, digest.Digest, error) {
 	if req.Plan != "" {
+		if a := r.ahead.Load(); a != nil && a.id == req.Plan {
+			return a.plan, a.id, nil
+		}
 		p, err := ReadPlan(ctx, r.Store, req.Plan)
 		return p, req.Plan, err
+	}
+	if a := r.ahead.Swap(nil); a != nil && a.manifest == req.Manifest && a.dir == req.Dir {
+		return a.plan, a.id, cas.Use(ctx, r.Store, a.id)
 	}
 	b, err := r.ReadManifest(ctx, req.Manifest)
 	if err != nil {
