@@ -287,8 +287,12 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report, Host: a.runner(o.isolate),
 			Checkpoints: filepath.Join(w.dir, "checkpoints"), Interval: plugins.Interval{Time: o.checkpoint},
 		},
-		Publisher: &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Now: time.Now},
+		Publisher: w.publisher(),
 	}
+}
+
+func (w *workshop) publisher() *publish.Publisher {
+	return &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Now: time.Now}
 }
 
 // builder names this program in records.
