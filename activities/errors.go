@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/opencontainers/go-digest"
 	"go.temporal.io/sdk/temporal"
@@ -85,7 +86,7 @@ func ReportTry(err error, faults int) error {
 	if !errors.As(err, &f) && errors.Is(err, context.Canceled) {
 		return err
 	}
-	text, o := err.Error(), temporal.ApplicationErrorOptions{}
+	said, o := text(err), temporal.ApplicationErrorOptions{}
 	switch again := ClassOf(f.kind).Again; {
 	case again == Never:
 		o.NonRetryable = true
@@ -93,7 +94,7 @@ func ReportTry(err error, faults int) error {
 		o.NextRetryDelay = max(f.after, time.Millisecond)
 	case faults >= MaxFaults:
 		o.NonRetryable = true
-		text = fmt.Sprintf("%s (so it went in each of %d tries)", text, faults)
+		said = fmt.Sprintf("%s (so it went in each of %d tries)", said, faults)
 	default:
 		o.NextRetryDelay = max(f.after, Pause(faults))
 	}
@@ -105,7 +106,7 @@ func ReportTry(err error, faults int) error {
 		}
 		o.Details = []any{d}
 	}
-	return temporal.NewApplicationErrorWithOptions(text, f.kind, o)
+	return temporal.NewApplicationErrorWithOptions(said, f.kind, o)
 }
 
 // NextTry says whether a reported error is followed by another try, and after which time.
@@ -132,4 +133,20 @@ func details(err *temporal.ApplicationError) Details {
 		return Details{}
 	}
 	return d
+}
+
+// maxError bounds the text of an error, in bytes. It stays in a history, and a server refuses what is too large to
+// be kept: then the step would be tried again for ever.
+const maxError = 8 << 10
+
+func text(err error) string {
+	s := err.Error()
+	if len(s) <= maxError {
+		return s
+	}
+	end := maxError
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return fmt.Sprintf("%s... (%d bytes in all)", s[:end], len(s))
 }

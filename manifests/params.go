@@ -82,6 +82,9 @@ func addDefaults(s *jsonschema.Schema, text json.RawMessage) error {
 // params checks the parameters of a plugin and returns them as canonical JSON, nil if there are none.
 func (r *reader) params(f fields, kind catalog.Kind, plugin string) json.RawMessage {
 	spec, ok := r.catalog.Find(kind, plugin)
+	if !ok && r.unknown(plugin) {
+		return r.unchecked(f.get("params"), f.at("params"))
+	}
 	if !ok {
 		return nil // is already an error
 	}

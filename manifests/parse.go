@@ -37,7 +37,7 @@ type reader struct {
 
 // Keys in canonical order, as Format writes them.
 var (
-	benchmarkKeys  = []string{"apiVersion", "kind", "name", "title", "description", "datasets", "models", "evaluations", "claims"}
+	benchmarkKeys  = []string{"apiVersion", "kind", "name", "title", "description", "plugins", "datasets", "models", "evaluations", "claims"}
 	datasetKeys    = []string{"title", "modality", "licence", "access", "citation", "homepage", "fetch", "curate"}
 	stepKeys       = []string{"plugin", "seed", "params"}
 	modelKeys      = []string{"title", "plugin", "datasets", "each", "seed", "params"}
@@ -55,6 +55,7 @@ func (r *reader) benchmark(n *yaml.Node) *Benchmark {
 		r.fail(f.get("name"), "name", "%s", identifierRule)
 	}
 	r.bench.Title, r.bench.Description = f.text("title"), f.text("description")
+	r.bench.Plugins = r.plugins(f)
 	if n := f.need("datasets"); n != nil && n.Kind == yaml.MappingNode && len(n.Content) == 0 {
 		r.fail(n, "datasets", "there is no dataset")
 	}
@@ -134,7 +135,7 @@ func (r *reader) step(f fields, key string, kind catalog.Kind) Step {
 }
 
 func (r *reader) plugin(f fields, kind catalog.Kind, n *yaml.Node) string {
-	return f.word("plugin", string(kind)+" plugin", n, newNames(r.catalog.Names(kind)))
+	return f.word("plugin", string(kind)+" plugin", n, r.pluginNames(kind))
 }
 
 func (r *reader) model(e entry) Model {

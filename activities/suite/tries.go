@@ -114,7 +114,7 @@ func (t *try) lost(what string) error {
 	if t.word.Said != "" {
 		words = fmt.Sprintf("its last words were %q", t.word.Said)
 	}
-	return activities.Permanent(activities.Lost, fmt.Errorf("%s: its worker ended in each of %d tries, and no checkpoint was saved in between; %s", what, t.word.Lost, words))
+	return activities.Permanent(activities.Lost, fmt.Errorf("%s: its worker or its process ended in each of %d tries, and no checkpoint was saved in between; %s", what, t.word.Lost, words))
 }
 
 // failed accounts for this try, which went wrong in passing, and says when the next one comes.

@@ -24,27 +24,22 @@ const croissantContext = `{
 	"subField": "cr:subField", "transform": "cr:transform"
 }`
 
-// croissant is the part of Croissant that a catalog can truthfully fill. The specification asks for datePublished,
-// too, which no source states; it is left out and not made up, as is every other property that is not known.
+// croissant is the part of Croissant that a catalog can truthfully fill. The specification asks for datePublished and
+// creator, too: no source states the first, and "Wagner et al." is neither a person nor an organisation. They are left
+// out and not made up, as is every other property that is not known.
 type croissant struct {
-	Context      json.RawMessage   `json:"@context"`
-	Type         string            `json:"@type"`
-	ConformsTo   string            `json:"conformsTo"`
-	Name         string            `json:"name"`
-	AlternateID  string            `json:"identifier"`
-	Description  string            `json:"description"`
-	License      string            `json:"license,omitempty"`
-	URL          string            `json:"url,omitempty"`
-	Version      string            `json:"version,omitempty"`
-	Creator      *croissantCreator `json:"creator,omitempty"`
-	CiteAs       string            `json:"citeAs,omitempty"`
-	Keywords     []string          `json:"keywords"`
-	Distribution []croissantFile   `json:"distribution,omitempty"`
-}
-
-type croissantCreator struct {
-	Type string `json:"@type"`
-	Name string `json:"name"`
+	Context      json.RawMessage `json:"@context"`
+	Type         string          `json:"@type"`
+	ConformsTo   string          `json:"conformsTo"`
+	Name         string          `json:"name"`
+	AlternateID  string          `json:"identifier"`
+	Description  string          `json:"description"`
+	License      string          `json:"license,omitempty"`
+	URL          string          `json:"url,omitempty"`
+	Version      string          `json:"version,omitempty"`
+	CiteAs       string          `json:"citeAs,omitempty"`
+	Keywords     []string        `json:"keywords"`
+	Distribution []croissantFile `json:"distribution,omitempty"`
 }
 
 type croissantFile struct {
@@ -68,9 +63,6 @@ func (c *Catalog) Croissant(e Entry) ([]byte, error) {
 	}
 	if e.Version != nil {
 		doc.Version = e.Version.Value
-	}
-	if a := e.Citation.Authors; a != nil {
-		doc.Creator = &croissantCreator{"sc:Organization", *a}
 	}
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -123,18 +115,18 @@ func text(s *string) string {
 	return *s
 }
 
-func cite(c Citation) string {
-	var out []string
-	if c.Authors != nil {
-		out = append(out, *c.Authors)
+func cite(c *Citation) string {
+	if c == nil {
+		return ""
 	}
+	out := c.Authors
 	if c.Year != nil {
-		out = append(out, fmt.Sprint(*c.Year))
+		out += fmt.Sprintf(" %d", *c.Year)
 	}
 	if c.DOI != nil {
-		out = append(out, "https://doi.org/"+*c.DOI)
+		out += " https://doi.org/" + *c.DOI
 	}
-	return strings.Join(out, " ")
+	return out
 }
 
 func files(locators []Locator) []croissantFile {

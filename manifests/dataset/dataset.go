@@ -87,7 +87,7 @@ type Entry struct {
 	Access      Access       `json:"access"`
 	Host        string       `json:"host"`
 	Locators    []Locator    `json:"locators"`
-	Citation    Citation     `json:"citation"`
+	Citation    *Citation    `json:"citation"`
 	Selection   Selected     `json:"selection"`
 	Curation    []string     `json:"curation"` // what the benchmark made of it, step by step
 	Split       Split        `json:"split"`
@@ -189,9 +189,10 @@ type File struct {
 
 // Citation is what to cite.
 type Citation struct {
-	Authors *string `json:"authors"`
+	Authors string  `json:"authors"`
 	Year    *int64  `json:"year"`
 	DOI     *string `json:"doi"`
+	Origin
 }
 
 // Selected is how the dataset came into the benchmark.
@@ -339,6 +340,9 @@ func (e Entry) Sources() []string {
 	}
 	if e.Version != nil {
 		from = append(from, e.Version.Origin)
+	}
+	if e.Citation != nil {
+		from = append(from, e.Citation.Origin)
 	}
 	out := ids(from, func(o Origin) string { return o.Source })
 	slices.Sort(out)

@@ -75,7 +75,7 @@ licence: {expression: CC-BY-4.0, name: CC BY 4.0, url: 'https://example.org/by',
 access: {kind: open, procedure: open, page: 'https://example.org/heart'}
 host: zenodo
 locators: null
-citation: {authors: Who et al., year: 2020, doi: null}
+citation: {authors: Who et al., year: 2020, doi: null, source: list}
 selection: {stage: 1, tier: gap, basis: A figure.}
 curation: null
 split: {rule: null, by: null, seed: null, unit: null, text: null, reproducible: null}
@@ -298,10 +298,6 @@ const heartCroissant = `  "@type": "sc:Dataset",
   "description": "Rhythm. 700 samples, counted by record. Who says so: The list. Sources disagree about that number. Access: open. Licence: CC BY 4.0.",
   "license": "https://example.org/by",
   "url": "https://example.org/heart",
-  "creator": {
-    "@type": "sc:Organization",
-    "name": "Who et al."
-  },
   "citeAs": "Who et al. 2020",
   "keywords": [
     "ecg",
@@ -342,7 +338,7 @@ func TestCroissant(t *testing.T) {
 	if diff := cmp.Diff(heartCroissant, "  \"@type\""+body); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	e.Licence.URL, e.Licence.Expression, e.Citation, e.Access.Page, e.Locators = nil, nil, dataset.Citation{}, nil, nil
+	e.Licence.URL, e.Licence.Expression, e.Citation, e.Access.Page, e.Locators = nil, nil, nil, nil, nil
 	got, err = c.Croissant(*e)
 	if err != nil {
 		t.Fatal(err)

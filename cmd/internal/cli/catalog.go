@@ -156,7 +156,7 @@ func (a *app) catalogExportCommand() *cobra.Command {
 		Use:   "export [ID...]",
 		Short: "Write datasets in another format, one JSON-LD document each",
 		Long: "Write datasets as Croissant, the metadata format of MLCommons. One dataset goes to standard output; several, or all if none is\n" +
-			"named, go to a folder as ID.json. What no source states is left out, also where Croissant asks for it (datePublished).",
+			"named, go to a folder as ID.json. What no source states is left out, also where Croissant asks for it (datePublished, creator).",
 		RunE: func(_ *cobra.Command, ids []string) error {
 			if format != "croissant" {
 				return &usageError{fmt.Errorf("there is no format %q to export a catalog in; there is only croissant", format)}

@@ -101,12 +101,15 @@ func selected(s dataset.Selected) string {
 	return fmt.Sprintf("%s, stage %d: %s", *s.Tier, *s.Stage, s.Basis)
 }
 
-func citation(c dataset.Citation) string {
+func citation(c *dataset.Citation) string {
+	if c == nil {
+		return "null"
+	}
 	year := "null"
 	if c.Year != nil {
 		year = fmt.Sprint(*c.Year)
 	}
-	return fmt.Sprintf("authors %s, year %s, DOI %s", orNull(c.Authors), year, orNull(c.DOI))
+	return fmt.Sprintf("%s, year %s, DOI %s [%s]", c.Authors, year, orNull(c.DOI), c.Origin)
 }
 
 func statement(s *dataset.Statement) string {
