@@ -95,8 +95,25 @@ type Wanted struct {
 	Pinned digest.Digest `json:",omitempty"`
 	// Was is set where Pinned is what the lock has for another action, to compare with: the manifest was edited.
 	Was action.ID `json:",omitempty"`
-	// Fresh asks again, although there may be a result.
-	Fresh bool `json:",omitempty"`
+	// Fresh asks again, although there may be a result, and accepts another than Pinned. It is set to the lock, or to
+	// NoLock: what was accepted before and never came into that lock is not asked for once more.
+	Fresh digest.Digest `json:",omitempty"`
+}
+
+// NoLock is the lock that is not there.
+const NoLock digest.Digest = "none"
+
+// Holds is the artifact that the step has to give, "" if it may give any.
+func (w Wanted) Holds() digest.Digest {
+	if w.Was != "" || w.Fresh != "" {
+		return ""
+	}
+	return w.Pinned
+}
+
+// Accepted says whether an artifact that was accepted against some lock answers a request to ask again.
+func (w Wanted) Accepted(artifact, against digest.Digest) bool {
+	return against == w.Fresh && (w.Was != "" || artifact != w.Pinned)
 }
 
 // Bound is the artifact of a step.

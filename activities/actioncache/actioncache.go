@@ -45,6 +45,9 @@ type Entry struct {
 	Action   action.ID     `json:"action"`
 	Artifact digest.Digest `json:"artifact"`
 	Record   digest.Digest `json:"record"`
+	// Against is the lock that had another artifact when this one was accepted (--update). Until it stands in a lock
+	// itself, it is what whoever accepts once more is given.
+	Against digest.Digest `json:"against,omitempty"`
 }
 
 // Miss is why there is no hit. The zero value is a hit.
@@ -199,7 +202,11 @@ func (e Entry) canonical() string {
 }
 
 func (e Entry) check() error {
-	for _, d := range []digest.Digest{e.Action.Digest(), e.Artifact, e.Record} {
+	all := []digest.Digest{e.Action.Digest(), e.Artifact, e.Record}
+	if e.Against != "" {
+		all = append(all, e.Against)
+	}
+	for _, d := range all {
 		if err := d.Validate(); err != nil || d.Algorithm() != digest.SHA256 {
 			return fmt.Errorf("%q is not a sha256 digest", d)
 		}

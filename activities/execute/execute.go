@@ -170,7 +170,7 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 	if kept != nil {
 		r.Checkpoints = kept
 	}
-	part, err := e.openPartial(step, id, holds(req.Wanted), started)
+	part, err := e.openPartial(step, id, req.Holds(), started)
 	if err != nil {
 		return activities.Result{}, err
 	}
@@ -189,7 +189,7 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 		return activities.Result{}, errors.Join(err, part.refuse())
 	}
 	finished := e.Now()
-	entry, err := e.record(ctx, into, a, id, desc, provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished})
+	entry, err := e.record(ctx, into, a, actioncache.Entry{Action: id, Artifact: desc.Digest, Against: against(req.Wanted)}, desc, provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished})
 	if err == nil {
 		err = e.settle(ctx, try.sitting, into, entry)
 	}
@@ -201,15 +201,15 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 	return activities.Result{Step: step.Name, Action: id, Artifact: desc.Digest, Seconds: finished.Sub(started).Round(time.Millisecond).Seconds()}, nil
 }
 
-// record makes the action, the statement of what it gave, and the entry that leads from one to the other.
-func (e *Executor) record(ctx context.Context, into cas.Store, a action.Action, id action.ID, desc ocispec.Descriptor, x provenance.Execution) (actioncache.Entry, error) {
+// record makes the action and the statement of what it gave, and completes the entry that leads from one to the other.
+func (e *Executor) record(ctx context.Context, into cas.Store, a action.Action, entry actioncache.Entry, desc ocispec.Descriptor, x provenance.Execution) (actioncache.Entry, error) {
 	text, err := a.Canonical()
 	if err != nil {
 		return actioncache.Entry{}, err
 	}
-	if _, _, err := into.Put(ctx, id.Digest(), bytes.NewReader(text)); err != nil {
+	if _, _, err := into.Put(ctx, entry.Action.Digest(), bytes.NewReader(text)); err != nil {
 		return actioncache.Entry{}, err
 	}
-	record, err := attest.Write(ctx, into, a, desc, x)
-	return actioncache.Entry{Schema: actioncache.Schema, Action: id, Artifact: desc.Digest, Record: record}, err
+	entry.Record, err = attest.Write(ctx, into, a, desc, x)
+	return entry, err
 }
