@@ -128,7 +128,9 @@ func (e evidence) OpenAt(_ context.Context, d digest.Digest) (cas.ReaderAtCloser
 	return os.Open(e.Store.Path(d))
 }
 
-func (e evidence) Record(context.Context, digest.Digest) (digest.Digest, error) { return "", nil }
+func (e evidence) Record(context.Context, digest.Digest, digest.Digest) (digest.Digest, error) {
+	return "", nil
+}
 
 func (e evidence) Tombstone(ctx context.Context, d digest.Digest) (digest.Digest, error) {
 	return e.gc.Tombstone(ctx, d)
