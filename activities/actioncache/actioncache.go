@@ -198,7 +198,11 @@ func parse(text []byte, id action.ID) (Entry, error) {
 
 // canonical is what canonical.Marshal gives of an entry that passes check, for less.
 func (e Entry) canonical() string {
-	return fmt.Sprintf(`{"action":"%s","artifact":"%s","record":"%s","schema":"%s"}`, e.Action, e.Artifact, e.Record, e.Schema)
+	var against string
+	if e.Against != "" {
+		against = fmt.Sprintf(`"against":"%s",`, e.Against)
+	}
+	return fmt.Sprintf(`{"action":"%s",%s"artifact":"%s","record":"%s","schema":"%s"}`, e.Action, against, e.Artifact, e.Record, e.Schema)
 }
 
 func (e Entry) check() error {
