@@ -61,9 +61,13 @@ func (r *Resolver) planFor(ctx context.Context, req activities.PrepareRequest) (
 		p, err := ReadPlan(ctx, r.Store, req.Plan)
 		return p, req.Plan, err
 	}
-	b, err := r.ReadManifest(ctx, req.Manifest)
+	text, err := r.readText(ctx, req.Manifest)
 	if err != nil {
 		return nil, "", err
+	}
+	b, err := r.Parse("benchmark.yaml", text, req.Dir)
+	if err != nil {
+		return nil, "", invalid(ctx, err)
 	}
 	return r.Plan(ctx, b, req.Dir)
 }

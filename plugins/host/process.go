@@ -215,17 +215,17 @@ func (p *process) stream(i int) io.Reader { return &stream{p.pipes[i].ours, p.en
 // stream is given up only when nothing has come for a while after the end: what was written before it is read,
 // however long that takes.
 type stream struct {
-	*os.File
+	file  *os.File
 	ended <-chan struct{}
 }
 
 func (s *stream) Read(b []byte) (int, error) {
 	select {
 	case <-s.ended:
-		_ = s.SetReadDeadline(time.Now().Add(lag))
+		_ = s.file.SetReadDeadline(time.Now().Add(lag))
 	default:
 	}
-	return s.File.Read(b)
+	return s.file.Read(b)
 }
 
 // pace slows down who writes more lines than anybody could read.

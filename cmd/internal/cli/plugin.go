@@ -73,8 +73,7 @@ func (a *app) runner(isolate bool) host.Runner {
 	if !isolate {
 		return host.InProcess
 	}
-	h := &host.Host{Lookup: a.Lookup}
-	return h.Isolated(append(a.self(), "plugin", "exec"))
+	return a.host.Isolated(append(a.self(), "plugin", "exec"))
 }
 
 // self is the command that starts this program, and the very one that runs: its file may have been replaced since.
