@@ -173,6 +173,31 @@ func TestDeclarations(t *testing.T) {
 	}
 }
 
+// FuzzDeclaration: what is accepted is a promise that a catalog takes.
+func FuzzDeclaration(f *testing.F) {
+	f.Add([]byte(`{"schema":"cairn/plugin/v1","kind":"fetch","name":"a","version":"1","summary":"x","command":["sh"],"determinism":"exact","variables":["A"],"memoryBytes":99999999}`))
+	f.Add([]byte(`{"schema":"cairn/plugin/v1","kind":"evaluate","name":"a","version":"1","summary":"x","command":["a/b"],"determinism":"none","reason":"r","params":{"type":"object","properties":{"a":{"default":1}}}}`))
+	f.Add([]byte("null"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		d, err := ParseDeclaration(text)
+		if err != nil {
+			return
+		}
+		if err := d.spec("").Check(); err != nil || d.Queue == "" || len(d.Command) == 0 {
+			t.Errorf("%q is accepted as %+v, %v", text, d, err)
+		}
+		p, err := plugins.External(d.spec(""), nil)
+		if err != nil {
+			return // the schema of its parameters is looked at later
+		}
+		if once, err := p.Normalise(nil); err == nil {
+			if again, err := p.Normalise(once); err != nil || string(again) != string(once) {
+				t.Errorf("%q: parameters %s become %s, %v", text, once, again, err)
+			}
+		}
+	})
+}
+
 // TestFolderDigest: whatever can change what a plugin does changes its digest, and nothing else does.
 func TestFolderDigest(t *testing.T) {
 	dir := shell(t, "curate", "echo 1")
