@@ -60,7 +60,7 @@ func act(role string) {
 		if err != nil {
 			os.Exit(9)
 		}
-		fmt.Println(s.run(context.Background(), &process{command: []string{"/usr/bin/env", asPlugin + "=family " + mark, self}, dir: s.dir, env: s.environment(nil)}))
+		fmt.Println(s.run(context.Background(), &process{command: []string{"/usr/bin/env", asPlugin + "=family " + mark, self}, dir: s.dir, env: s.environment([]string{"PATH=" + os.Getenv("PATH")})}))
 		os.Exit(0)
 	}
 	var r Request
