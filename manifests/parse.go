@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/github/go-spdx/v2/spdxexp"
-	"github.com/github/go-spdx/v2/spdxexp/spdxlicenses"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
@@ -14,7 +12,7 @@ import (
 // Parse reads a manifest and checks it against the plugins that there are. The error is an Errors with
 // everything that is wrong.
 func Parse(file string, text []byte, cat catalog.Catalog) (*Benchmark, error) {
-	p := &parser{file: file}
+	p := &parser{file: file, noun: "parameter"}
 	doc := p.document(text)
 	if doc == nil {
 		return nil, p.failed()
@@ -104,27 +102,17 @@ func (r *reader) dataset(e entry) Dataset {
 	}
 }
 
-// maxLicence bounds what the SPDX parser is given; no true expression is longer.
-const maxLicence = 500
-
 // licence reads an SPDX expression and returns it as SPDX writes it.
 func (r *reader) licence(f fields) string {
-	const want = "want an SPDX licence such as CC-BY-4.0, or LicenseRef- and a name of your own"
 	s := f.required("licence")
-	if s == "" {
+	if s == "" || len(r.errs) > maxErrors {
 		return ""
 	}
-	if len(s) <= maxLicence {
-		if normal, bad := spdxexp.ValidateAndNormalizeLicensesWithOptions([]string{s}, spdxexp.ValidateLicensesOptions{}); len(bad) == 0 && len(normal) == 1 {
-			return normal[0]
-		}
+	normal, err := Licence(s)
+	if err != nil {
+		r.fail(f.get("licence"), f.at("licence"), "%v", err)
 	}
-	hint := r.didYouMean(s, spdxlicenses.GetLicenses())
-	if strings.HasPrefix(strings.ToLower(s), "licenseref-") {
-		hint = "; after LicenseRef- come letters, digits, dots and dashes"
-	}
-	r.fail(f.get("licence"), f.at("licence"), "%q is no licence: %s%s", shorten(s), want, hint)
-	return ""
+	return normal
 }
 
 func (r *reader) homepage(f fields) string {

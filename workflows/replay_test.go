@@ -17,7 +17,8 @@ import (
 )
 
 // histories were recorded by deploy/embedded from a real server. A change of the workflow that does not replay them
-// would break every run that is under way when somebody upgrades; such a change needs workflow.GetVersion.
+// would break every run that is under way when somebody upgrades; such a change needs workflow.GetVersion, or another
+// workflows.Version and histories that are recorded anew: then no program goes on with a run of the other version.
 func histories(t *testing.T) []string {
 	t.Helper()
 	all, err := filepath.Glob(filepath.Join("testdata", "*.json"))

@@ -177,7 +177,7 @@ func TestRefusesWhatIsNoDigest(t *testing.T) {
 	for _, id := range []action.ID{"", "x", "sha256:../../../etc/passwd", "sha256:a"} {
 		_, _, getErr := h.cache.Get(t.Context(), id)
 		_, peekErr := h.cache.Peek(id)
-		_, lockErr := h.cache.Lock(t.Context(), id)
+		_, lockErr := h.cache.Lock(t.Context(), id, nil)
 		putErr := h.cache.Put(t.Context(), actioncache.Entry{Action: id, Artifact: h.entry.Artifact, Record: h.entry.Record})
 		for _, err := range []error{getErr, peekErr, lockErr, putErr} {
 			if err == nil {
@@ -196,7 +196,7 @@ func TestLockLetsOneDoIt(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			cache := actioncache.Open(filepath.Join(h.dir, "actions"), h.store)
-			unlock, err := cache.Lock(ctx, id)
+			unlock, err := cache.Lock(ctx, id, nil)
 			if err != nil {
 				t.Error(err)
 				return
@@ -225,14 +225,14 @@ func TestLockLetsOneDoIt(t *testing.T) {
 func TestLockHonoursContext(t *testing.T) {
 	h := newHome(t)
 	id := h.entry.Action
-	unlock, err := h.cache.Lock(t.Context(), id)
+	unlock, err := h.cache.Lock(t.Context(), id, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	waiting := make(chan error)
 	go func() {
-		_, err := h.cache.Lock(ctx, id)
+		_, err := h.cache.Lock(ctx, id, nil)
 		waiting <- err
 	}()
 	cancel()
@@ -240,7 +240,7 @@ func TestLockHonoursContext(t *testing.T) {
 		t.Errorf("Lock = %v; want context.Canceled", err)
 	}
 	unlock()
-	unlock, err = h.cache.Lock(t.Context(), id) // whoever gave up does not keep it
+	unlock, err = h.cache.Lock(t.Context(), id, nil) // whoever gave up does not keep it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,6 +86,9 @@ func TestUploadDoubtsState(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if n, err := l.Unfinished("x"); n != c.goes || err != nil {
+				t.Errorf("%d bytes are unfinished, %v; want %d", n, err, c.goes)
+			}
 			u := upload(t, l, "x")
 			if u.Offset() != c.goes {
 				t.Fatalf("goes on at %d, want %d", u.Offset(), c.goes)

@@ -62,7 +62,8 @@ func heading(id action.ID) string { return fmt.Sprintf("cairn training state of 
 type trail struct {
 	Schema      string    `json:"schema"`
 	Action      action.ID `json:"action"`
-	Checkpoints []mark    `json:"checkpoints"` // newest first
+	Checkpoints []mark    `json:"checkpoints"`     // newest first
+	Steps       int64     `json:"steps,omitempty"` // that the training takes, if it has said so; for those who wonder
 }
 
 const trailSchema = "cairn/checkpoints/v1"
@@ -73,16 +74,16 @@ type mark struct {
 	State      digest.Digest `json:"state,omitempty"`
 }
 
-func parseTrail(text []byte, id action.ID) ([]mark, error) {
+func parseTrail(text []byte, id action.ID) (trail, error) {
 	var t trail
 	if err := json.Unmarshal(text, &t); err != nil {
-		return nil, err
+		return trail{}, err
 	}
 	switch {
 	case t.Schema != trailSchema:
-		return nil, fmt.Errorf("schema is %q, want %q", t.Schema, trailSchema)
+		return trail{}, fmt.Errorf("schema is %q, want %q", t.Schema, trailSchema)
 	case t.Action != id:
-		return nil, fmt.Errorf("it is of action %q", t.Action)
+		return trail{}, fmt.Errorf("it is of action %q", t.Action)
 	}
-	return t.Checkpoints, nil
+	return t, nil
 }

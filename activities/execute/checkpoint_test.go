@@ -50,16 +50,16 @@ func FuzzTrail(f *testing.F) {
 	f.Add([]byte("{}"))
 	f.Add([]byte(`{"checkpoints":[{"checkpoint":1}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		marks, err := parseTrail(text, id)
+		first, err := parseTrail(text, id)
 		if err != nil {
 			return
 		}
-		once, err := canonical.Marshal(trail{Schema: trailSchema, Action: id, Checkpoints: marks})
+		once, err := canonical.Marshal(first)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, err := parseTrail(once, id); err != nil || !slices.Equal(again, marks) {
-			t.Errorf("%q gave %v, and again %v, %v", text, marks, again, err)
+		if again, err := parseTrail(once, id); err != nil || !slices.Equal(again.Checkpoints, first.Checkpoints) || again.Steps != first.Steps {
+			t.Errorf("%q gave %v, and again %v, %v", text, first, again, err)
 		}
 	})
 }

@@ -54,6 +54,14 @@ type Attempt struct {
 	Invocation string              // names the run in the record
 	Checkpoint digest.Digest       // the newest that an earlier try told of; "" if none did
 	Saved      func(digest.Digest) // is told of each new checkpoint; may be nil
+
+	Number int                    // of the try, from 1
+	Said   func(plugins.Progress) // is told what the step reports; may be nil
+
+	Aside func(cas.Holder)            // is told that somebody else does the same, and that this try needs no room meanwhile; may be nil
+	Back  func(context.Context) error // asks for room before the work begins; may be nil
+
+	log *stepLog
 }
 
 // planCache keeps the last plan: all steps of a run share it.
@@ -77,15 +85,23 @@ func (c *planCache) read(ctx context.Context, s cas.Store, d digest.Digest) (*pl
 	return p, nil
 }
 
-// Execute does a step of a plan.
-func (e *Executor) Execute(ctx context.Context, req activities.ExecuteRequest, try Attempt) (activities.Result, error) {
+func (e *Executor) execute(ctx context.Context, req activities.ExecuteRequest, try Attempt) (activities.Result, error) {
 	p, err := e.plans.read(ctx, e.Store, req.Plan)
 	if err != nil {
 		return activities.Result{}, err
 	}
+	step, a, err := bind(p, req)
+	if err != nil {
+		return activities.Result{}, activities.Permanent(activities.Invalid, err)
+	}
+	return e.once(ctx, step, a, req, try)
+}
+
+// bind finds the step that is asked for, and its action.
+func bind(p *plan.Plan, req activities.ExecuteRequest) (plan.Step, action.Action, error) {
 	step, ok := p.Find(req.Step)
 	if !ok {
-		return activities.Result{}, activities.Permanent(activities.Invalid, fmt.Errorf("plan %s has no step %q", req.Plan, req.Step))
+		return step, action.Action{}, fmt.Errorf("plan %s has no step %q", req.Plan, req.Step)
 	}
 	a, err := step.Bind(func(name string) (digest.Digest, bool) {
 		i := slices.IndexFunc(req.Inputs, func(b activities.Bound) bool { return b.Step == name })
@@ -94,10 +110,7 @@ func (e *Executor) Execute(ctx context.Context, req activities.ExecuteRequest, t
 		}
 		return req.Inputs[i].Artifact, true
 	})
-	if err != nil {
-		return activities.Result{}, activities.Permanent(activities.Invalid, err)
-	}
-	return e.once(ctx, step, a, req, try)
+	return step, a, err
 }
 
 // once makes sure that of all who want an action one does it and the others get its result.
@@ -106,20 +119,26 @@ func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, re
 	if err != nil {
 		return activities.Result{}, activities.Permanent(activities.Invalid, err)
 	}
-	unlock, err := e.Cache.Lock(ctx, id)
+	before := e.peek(id)
+	unlock, err := e.Cache.Lock(ctx, id, try.Aside)
 	if err != nil {
 		return activities.Result{}, err
 	}
 	defer unlock()
-	entry, miss, err := e.Cache.Get(ctx, id)
+	entry, miss, err := e.found(ctx, id, req.Wanted, before, try)
 	if err != nil {
 		return activities.Result{}, err
 	}
 	if miss.Reason == "" {
-		return activities.Result{Step: step.Name, Action: id, Artifact: entry.Artifact, Cached: true}, e.pinned(ctx, req, entry.Artifact)
+		return activities.Result{Step: step.Name, Action: id, Artifact: entry.Artifact, Cached: true}, e.pinned(ctx, req, a, entry.Artifact)
 	}
 	if req.Offline && e.needsNetwork(step) {
 		return activities.Result{}, activities.Permanent(activities.Failed, fmt.Errorf("%s: its files are not in the store and the run is offline; run without --offline to fetch them", step.Name))
+	}
+	if try.Back != nil {
+		if err := try.Back(ctx); err != nil {
+			return activities.Result{}, err
+		}
 	}
 	return e.run(ctx, step, a, id, req, try)
 }
@@ -134,21 +153,29 @@ func (e *Executor) needsNetwork(s plan.Step) bool {
 
 func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id action.ID, req activities.ExecuteRequest, try Attempt) (activities.Result, error) {
 	started := e.Now()
+	try.log.fact("plugin", describe(step.Plugin))
+	try.log.fact("action", id)
+	var kept *kept
 	report := func(p plugins.Progress) {
+		kept.heard(p)
+		try.log.progress(p)
 		if e.Report != nil {
 			e.Report(step.Name, p)
+		}
+		if try.Said != nil {
+			try.Said(p)
 		}
 	}
 	set, err := External(e.Plugins, e.Load, step, req.Dir)
 	if err != nil {
 		return activities.Result{}, activities.Permanent(activities.Invalid, fmt.Errorf("%s: %w", step.Name, err))
 	}
-	r := RunRequest{Store: e.Store, Into: e.Store, Plugins: set, Action: a, Env: e.Env(req.Dir), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval, Host: e.Host}
-	kept := e.checkpoints(ctx, step.Plugin.Kind, id, try, report)
+	r := RunRequest{Store: e.Store, Into: e.Store, Plugins: set, Action: a, Env: try.log.hiding(e.Env(req.Dir)), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval, Host: e.Host}
+	kept = e.checkpoints(ctx, step.Plugin.Kind, id, try, report)
 	if kept != nil {
 		r.Checkpoints = kept
 	}
-	part, err := e.openPartial(step, id, req.Pinned, started)
+	part, err := e.openPartial(step, id, holds(req.Wanted), started)
 	if err != nil {
 		return activities.Result{}, err
 	}
@@ -156,9 +183,9 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 	r.Partial = part.path()
 	desc, err := Run(ctx, r)
 	if err != nil {
-		return activities.Result{}, fmt.Errorf("%s: %w", step.Name, err)
+		return activities.Result{}, e.disputed(ctx, req, a, fmt.Errorf("%s: %w", step.Name, err))
 	}
-	if err := e.pinned(ctx, req, desc.Digest); err != nil {
+	if err := e.pinned(ctx, req, a, desc.Digest); err != nil {
 		return activities.Result{}, errors.Join(err, part.refuse())
 	}
 	finished := e.Now()

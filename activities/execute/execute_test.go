@@ -219,9 +219,9 @@ func TestFailureLeavesNothing(t *testing.T) {
 		hook                   func(context.Context) error
 	}{
 		{"curate fails", "curate/x", activities.Failed, "curate/x: curate x: plan: no header", func(context.Context) error { return errors.New("no header") }},
-		{"curate panics", "curate/x", activities.Failed, "curate/x: curate x: plan: recipe panicked: index 7", func(context.Context) error { panic("index 7") }},
-		{"fetch panics", "fetch/x", activities.Failed, "fetch/x: the plugin panicked: index 7 (execute_test.go:", func(context.Context) error { panic("index 7") }},
-		{"fetch panics in the runtime", "fetch/x", activities.Failed, "fetch/x: the plugin panicked: runtime error: index out of range [3] with length 0 (execute_test.go:",
+		{"curate panics", "curate/x", activities.Crashed, "curate/x: curate x: plan: recipe panicked: index 7", func(context.Context) error { panic("index 7") }},
+		{"fetch panics", "fetch/x", activities.Crashed, "fetch/x: the plugin panicked: index 7 (execute_test.go:", func(context.Context) error { panic("index 7") }},
+		{"fetch panics in the runtime", "fetch/x", activities.Crashed, "fetch/x: the plugin panicked: runtime error: index out of range [3] with length 0 (execute_test.go:",
 			func(context.Context) error { _ = []int{}[len(os.Args[0])*0+3]; return nil }},
 		{"fetch fails for good", "fetch/x", activities.Failed, "fetch/x: list source: 404", func(context.Context) error { return errors.New("404") }},
 		{"fetch got a login page", "fetch/x", activities.Failed, "answer is not data", func(context.Context) error { return plugins.ErrNotData }},
@@ -319,7 +319,7 @@ func TestOnce(t *testing.T) {
 func TestWaitingCanBeInterrupted(t *testing.T) {
 	b := newBench(t)
 	res := b.must(t, "fetch/x")
-	unlock, err := b.Home.Cache.Lock(t.Context(), res.Action)
+	unlock, err := b.Home.Cache.Lock(t.Context(), res.Action, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,6 +328,44 @@ func TestWaitingCanBeInterrupted(t *testing.T) {
 	cancel()
 	if _, err := b.do(ctx, "fetch/x"); !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v, want cancelled", err)
+	}
+}
+
+// TestWaiterStepsAside: who waits for another's step is told for whom, and asks for room only if there is still
+// something to do.
+func TestWaiterStepsAside(t *testing.T) {
+	for name, done := range map[string]bool{"the other did it": true, "the other gave up": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			res := b.must(t, "fetch/x")
+			if !done {
+				if err := b.Home.Cache.Remove(res.Action); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.Home.Cache.At = "cairn run other.yaml"
+			unlock, err := b.Home.Cache.Lock(t.Context(), res.Action, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var log []string
+			try := execute.Attempt{
+				Aside: func(h cas.Holder) { log = append(log, "aside for "+h.What); unlock() },
+				Back:  func(context.Context) error { log = append(log, "back"); return nil },
+			}
+			again, err := b.try(t.Context(), try, "fetch/x")
+			if err != nil || again.Artifact != res.Artifact || again.Cached != done {
+				t.Fatalf("%+v, %v", again, err)
+			}
+			want := []string{"aside for cairn run other.yaml, action " + string(res.Action)}
+			if !done {
+				want = append(want, "back")
+			}
+			if diff := cmp.Diff(want, log); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 
@@ -36,7 +37,8 @@ type kept struct {
 	store  cas.Pruner
 	dir    string
 	action action.ID
-	marks  []mark // newest first; those of no use last
+	marks  []mark       // newest first; those of no use last
+	steps  atomic.Int64 // that the training takes; 0 while it is not known
 	last   digest.Digest
 	saved  func(digest.Digest)
 	say    func(format string, args ...any)
@@ -92,7 +94,10 @@ func (k *kept) file(ext string) string { return filepath.Join(k.dir, k.action.Di
 func (k *kept) find(hint digest.Digest) {
 	text, err := readSome(k.file(".json"), maxTrail)
 	if err == nil {
-		k.marks, err = parseTrail(text, k.action)
+		var t trail
+		t, err = parseTrail(text, k.action)
+		k.marks = t.Checkpoints
+		k.steps.Store(t.Steps)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		k.say("the list of checkpoints is not used: %v", err)
@@ -100,6 +105,13 @@ func (k *kept) find(hint digest.Digest) {
 	known := slices.ContainsFunc(k.marks, func(m mark) bool { return m.Checkpoint == hint })
 	if hint != "" && !known {
 		k.marks = append(k.marks, mark{Checkpoint: hint})
+	}
+}
+
+// heard takes note of how many steps a training takes.
+func (k *kept) heard(p plugins.Progress) {
+	if k != nil && p.Unit == "steps" && p.Total > 0 {
+		k.steps.Store(p.Total)
 	}
 }
 
@@ -130,11 +142,7 @@ func (k *kept) Latest() (io.ReadCloser, int64, error) {
 
 // open gives the state of a checkpoint, after its bytes were checked to the end.
 func (k *kept) open(m *mark) (io.ReadCloser, int64, error) {
-	text, err := cas.ReadAll(k.ctx, k.store, m.Checkpoint, maxCheckpoint)
-	if err != nil {
-		return nil, 0, err
-	}
-	c, err := parseCheckpoint(text, k.action)
+	c, err := k.document(m.Checkpoint)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -149,6 +157,14 @@ func (k *kept) open(m *mark) (io.ReadCloser, int64, error) {
 	}
 	state, err := k.state(c.State)
 	return state, c.Step, err
+}
+
+func (k *kept) document(d digest.Digest) (Checkpoint, error) {
+	text, err := cas.ReadAll(k.ctx, k.store, d, maxCheckpoint)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	return parseCheckpoint(text, k.action)
 }
 
 // state opens the blob of a state behind its heading.
@@ -209,7 +225,7 @@ func (k *kept) stage(save func(io.Writer) error) (digest.Digest, error) {
 }
 
 func (k *kept) write(marks []mark) error {
-	text, err := canonical.Marshal(trail{Schema: trailSchema, Action: k.action, Checkpoints: marks})
+	text, err := canonical.Marshal(trail{Schema: trailSchema, Action: k.action, Checkpoints: marks, Steps: k.steps.Load()})
 	if err != nil {
 		return err
 	}

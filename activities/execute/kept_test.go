@@ -151,6 +151,10 @@ func (straight *gym) compare(t *testing.T, want digest.Digest, at int64, sudden 
 	if at > 0 {
 		g.killed(t, at, sudden)
 	}
+	left, err := g.Left(t.Context(), activities.ExecuteRequest{Plan: g.plan, Step: "pretrain/all", Inputs: []activities.Bound{g.in}}, "")
+	if known := resumed > 0 && left.Steps != activitytest.Steps; left.Checkpoint != resumed || known || err != nil {
+		t.Errorf("left is %+v, %v; want step %d of %d", left, err, resumed, activitytest.Steps)
+	}
 	if got := g.finished(t, ""); got != want {
 		t.Errorf("artifact %s, want %s", got, want)
 	}

@@ -29,8 +29,8 @@ func (e *Executor) openPartial(s plan.Step, id action.ID, pin digest.Digest, now
 	if !e.needsNetwork(s) {
 		return nil, nil
 	}
-	parent := filepath.Join(filepath.Dir(e.Scratch), "partial")
-	path := filepath.Join(parent, id.Digest().Encoded())
+	path := e.partialDir(id)
+	parent := filepath.Dir(path)
 	if _, err := os.Lstat(filepath.Join(path, refusedFile)); err == nil && pin != "" {
 		if err := os.RemoveAll(path); err != nil {
 			return nil, fmt.Errorf("remove partial files: %w", err)
@@ -46,6 +46,11 @@ func (e *Executor) openPartial(s plan.Step, id action.ID, pin digest.Digest, now
 			return &partial{dir.dir}, err
 		}
 	}
+}
+
+// partialDir is where the partial files of an action lie.
+func (e *Executor) partialDir(id action.ID) string {
+	return filepath.Join(filepath.Dir(e.Scratch), "partial", id.Digest().Encoded())
 }
 
 // sweepPartial removes the folders that were last used long ago, and are not in use. A time that is yet to come

@@ -16,6 +16,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/catalog"
+	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/host"
 )
@@ -96,15 +97,38 @@ func forget(out *sandbox.Output, err error) error {
 
 // plugin finds the plugin that the action names, and no other version of it.
 func (r RunRequest) plugin() (plugins.Plugin, error) {
-	want := r.Action.Plugin
-	p, err := r.Plugins.Find(catalog.Kind(want.Kind), want.Name)
+	p, err := r.Plugins.Find(catalog.Kind(r.Action.Plugin.Kind), r.Action.Plugin.Name)
 	if err != nil {
 		return p, err
 	}
-	if have := p.Spec().Identity(); describe(have) != describe(want) {
-		return p, fmt.Errorf("the action needs plugin %s, this program has %s; plan again with this program, or use the one that the action needs", describe(want), describe(have))
+	if want, have := describe(r.Action.Plugin), describe(p.Spec().Identity()); have != want {
+		return p, fmt.Errorf("the action needs plugin %s, this program has %s; plan again with this program, or use the one that the action needs", want, have)
 	}
 	return p, nil
+}
+
+// Unfit is a step whose plugin this program does not have.
+type Unfit struct {
+	Step       string
+	Want, Have string // plugin, version and components; "" if there is no plugin of that name
+}
+
+// Misfits returns the steps of a plan, among those that are wanted, that this program cannot do as they are planned.
+func Misfits(set plugins.Set, p *plan.Plan, wanted func(step string) bool) []Unfit {
+	var all []Unfit
+	for _, s := range p.Steps {
+		have := ""
+		if p, err := set.Find(catalog.Kind(s.Plugin.Kind), s.Plugin.Name); err == nil {
+			have = describe(p.Spec().Identity())
+		}
+		if s.Hints.Folder != "" {
+			continue // it came with the manifest; the step itself looks at the folder
+		}
+		if want := describe(s.Plugin); want != have && wanted(s.Name) {
+			all = append(all, Unfit{s.Name, want, have})
+		}
+	}
+	return all
 }
 
 // describe names a plugin with all that can change its bytes.
@@ -146,27 +170,3 @@ func inputs(ctx context.Context, s cas.Store, a action.Action) ([]plugins.Input,
 	}
 	return out, nil
 }
-
-// classify decides whether another try can help: a plugin that failed on good inputs will fail again, a fetch
-// says itself which faults pass, and an interrupted step was not at fault.
-func classify(ctx context.Context, err error) error {
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case plugins.IsTransient(err):
-		if f, ok := errors.AsType[*plugins.Fault](err); ok && f.After > 0 {
-			return activities.Later(f.After, err)
-		}
-		return err
-	}
-	if exit, ok := errors.AsType[*host.ExitError](err); ok && exit.Killed() {
-		return activities.Interrupt(err)
-	}
-	if _, ok := errors.AsType[*host.MemoryError](err); ok {
-		return activities.Permanent(activities.OutOfMemory, fmt.Errorf("%w\n%s", err, moreMemory))
-	}
-	return activities.Permanent(activities.Failed, err)
-}
-
-// moreMemory is what to do for a step that ran out of memory.
-const moreMemory = "do fewer steps at a time (-j 1), give the machine or its container more memory, or raise the bound that the plugin declares"

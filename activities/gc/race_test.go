@@ -113,7 +113,7 @@ func oneRun(ctx context.Context, p *process, random *rand.Rand, run string, try 
 func once(ctx context.Context, p *process, k int) (actioncache.Entry, bool, error) {
 	text := fmt.Sprintf("action %d", k)
 	id := action.ID(digest.FromString(text))
-	unlock, err := p.Cache.Lock(ctx, id)
+	unlock, err := p.Cache.Lock(ctx, id, nil)
 	if err != nil {
 		return actioncache.Entry{}, false, err
 	}

@@ -56,7 +56,7 @@ func rebuild(t *testing.T, s *Suite, req workflows.RebuildRequest) (workflows.Re
 	ts.SetLogger(silent{})
 	env := ts.NewTestWorkflowEnvironment()
 	s.registerControl(env)
-	s.registerSteps(env)
+	s.registerSteps(env, nil)
 	env.ExecuteWorkflow(workflows.RebuildName, req)
 	var out workflows.Rebuilt
 	if err := env.GetWorkflowError(); err != nil {
@@ -203,10 +203,10 @@ func serve(t *testing.T, tasks map[string][]string) (*frontend, client.Client) {
 // is known on its queue. The tasks are empty, so all fail, but for reasons of their own.
 func TestWorkers(t *testing.T) {
 	f, c := serve(t, map[string][]string{
-		"cairn-store-1":     {activities.Prepare, activities.Publish},
-		"cairn-store-1-io":  {activities.Execute},
-		"cairn-store-1-cpu": {activities.Execute},
-		"cairn-store-1-gpu": {activities.Execute},
+		"cairn-store-1-v1":     {activities.Prepare, activities.Publish},
+		"cairn-store-1-v1-io":  {activities.Execute},
+		"cairn-store-1-v1-cpu": {activities.Execute},
+		"cairn-store-1-v1-gpu": {activities.Execute},
 	})
 	workers := newSuite(activitytest.New(t)).Workers(c, "store-1", Limits{IO: 1, CPU: 2})
 	for _, w := range workers {
@@ -226,7 +226,7 @@ func TestWorkers(t *testing.T) {
 		stop.Go(w.Stop)
 	}
 	stop.Wait()
-	want := []string{"cairn.Execute on cairn-store-1-cpu", "cairn.Execute on cairn-store-1-io", "cairn.Prepare on cairn-store-1", "cairn.Publish on cairn-store-1", "workflows on cairn-store-1"}
+	want := []string{"cairn.Execute on cairn-store-1-v1-cpu", "cairn.Execute on cairn-store-1-v1-io", "cairn.Prepare on cairn-store-1-v1", "cairn.Publish on cairn-store-1-v1", "workflows on cairn-store-1-v1"}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(f.answers))); diff != "" {
@@ -278,6 +278,8 @@ func (out *pulseOut) RecordHeartbeat(ctx context.Context, details ...any) {
 	out.Next.RecordHeartbeat(ctx, details...)
 }
 
+func nothing() []any { return nil }
+
 // TestHeartbeat: a step that says nothing for a minute gives signs of life often enough, and none after its end.
 func TestHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -288,7 +290,7 @@ func TestHeartbeat(t *testing.T) {
 		env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&p}})
 		env.SetTestTimeout(time.Hour)
 		silentStep := func(ctx context.Context) error {
-			defer heartbeat(ctx)()
+			defer beats(ctx, nothing)()
 			time.Sleep(time.Minute - time.Second)
 			return nil
 		}
@@ -307,9 +309,9 @@ func TestHeartbeat(t *testing.T) {
 func TestHeartbeatEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		_ = heartbeat(ctx)
+		_ = beats(ctx, nothing)
 		cancel()
-		stop := heartbeat(context.Background())
+		stop := beats(context.Background(), nothing)
 		stop()
 	}) // which fails if a goroutine is left
 }

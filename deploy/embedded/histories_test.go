@@ -95,7 +95,7 @@ func (w *world) publish(context.Context, activities.PublishRequest) (activities.
 func (w *world) work(t *testing.T, c client.Client) string {
 	t.Helper()
 	w.results, w.ended = map[string]bool{}, map[string]bool{}
-	queue := activities.ControlQueue(strings.ReplaceAll(t.Name(), "/", "-"))
+	queue := activities.ControlQueue(strings.ReplaceAll(t.Name(), "/", "-"), workflows.Version)
 	control := worker.New(c, queue, worker.Options{})
 	control.RegisterWorkflowWithOptions(workflows.Rebuild, workflow.RegisterOptions{Name: workflows.RebuildName})
 	control.RegisterActivityWithOptions(w.prepare, activity.RegisterOptions{Name: activities.Prepare})

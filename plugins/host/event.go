@@ -29,6 +29,7 @@ const (
 	CodePermanent   = "permanent"   // the plugin would fail again
 	CodeTransient   = "transient"   // another try can help
 	CodeMemory      = "memory"      // there was not enough memory
+	CodePanic       = "panic"       // a bug of the plugin
 	CodeInterrupted = "interrupted" // it was asked to end, and did
 )
 
@@ -109,9 +110,9 @@ func (e *Result) check() error { return nil }
 
 func (e *Failure) check() error {
 	switch e.Code {
-	case CodePermanent, CodeTransient, CodeMemory, CodeInterrupted:
+	case CodePermanent, CodeTransient, CodeMemory, CodePanic, CodeInterrupted:
 	default:
-		return fmt.Errorf("code %.40q: want %s, %s, %s or %s", e.Code, CodePermanent, CodeTransient, CodeMemory, CodeInterrupted)
+		return fmt.Errorf("code %.40q: want %s, %s, %s, %s or %s", e.Code, CodePermanent, CodeTransient, CodeMemory, CodePanic, CodeInterrupted)
 	}
 	if !(e.RetryAfter >= 0 && e.RetryAfter <= (366*24*time.Hour).Seconds()) {
 		return fmt.Errorf("retryAfter is %v: want seconds, at most a year", e.RetryAfter)

@@ -35,6 +35,9 @@ func (e *ExitError) Killed() bool {
 	return false
 }
 
+// Log is what the plugin said last.
+func (e *ExitError) Log() []byte { return []byte(e.Stderr) }
+
 // MemoryError says that a plugin's process ended for want of memory.
 type MemoryError struct {
 	Used   int64  // bytes that it had at most
@@ -54,6 +57,12 @@ func (e *MemoryError) Error() string {
 	return text + lastWords(e.Stderr)
 }
 
+// OutOfMemory is true.
+func (e *MemoryError) OutOfMemory() bool { return true }
+
+// Log is what the plugin said last.
+func (e *MemoryError) Log() []byte { return []byte(e.Stderr) }
+
 // ProtocolError says that what a plugin wrote is not what plugins write.
 type ProtocolError struct {
 	Line   int // of its standard output; 0 if it is about something else
@@ -69,26 +78,31 @@ func (e *ProtocolError) Error() string {
 	return where + ": " + e.What + lastWords(e.Stderr)
 }
 
+// Log is what the plugin said last.
+func (e *ProtocolError) Log() []byte { return []byte(e.Stderr) }
+
 // failed is the error that a plugin has told of.
 type failed struct {
-	text  string
-	fault *plugins.Fault // nil if the error is final
+	text   string
+	inner  error // a plugins.Fault, or plugins.ErrPanic; nil for an error that is final
+	stderr string
 }
 
 func (f *failed) Error() string { return f.text }
+func (f *failed) Unwrap() error { return f.inner }
 
-func (f *failed) Unwrap() error {
-	if f.fault == nil {
-		return nil
-	}
-	return f.fault
-}
+// Log is what the plugin said beside it.
+func (f *failed) Log() []byte { return []byte(f.stderr) }
 
 // told turns what a plugin says of its failure into an error.
-func told(e *Failure) error {
-	f := &failed{text: plain(e.Message)}
-	if again := e.Code == CodeTransient; again || e.Fault != "" {
-		f.fault = &plugins.Fault{Code: e.Fault, Err: errors.New(f.text), Again: again, After: seconds(e.RetryAfter)}
+func told(e *Failure, stderr string) error {
+	f := &failed{text: plain(e.Message), stderr: stderr}
+	again := e.Code == CodeTransient
+	switch {
+	case e.Code == CodePanic:
+		f.inner = plugins.ErrPanic
+	case again || e.Fault != "":
+		f.inner = &plugins.Fault{Code: e.Fault, Err: errors.New(f.text), Again: again, After: seconds(e.RetryAfter)}
 	}
 	return f
 }
@@ -99,9 +113,11 @@ func say(err error) *Failure {
 	if out.Message == "" {
 		out.Message = "it failed and gave no reason"
 	}
-	if plugins.IsTransient(err) {
+	switch f := (*plugins.Fault)(nil); {
+	case errors.Is(err, plugins.ErrPanic):
+		out.Code = CodePanic
+	case plugins.IsTransient(err):
 		out.Code = CodeTransient
-		var f *plugins.Fault
 		if errors.As(err, &f) {
 			out.RetryAfter = min(f.After, 300*24*time.Hour).Seconds()
 		}

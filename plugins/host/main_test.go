@@ -42,7 +42,7 @@ func act(role string) {
 		defer stop()
 		set, err := plugins.NewSet(builtins()...)
 		if err == nil {
-			err = Serve(ctx, set, os.Stdin, os.Stdout)
+			err = Serve(ctx, set, os.Stdin, os.Stdout, os.Stderr)
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -46,7 +46,7 @@ func TestHostilePlugins(t *testing.T) {
 		{"more after the result", "say " + done + done, "line 2 of the plugin's answer: there is more after the last line"},
 		{"more after the error", `say {"event":"error","code":"permanent","message":"x"}` + "\n" + done, "line 2"},
 		{"long line", "flood", "the line has more than 65536 bytes"},
-		{"error without a code", `say {"event":"error","message":"x"}` + "\n", "code \"\": want permanent, transient, memory or interrupted"},
+		{"error without a code", `say {"event":"error","message":"x"}` + "\n", "code \"\": want permanent, transient, memory, panic or interrupted"},
 		{"error without a message", `say {"event":"error","code":"permanent"}` + "\n", "message is empty"},
 		{"error with an odd wait", `say {"event":"error","code":"transient","message":"x","retryAfter":1e12}` + "\n", "retryAfter is 1e+12"},
 		{"checkpoint of an evaluation", `say {"event":"checkpoint","step":1,"path":"x"}` + "\n", "checkpoint: none was asked for"},

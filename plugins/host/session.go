@@ -109,7 +109,7 @@ func (s *session) judge(ctx context.Context, p *process, err error) error {
 		e.Stderr = s.failure.Message
 		return e
 	case s.failure != nil && s.failure.Code != CodeInterrupted:
-		return told(s.failure)
+		return told(s.failure, p.stderr.String())
 	case s.failure != nil:
 		return &ExitError{Code: -1, Signal: syscall.SIGTERM, Stderr: s.failure.Message}
 	case err != nil:

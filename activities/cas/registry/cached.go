@@ -87,6 +87,9 @@ func (c *Cached) Put(ctx context.Context, want digest.Digest, r io.Reader) (dige
 // with a name.
 func (c *Cached) Upload(name string) (*cas.Upload, error) { return c.local.Upload(name) }
 
+// Unfinished says how many bytes are saved in uploads of the layout.
+func (c *Cached) Unfinished(prefix string) (int64, error) { return c.local.Unfinished(prefix) }
+
 // Use announces blobs to the collector of the layout's garbage.
 func (c *Cached) Use(ctx context.Context, all ...digest.Digest) error {
 	return c.local.Use(ctx, all...)

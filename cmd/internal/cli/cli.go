@@ -2,6 +2,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,6 +76,7 @@ type app struct {
 	address string
 	host    *host.Host // starts plugins in processes of their own
 	opened  []*workshop
+	goOn    string               // what goes on with what is interrupted
 	view    atomic.Pointer[view] // of the run that is shown; nil if there is none
 }
 
@@ -100,7 +102,7 @@ func Main(ctx context.Context, w World) int {
 		}
 		return coded.code
 	case ctx.Err() != nil:
-		fmt.Fprintln(w.Stderr, "cairn: interrupted; `cairn run` of the same manifest goes on where this stopped")
+		fmt.Fprintln(w.Stderr, "cairn: interrupted;", cmp.Or(a.goOn, "the same command does it again"))
 		return exitInterrupted
 	}
 	fmt.Fprintln(w.Stderr, "cairn:", err)
@@ -144,8 +146,8 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.home, "home", "", "folder of store, cache and engine (default $CAIRN_HOME, else $XDG_DATA_HOME/cairn)")
 	root.PersistentFlags().StringVar(&a.store, "store", "", "oci://host/repository that homes share as their store (default $CAIRN_STORE, else none)")
 	root.PersistentFlags().StringVar(&a.address, "address", "", "host:port of a Temporal cluster (default: TEMPORAL_ADDRESS or the TEMPORAL_PROFILE, else the engine in the box)")
-	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.planCommand(), a.verifyCommand(), a.showCommand(), a.lsCommand(), a.catCommand(), a.proveCommand(),
-		a.explainCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.fmtCommand(), a.schemaCommand(), a.pluginCommand(), a.doctorCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.serverCommand(), a.workerCommand(), a.planCommand(), a.verifyCommand(), a.showCommand(), a.lsCommand(), a.catCommand(), a.proveCommand(),
+		a.explainCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.fmtCommand(), a.schemaCommand(), a.pluginCommand(), a.catalogCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"github.com/opencontainers/go-digest"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/converter"
@@ -20,11 +21,12 @@ type runHistory struct {
 	position map[string]int    // of a step in steps
 	begun    map[int64]string  // event that scheduled an activity -> its step
 	activity map[string]string // activity ID -> step
+	queue    map[string]string // activity ID -> task queue
 	kinds    map[int64]string  // event that scheduled an activity -> its type
 }
 
 func newHistory() *runHistory {
-	return &runHistory{position: map[string]int{}, begun: map[int64]string{}, activity: map[string]string{}, kinds: map[int64]string{}}
+	return &runHistory{position: map[string]int{}, begun: map[int64]string{}, activity: map[string]string{}, queue: map[string]string{}, kinds: map[int64]string{}}
 }
 
 // add takes the next event.
@@ -39,12 +41,12 @@ func (h *runHistory) add(ev *history.HistoryEvent) error {
 		return h.completed(x.GetScheduledEventId(), x.GetResult())
 	case ev.GetActivityTaskFailedEventAttributes() != nil:
 		x := ev.GetActivityTaskFailedEventAttributes()
-		h.ended(x.GetScheduledEventId(), workflows.Failed, message(x.GetFailure()))
+		h.ended(x.GetScheduledEventId(), workflows.Failed, x.GetFailure())
 	case ev.GetActivityTaskTimedOutEventAttributes() != nil:
 		x := ev.GetActivityTaskTimedOutEventAttributes()
-		h.ended(x.GetScheduledEventId(), workflows.Failed, message(x.GetFailure()))
+		h.ended(x.GetScheduledEventId(), workflows.Failed, x.GetFailure())
 	case ev.GetActivityTaskCanceledEventAttributes() != nil:
-		h.ended(ev.GetActivityTaskCanceledEventAttributes().GetScheduledEventId(), workflows.Failed, "canceled")
+		h.ended(ev.GetActivityTaskCanceledEventAttributes().GetScheduledEventId(), workflows.Cancelled, nil)
 	case ev.GetWorkflowExecutionCompletedEventAttributes() != nil:
 		return h.result(ev.GetWorkflowExecutionCompletedEventAttributes().GetResult())
 	}
@@ -68,12 +70,23 @@ func decode(p *commonpb.Payloads, into any) error {
 	return converter.GetDefaultDataConverter().FromPayloads(p, into)
 }
 
-// message is the innermost message, which is the activity's own.
-func message(f *failurepb.Failure) string {
+// own is the innermost failure, which is the activity's.
+func own(f *failurepb.Failure) *failurepb.Failure {
 	for f.GetCause() != nil {
 		f = f.GetCause()
 	}
-	return f.GetMessage()
+	return f
+}
+
+func message(f *failurepb.Failure) string { return own(f).GetMessage() }
+
+// logOf is the log that a failure names, "" if there is none.
+func logOf(f *failurepb.Failure) digest.Digest {
+	var d activities.Details
+	if decode(own(f).GetApplicationFailureInfo().GetDetails(), &d) != nil {
+		return ""
+	}
+	return d.Log
 }
 
 func (h *runHistory) scheduled(ev *history.HistoryEvent) error {
@@ -87,6 +100,7 @@ func (h *runHistory) scheduled(ev *history.HistoryEvent) error {
 		return err
 	}
 	h.begun[ev.GetEventId()], h.activity[x.GetActivityId()] = req.Step, req.Step
+	h.queue[x.GetActivityId()] = x.GetTaskQueue().GetName()
 	h.step(req.Step).State = workflows.Running
 	return nil
 }
@@ -133,14 +147,16 @@ func ranOrCached(r activities.Result) string {
 }
 
 func (h *runHistory) outcome(o workflows.StepOutcome) {
-	s := h.step(o.Step)
-	s.State, s.Action, s.Artifact, s.Seconds, s.Why = o.State, o.Action.Digest(), o.Artifact, o.Seconds, o.Error
+	h.step(o.Step).take(o)
 }
 
-func (h *runHistory) ended(scheduled int64, state, why string) {
+func (h *runHistory) ended(scheduled int64, state string, f *failurepb.Failure) {
 	if name, ok := h.begun[scheduled]; ok {
 		s := h.step(name)
-		s.State, s.Why = state, why
+		s.State, s.Why, s.Log = state, message(f), logOf(f)
+		if kind := own(f).GetApplicationFailureInfo().GetType(); kind != "" {
+			s.Class = activities.ClassOf(kind).Type
+		}
 	}
 }
 
@@ -161,7 +177,8 @@ func (h *runHistory) result(p *commonpb.Payloads) error {
 func (h *runHistory) pending(all []*workflow.PendingActivityInfo) {
 	for _, p := range all {
 		if name, ok := h.activity[p.GetActivityId()]; ok && p.GetLastFailure() != nil {
-			h.step(name).Why = message(p.GetLastFailure())
+			s := h.step(name)
+			s.Why, s.Log = message(p.GetLastFailure()), logOf(p.GetLastFailure())
 		}
 	}
 }

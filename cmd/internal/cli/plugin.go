@@ -99,7 +99,7 @@ func (a *app) pluginExecCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return host.Serve(c.Context(), set, os.Stdin, a.Stdout)
+			return host.Serve(c.Context(), set, os.Stdin, a.Stdout, a.Stderr)
 		},
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
@@ -29,6 +28,7 @@ import (
 
 type runOptions struct {
 	only     []string
+	update   []string
 	locked   bool
 	offline  bool
 	detach   bool
@@ -47,7 +47,8 @@ func (a *app) runCommand() *cobra.Command {
 		Args:  args(1),
 		RunE:  func(c *cobra.Command, args []string) error { return a.run(c.Context(), args[0], o) },
 	}
-	c.Flags().StringSliceVar(&o.only, "only", nil, "do only these steps and what they need; no lock is written")
+	c.Flags().StringSliceVar(&o.only, "only", nil, "do only these steps and what they need; the lock is written if nothing else is missing")
+	c.Flags().StringSliceVar(&o.update, "update", nil, "ask the publishers of these datasets again, accept what they give, and write it into the lock")
 	c.Flags().BoolVar(&o.locked, "locked", false, "fail with exit code 3 if the result is not what the lock says; leave the lock alone")
 	c.Flags().BoolVar(&o.offline, "offline", false, "do nothing that needs the network")
 	c.Flags().BoolVar(&o.detach, "detach", false, "start the run and leave it to the workers of a cluster or of another process")
@@ -75,14 +76,22 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := o.checkUpdate(b); err != nil {
+		return err
+	}
 	if file, err = filepath.Abs(file); err != nil {
+		return err
+	}
+	pins, err := a.pins(ctx, w, file, o)
+	if err != nil {
 		return err
 	}
 	id, err := cas.PutBytes(ctx, w.store, text)
 	if err != nil {
 		return err
 	}
-	req := workflows.RebuildRequest{Manifest: id, Dir: filepath.Dir(file), Only: o.only, Offline: o.offline}
+	req := workflows.RebuildRequest{Manifest: id, Dir: filepath.Dir(file), Only: o.only, Offline: o.offline, Pins: pins}
+	a.foretell(b, pins.Update)
 	return a.stay(ctx, w, func(ctx context.Context, e *engine) error {
 		if o.detach {
 			return a.detach(ctx, e, w, file, b.Name, req)
@@ -91,7 +100,7 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 		if err != nil {
 			return err
 		}
-		if err := e.employ(ctx, w.suite(a, o, v.progress), o.jobs); err != nil {
+		if err := e.employ(ctx, a, w.suite(a, o, v.progress), limits(o.jobs)); err != nil {
 			return err
 		}
 		run, err := a.start(ctx, e, w, file, b.Name, req)
@@ -104,8 +113,11 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 
 // detach starts a run that the workers of others do.
 func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name string, req workflows.RebuildRequest) error {
-	if e.ours {
-		return &usageError{errors.New("--detach: no engine outlives this command; give --address, or leave a `cairn run` of this home running")}
+	if e.ours() {
+		return &usageError{errors.New("--detach: no engine outlives this command; leave `cairn server` and `cairn worker` of this home running, or give --address")}
+	}
+	if err := e.attended(ctx); err != nil {
+		return err
 	}
 	run, err := a.start(ctx, e, w, file, name, req)
 	if err != nil {
@@ -117,6 +129,7 @@ func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name str
 
 // follow shows how a run goes until it ends, and writes what it gave.
 func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.WorkflowRun, file string, o runOptions, v *view) error {
+	a.goOn = fmt.Sprintf("`%s resume %s` goes on", a.typed(), run.GetID())
 	started := time.Now()
 	watch, unwatch := context.WithCancel(ctx)
 	defer unwatch()
@@ -124,21 +137,14 @@ func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.Wor
 	a.view.Store(v)
 	v.watch(ctx, e.client, run)
 	var out workflows.Rebuilt
-	err := run.Get(ctx, &out)
+	err := patient(ctx, func() error { return run.Get(ctx, &out) })
 	v.end()
 	a.view.Store(nil)
-	var app *temporal.ApplicationError
-	switch {
-	case errors.As(err, &app) && app.Type() == activities.Invalid:
-		return exit(exitUsage, "%s", app.Message())
-	case errors.As(err, &app) && app.Type() == activities.Refused:
-		return exit(exitRefused, "%s", app.Message())
-	case errors.As(err, &app):
-		return errors.New(app.Message())
-	case err != nil:
-		return err
+	end := outcome{run: run.GetID(), file: file, options: o, rebuilt: out, took: time.Since(started)}
+	if err != nil {
+		return a.ended(ctx, e, run, end, err)
 	}
-	return a.finish(ctx, w, outcome{run: run.GetID(), file: file, options: o, rebuilt: out, took: time.Since(started)})
+	return a.finish(ctx, w, end)
 }
 
 // Keys of a run's memo: what its history does not say in a form that everybody can read.
@@ -160,9 +166,14 @@ func (a *app) start(ctx context.Context, e *engine, w *workshop, file, name stri
 	if err != nil {
 		return nil, err
 	}
-	// The manifest has to stay for as long as the run may want it, also if this process is killed next.
+	// Manifest and lock have to stay for as long as the run may want them, also if this process is killed next.
 	if err := w.layout.Use(gc.WithRun(ctx, id, ""), req.Manifest); err != nil {
 		return nil, err
+	}
+	if req.Lock != "" {
+		if err := w.layout.Use(gc.WithRun(ctx, id, ""), req.Lock); err != nil {
+			return nil, err
+		}
 	}
 	policy := enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
 	underWay, err := openRequest(ctx, e.client, id)
@@ -170,7 +181,7 @@ func (a *app) start(ctx context.Context, e *engine, w *workshop, file, name stri
 	case err != nil:
 		return nil, fmt.Errorf("start run: %w", err)
 	case underWay == "" || underWay == request:
-	case e.ours:
+	case e.ours():
 		fmt.Fprintln(a.Stderr, "an unfinished run of this manifest as it was, or with other flags, is given up; what it had done is in the store")
 		policy = enumspb.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
 	default:
@@ -178,7 +189,7 @@ func (a *app) start(ctx context.Context, e *engine, w *workshop, file, name stri
 	}
 	run, err := e.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                       id,
-		TaskQueue:                activities.ControlQueue(e.store),
+		TaskQueue:                activities.ControlQueue(e.store, workflows.Version),
 		WorkflowIDConflictPolicy: policy,
 		Memo:                     map[string]any{memoRequest: request, memoFile: file},
 	}, workflows.RebuildName, req)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -12,7 +13,6 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/client"
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/workflows"
@@ -69,7 +69,7 @@ func (a *app) cancelCommand() *cobra.Command {
 					return exit(exitFailed, "run %s has ended: %s", run.Run, run.State)
 				}
 				if run.State == stateOpen {
-					if err := e.cancel(ctx, run.Run); err != nil {
+					if err := e.cancel(ctx, run); err != nil {
 						return err
 					}
 				}
@@ -98,11 +98,19 @@ func (a *app) withEngine(ctx context.Context, do func(context.Context, *workshop
 }
 
 // cancel asks the workers of a run to stop; where there are none, the run just ends.
-func (e *engine) cancel(ctx context.Context, run string) error {
-	if e.ours {
-		return e.client.TerminateWorkflow(ctx, run, "", "cairn cancel")
+func (e *engine) cancel(ctx context.Context, r runInfo) error {
+	there, err := e.attendance()
+	if err != nil {
+		return err
 	}
-	return e.client.CancelWorkflow(ctx, run, "")
+	workers, err := there.of(ctx, r)
+	if err != nil {
+		return err
+	}
+	if e.ours() || len(workers) == 0 {
+		return e.client.TerminateWorkflow(ctx, r.Run, "", "cairn cancel")
+	}
+	return e.client.CancelWorkflow(ctx, r.Run, "")
 }
 
 // runInfo is one run as status shows it.
@@ -112,8 +120,11 @@ type runInfo struct {
 	State    string     `json:"state"` // running, completed, failed, canceled, terminated
 	Started  time.Time  `json:"started"`
 	Ended    *time.Time `json:"ended,omitempty"`
+	Workers  []string   `json:"workers,omitempty"` // that serve it, if it is running
 	Cached   int        `json:"cached"`
 	Steps    []runStep  `json:"steps,omitempty"`
+
+	queue string
 }
 
 // stateOpen is the state of a run that has not ended, whether or not somebody works on it now.
@@ -121,7 +132,7 @@ const stateOpen = "running"
 
 func describeRun(x *workflow.WorkflowExecutionInfo) runInfo {
 	r := runInfo{Run: x.GetExecution().GetWorkflowId(), Manifest: memo(x.GetMemo().GetFields()[memoFile]),
-		State: strings.ToLower(x.GetStatus().String()), Started: x.GetStartTime().AsTime()}
+		State: strings.ToLower(x.GetStatus().String()), Started: x.GetStartTime().AsTime(), queue: x.GetTaskQueue()}
 	if x.GetCloseTime() != nil {
 		t := x.GetCloseTime().AsTime()
 		r.Ended = &t
@@ -133,7 +144,7 @@ func describeRun(x *workflow.WorkflowExecutionInfo) runInfo {
 func (e *engine) list(ctx context.Context) ([]runInfo, error) {
 	answer, err := e.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		PageSize: maxRuns,
-		Query:    fmt.Sprintf("WorkflowType = '%s' AND TaskQueue = '%s' AND ExecutionStatus != 'ContinuedAsNew'", workflows.RebuildName, activities.ControlQueue(e.store)),
+		Query:    fmt.Sprintf("WorkflowType = '%s' AND TaskQueue = '%s' AND ExecutionStatus != 'ContinuedAsNew'", workflows.RebuildName, activities.ControlQueue(e.store, workflows.Version)),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)
@@ -159,6 +170,17 @@ func (a *app) listRuns(ctx context.Context, e *engine) error {
 	if err != nil {
 		return err
 	}
+	there, err := e.attendance()
+	if err != nil {
+		return err
+	}
+	idle := false
+	for i, r := range all {
+		if all[i].Workers, err = there.of(ctx, r); err != nil {
+			return err
+		}
+		idle = idle || r.State == stateOpen && len(all[i].Workers) == 0
+	}
 	doc := map[string]any{"schema": "cairn/status/v1", "runs": all}
 	return a.print(doc, func(out io.Writer) {
 		if len(all) == 0 {
@@ -171,6 +193,9 @@ func (a *app) listRuns(ctx context.Context, e *engine) error {
 			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", r.Run, r.State, r.Started.Local().Format(time.DateTime), r.length(), display(r.Manifest))
 		}
 		t.Flush()
+		if idle {
+			fmt.Fprintf(out, "\nworkers  %s\n", there.advice("RUN"))
+		}
 	})
 }
 
@@ -186,7 +211,14 @@ func (a *app) showRun(ctx context.Context, e *engine, id string) error {
 	if err != nil {
 		return err
 	}
-	if r.Cached, r.Steps, err = steps(ctx, e.client, id); err != nil {
+	there, err := e.attendance()
+	if err != nil {
+		return err
+	}
+	if r.Workers, err = there.of(ctx, r); err != nil {
+		return err
+	}
+	if r.Cached, r.Steps, err = e.steps(ctx, id, there); err != nil {
 		return err
 	}
 	doc := struct {
@@ -194,16 +226,20 @@ func (a *app) showRun(ctx context.Context, e *engine, id string) error {
 		runInfo
 	}{"cairn/status/v1", r}
 	return a.print(doc, func(out io.Writer) {
-		fmt.Fprintf(out, "run       %s\nmanifest  %s\nstate     %s\nstarted   %s\ntook      %s\ncached    %d steps\n\n", r.Run, display(r.Manifest), r.State, r.Started.Local().Format(time.DateTime), r.length(), r.Cached)
+		fmt.Fprintf(out, "run       %s\nmanifest  %s\nstate     %s\nstarted   %s\ntook      %s\ncached    %d steps\n", r.Run, display(r.Manifest), r.State, r.Started.Local().Format(time.DateTime), r.length(), r.Cached)
+		if r.State == stateOpen {
+			fmt.Fprintf(out, "workers   %s\n", cmp.Or(strings.Join(r.Workers, "\n          "), there.advice(r.Run)))
+		}
+		fmt.Fprintln(out)
 		printSteps(out, r.Steps)
 	})
 }
 
 // steps asks a run how its steps stand. A run whose workers are gone is asked through its history, so the
 // answer does not need any.
-func steps(ctx context.Context, c client.Client, id string) (int, []runStep, error) {
+func (e *engine) steps(ctx context.Context, id string, there *attendance) (int, []runStep, error) {
 	h := newHistory()
-	events := c.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := e.client.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		ev, err := events.Next()
 		if err != nil {
@@ -213,12 +249,12 @@ func steps(ctx context.Context, c client.Client, id string) (int, []runStep, err
 			return 0, nil, fmt.Errorf("read history of %s: event %d: %w", id, ev.GetEventId(), err)
 		}
 	}
-	d, err := c.DescribeWorkflowExecution(ctx, id, "")
+	d, err := e.client.DescribeWorkflowExecution(ctx, id, "")
 	if err != nil {
 		return 0, nil, fmt.Errorf("describe %s: %w", id, err)
 	}
 	h.pending(d.GetPendingActivities())
-	return h.cached, h.steps, nil
+	return h.cached, h.steps, there.missing(ctx, h, d.GetPendingActivities())
 }
 
 // resume works on a run that is open until it ends.
@@ -238,7 +274,7 @@ func (a *app) resume(ctx context.Context, w *workshop, e *engine, args []string,
 	if err != nil {
 		return err
 	}
-	if err := e.employ(ctx, w.suite(a, o, v.progress), o.jobs); err != nil {
+	if err := e.employ(ctx, a, w.suite(a, o, v.progress), limits(o.jobs)); err != nil {
 		return err
 	}
 	return a.follow(ctx, w, e, e.client.GetWorkflow(ctx, id, ""), run.Manifest, o, v)
