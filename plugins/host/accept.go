@@ -123,7 +123,7 @@ func (s *session) acceptFetched(ctx context.Context, w *written) error {
 	}
 	from := map[string]string{}
 	for k, v := range s.result.Source {
-		from[cut(line(k), 100)] = cut(line(v), 1000)
+		from[cut(line(s.clean(k)), 100)] = cut(line(s.clean(v)), 1000)
 	}
 	from["plugin"] = s.spec.Identity().String()
 	d := document.Dataset{Schema: document.DatasetSchema, Stage: "raw", Source: from, Files: len(w.files)}

@@ -114,6 +114,9 @@ func (e *Failure) check() error {
 	default:
 		return fmt.Errorf("code %.40q: want %s, %s, %s, %s or %s", e.Code, CodePermanent, CodeTransient, CodeMemory, CodePanic, CodeInterrupted)
 	}
+	if len(e.Fault) > 40 || strings.ContainsFunc(string(e.Fault), func(r rune) bool { return (r < 'a' || r > 'z') && r != '-' }) {
+		return fmt.Errorf("fault %.60q: want a word such as %s", e.Fault, plugins.FaultBusy)
+	}
 	if !(e.RetryAfter >= 0 && e.RetryAfter <= (366*24*time.Hour).Seconds()) {
 		return fmt.Errorf("retryAfter is %v: want seconds, at most a year", e.RetryAfter)
 	}

@@ -70,7 +70,9 @@ func (x *external) run(ctx context.Context, c plugins.Call) error {
 	if err != nil {
 		return err
 	}
-	env := append(x.host.ambient(x.spec.Network), x.variables(c)...)
+	given := x.variables(c)
+	s.hide = hiding(given)
+	env := append(x.host.ambient(x.spec.Network), given...)
 	if err := s.run(ctx, &process{command: command, dir: code, env: s.environment(env), memory: x.MemoryBytes}); err != nil {
 		return err
 	}
@@ -111,6 +113,18 @@ func (x *external) variables(c plugins.Call) []string {
 		}
 	}
 	return out
+}
+
+// hiding takes the values of variables out of a text. One of a few letters is part of ordinary words.
+func hiding(variables []string) *strings.Replacer {
+	const short = 4
+	var pairs []string
+	for _, v := range variables {
+		if name, value, _ := strings.Cut(v, "="); len(value) >= short {
+			pairs = append(pairs, value, "["+name+"]")
+		}
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 // bringInputs lays the files of the inputs where the plugin can read them.

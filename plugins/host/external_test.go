@@ -252,6 +252,27 @@ func TestVariables(t *testing.T) {
 	}
 }
 
+// TestSecretsDoNotLast: what a plugin was given from the environment stands in no error and no note, wherever it says it.
+func TestSecretsDoNotLast(t *testing.T) {
+	for name, script := range map[string]string{
+		"standard error": `echo "GET https://x/?key=$TOKEN: 403" >&2; exit 1`,
+		"an error":       `echo '{"event":"error","code":"permanent","message":"wrong token '$TOKEN'"}'`,
+		"memory":         `echo '{"event":"error","code":"memory","message":"wrong token '$TOKEN'"}'`,
+		"a line":         `echo $TOKEN`,
+		"a note":         `echo '{"event":"log","message":"token '$TOKEN'"}'; echo '{"event":"progress","done":1,"note":"token '$TOKEN'"}'; exit 1`,
+	} {
+		var all strings.Builder
+		c := plugintest.Case{Plugin: mustLoad(t, shell(t, "fetch", script, `"variables":["TOKEN"]`)),
+			Env:      plugins.Env{Lookup: func(string) (string, bool) { return "correct-horse", true }},
+			Progress: func(p plugins.Progress) { fmt.Fprintln(&all, p.Note) }}
+		_, err := c.Run(t.Context(), 1, t.TempDir())
+		fmt.Fprintln(&all, err)
+		if err == nil || strings.Contains(all.String(), "correct-horse") || !strings.Contains(all.String(), "[TOKEN]") {
+			t.Errorf("%s: %s", name, all.String())
+		}
+	}
+}
+
 // TestExternalParams: defaults are written out and mistakes refused.
 func TestExternalParams(t *testing.T) {
 	p := mustLoad(t, shell(t, "evaluate", "", `"params":{"type":"object","properties":{"a":{"type":"integer","default":3},"b":{"type":"string"}},"required":["a","b"]}`))

@@ -49,6 +49,7 @@ func TestHostilePlugins(t *testing.T) {
 		{"error without a code", `say {"event":"error","message":"x"}` + "\n", "code \"\": want permanent, transient, memory, panic or interrupted"},
 		{"error without a message", `say {"event":"error","code":"permanent"}` + "\n", "message is empty"},
 		{"error with an odd wait", `say {"event":"error","code":"transient","message":"x","retryAfter":1e12}` + "\n", "retryAfter is 1e+12"},
+		{"error with an odd fault", `say {"event":"error","code":"transient","message":"x","fault":"Too Busy"}` + "\n", `fault "Too Busy"`},
 		{"checkpoint of an evaluation", `say {"event":"checkpoint","step":1,"path":"x"}` + "\n", "checkpoint: none was asked for"},
 		{"file of an evaluation", `say {"event":"file","path":"x"}` + "\n", "file: only a fetch lists files"},
 		{"resumed without a checkpoint", `say {"event":"resumed","step":1}` + "\n", "there is no checkpoint of step 1"},

@@ -190,7 +190,7 @@ func syntheticCase(ctx context.Context, c *plugintest.Case, tmp string) error {
 		if err != nil {
 			return err
 		}
-		made, err := plugintest.Case{Plugin: p, Params: s.params, Seed: 7, Dataset: checked(), Inputs: pick(files, s.inputs...)}.Run(ctx, 2, tmp)
+		made, err := plugintest.Case{Plugin: p, Params: s.params, Seed: 7, Dataset: checked(), Inputs: only(files, s.inputs...)}.Run(ctx, 2, tmp)
 		if err != nil {
 			return err
 		}
@@ -198,16 +198,16 @@ func syntheticCase(ctx context.Context, c *plugintest.Case, tmp string) error {
 	}
 	switch kind {
 	case catalog.Curate:
-		c.Inputs = pick(files, "raw")
+		c.Inputs = only(files, "raw")
 	case catalog.Pretrain:
-		c.Inputs = pick(files, "check")
+		c.Inputs = only(files, "check")
 	case catalog.Evaluate:
 		c.Inputs = map[string]plugintest.Files{plugins.ModelInput: files[plugins.ModelInput], plugins.DatasetInput: files["check"]}
 	}
 	return nil
 }
 
-func pick(files map[string]plugintest.Files, names ...string) map[string]plugintest.Files {
+func only(files map[string]plugintest.Files, names ...string) map[string]plugintest.Files {
 	out := map[string]plugintest.Files{}
 	for name, f := range files {
 		if slices.Contains(names, name) {
