@@ -13,6 +13,9 @@ import (
 // starved is an error of a process that says whether it ended for want of memory.
 type starved interface{ OutOfMemory() bool }
 
+// excess is one of a plugin that may have given too much.
+type excess interface{ Excess() bool }
+
 // ended is one of a process that ended without a word, and says whether somebody else ended it.
 type ended interface{ Killed() bool }
 
@@ -20,6 +23,7 @@ type ended interface{ Killed() bool }
 func Mark(err error) error {
 	var s starved
 	var e ended
+	var x excess
 	var disk *cas.FaultError
 	switch {
 	case err == nil || activities.Kind(err) != "":
@@ -28,6 +32,8 @@ func Mark(err error) error {
 		return activities.Permanent(activities.Crashed, err)
 	case errors.As(err, &s) && s.OutOfMemory():
 		return activities.Permanent(activities.OutOfMemory, err)
+	case errors.As(err, &x) && x.Excess():
+		return activities.Permanent(activities.TooLarge, err)
 	case errors.As(err, &e) && e.Killed():
 		return activities.Pass(activities.Interrupted, 0, err)
 	case errors.As(err, &e):

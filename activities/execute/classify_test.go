@@ -32,6 +32,7 @@ func TestClassify(t *testing.T) {
 		{"kill -9", fmt.Errorf("x: %w", &host.ExitError{Code: -1, Signal: syscall.SIGKILL}), activities.Interrupted, true, time.Millisecond},
 		{"memory", fmt.Errorf("x: %w", &host.MemoryError{Used: 1 << 30, Bound: 1 << 30, How: "cgroup"}), activities.OutOfMemory, false, 0},
 		{"panic", fmt.Errorf("x: %w", plugins.ErrPanic), activities.Crashed, false, 0},
+		{"too much", fmt.Errorf("x: %w", &host.ProtocolError{Line: 1, What: "x", Large: true}), activities.TooLarge, false, 0},
 		{"hostile", &host.ProtocolError{Line: 1, What: "x"}, activities.Failed, false, 0},
 	} {
 		err := activities.Report(fmt.Errorf("step: %w", classify(t.Context(), c.err)))

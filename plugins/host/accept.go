@@ -38,6 +38,10 @@ func wrong(format string, args ...any) error {
 	return &ProtocolError{What: fmt.Sprintf(format, args...)}
 }
 
+func tooMuch(format string, args ...any) error {
+	return &ProtocolError{What: fmt.Sprintf(format, args...), Large: true}
+}
+
 // has returns a file of the output.
 func (w *written) has(path string) (plugins.Entry, bool) {
 	i, ok := slices.BinarySearchFunc(w.files, path, func(e plugins.Entry, path string) int { return strings.Compare(e.Path, path) })
@@ -57,7 +61,7 @@ func (w *written) document(name string, into any) error {
 		return wrong("there is no %s", name)
 	}
 	if e.Size > maxDocument {
-		return wrong("%s has %d bytes, at most %d are read", name, e.Size, maxDocument)
+		return tooMuch("%s has %d bytes, at most %d are read", name, e.Size, maxDocument)
 	}
 	f, err := w.open(name)
 	if err != nil {
@@ -101,6 +105,9 @@ func lines[T any](w *written, name string, each func(n int, v T) error) error {
 		if err != nil {
 			return wrong("%s:%d: %s", name, n, strings.TrimPrefix(err.Error(), "json: "))
 		}
+	}
+	if errors.Is(scan.Err(), bufio.ErrTooLong) {
+		return tooMuch("%s has a line of more than 16 MiB", name)
 	}
 	if err := scan.Err(); err != nil {
 		return wrong("%s: %v", name, err)
@@ -371,8 +378,10 @@ func checkMetrics(m document.Metrics, dataset string, samples int) error {
 		return wrong("%s: dataset is %q, want %q", document.MetricsFile, m.Dataset, dataset)
 	case m.Samples != samples:
 		return wrong("%s: samples is %d, there are %d predictions", document.MetricsFile, m.Samples, samples)
-	case len(m.Metrics) == 0 || len(m.Metrics) > 1000:
-		return wrong("%s has %d metrics, want 1 to 1000", document.MetricsFile, len(m.Metrics))
+	case len(m.Metrics) == 0:
+		return wrong("%s has no metric", document.MetricsFile)
+	case len(m.Metrics) > 1000:
+		return tooMuch("%s has %d metrics, at most 1000 are kept", document.MetricsFile, len(m.Metrics))
 	}
 	seen := map[string]bool{}
 	for _, x := range m.Metrics {

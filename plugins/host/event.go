@@ -21,6 +21,13 @@ import (
 // MaxLine is how many bytes a line of a plugin may have.
 const MaxLine = 64 << 10
 
+// excess is a complaint of too much of something.
+type excess string
+
+func (e excess) Error() string { return string(e) }
+
+var errLongLine = excess(fmt.Sprintf("the line has more than %d bytes; what is large belongs into a file of the output", MaxLine))
+
 // maxText is how much of a text of a plugin is passed on, in bytes. An error has to fit into a history.
 const maxText = 4000
 
@@ -193,7 +200,7 @@ func nameOf(e Event) string {
 // ParseEvent reads one line.
 func ParseEvent(line []byte) (Event, error) {
 	if len(line) > MaxLine {
-		return nil, fmt.Errorf("the line has more than %d bytes", MaxLine)
+		return nil, errLongLine
 	}
 	if !utf8.Valid(line) {
 		return nil, fmt.Errorf("%s is not UTF-8", quoted(line))

@@ -67,8 +67,12 @@ func (e *MemoryError) Log() []byte { return []byte(e.Stderr) }
 type ProtocolError struct {
 	Line   int // of its standard output; 0 if it is about something else
 	What   string
+	Large  bool // it is too much of something
 	Stderr string
 }
+
+// Excess says whether there is too much of something.
+func (e *ProtocolError) Excess() bool { return e.Large }
 
 func (e *ProtocolError) Error() string {
 	where := "the plugin's answer"

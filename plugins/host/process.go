@@ -191,7 +191,7 @@ func (p *process) read(ctx context.Context) (rest []byte, err error) {
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 			p.lines++
-			return nil, p.wrong(fmt.Errorf("the line has more than %d bytes", MaxLine))
+			return nil, p.wrong(errLongLine)
 		case err != nil: // the end, or nobody writes to it any more
 			return bytes.Clone(line), nil
 		}
@@ -221,7 +221,8 @@ func (p *process) wrong(err error) error {
 	if p.clean != nil {
 		what = p.clean(what)
 	}
-	return &ProtocolError{Line: p.lines, What: what}
+	_, large := errors.AsType[excess](err)
+	return &ProtocolError{Line: p.lines, What: what, Large: large}
 }
 
 // stream reads what the process writes.

@@ -225,7 +225,7 @@ func (s *session) list(e *File) error {
 	case s.files[e.Path] != nil:
 		return fmt.Errorf("file: %q is listed twice", e.Path)
 	case len(s.files) == maxFiles:
-		return fmt.Errorf("file: more than %d files are listed", maxFiles)
+		return excess(fmt.Sprintf("file: more than %d files are listed", maxFiles))
 	}
 	s.files[e.Path] = e
 	return nil

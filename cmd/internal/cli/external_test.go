@@ -67,6 +67,8 @@ func TestExternalPlugins(t *testing.T) {
 	m.write("mine/rows/plugin.json", strings.Replace(m.read("mine/rows/plugin.json"), "1073741824", "134217728", 1))
 	m.want(1, words("run benchmark.yaml --progress plain"), "failed  curate/points", "ran out of memory", "and may have 128 MiB", "-j 1")
 	m.want(0, []string{"log", runOf(m)}, "failed")
+	m.write("mine/rows/main.py", "print('x' * (3 << 20))\n")
+	m.want(1, words("run benchmark.yaml --progress plain"), "failed  curate/points", "the line has more than 65536 bytes", "make it give less")
 	m.write("mine/rows/main.py", "import nothing\n")
 	m.want(1, words("run benchmark.yaml --progress plain"), "failed  curate/points", "exit code 1", "No module named 'nothing'")
 }
