@@ -56,7 +56,7 @@ func (p *process) begin(t testing.TB, run string) (context.Context, *publish.Pub
 		t.Fatal(err)
 	}
 	pub := &publish.Publisher{Resolver: &resolve.Resolver{Store: p.Store, Cache: p.Cache, Plugins: p.Plugins, Env: p.Env}, Tag: p.Store.Tag, Now: activitytest.Now()}
-	todo, err := pub.Prepare(ctx, activities.PrepareRequest{Manifest: id, Only: last}, run)
+	todo, err := pub.Resolver.Prepare(ctx, activities.PrepareRequest{Manifest: id, Only: last})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,11 +59,11 @@ func TestEventPaths(t *testing.T) {
 // TestSay: an error of a plugin of this program arrives as what it was.
 func TestSay(t *testing.T) {
 	fault := &plugins.Fault{Code: plugins.FaultCut, Err: strange{}, Again: true, After: 5e9}
-	got := told(say(fault))
+	got := told(say(fault), "")
 	if got.Error() != fault.Error() || !plugins.IsTransient(got) || plugins.FaultCode(got) != plugins.FaultCut {
 		t.Errorf("%v became %v", fault, got)
 	}
-	long := told(say(strange{strings.Repeat("ä", 10000)}))
+	long := told(say(strange{strings.Repeat("ä", 10000)}), "")
 	if n := len(long.Error()); n > maxText+10 {
 		t.Errorf("an error of %d bytes", n)
 	}
