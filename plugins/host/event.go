@@ -108,7 +108,7 @@ func (e *File) check() error {
 		return fmt.Errorf("size is %d", *e.Size)
 	}
 	if e.Digest != "" && e.Digest.Validate() != nil {
-		return fmt.Errorf("digest %.80q: want an algorithm and hexadecimal digits, such as sha256:...", e.Digest)
+		return fmt.Errorf("digest %.80q: want an algorithm and hexadecimal digits after a colon, as in sha256:0123abcd", e.Digest)
 	}
 	return needPath(e.Path)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/cairn-bench/cairn/plugins"
 )
@@ -16,7 +17,7 @@ func FuzzParseEvent(f *testing.F) {
 		`{"event":"progress","done":3,"total":10,"unit":"steps","note":"loss 0.41"}`, `{"event":"log","message":"x"}`, `{"event":"checkpoint","step":3,"path":"a"}`,
 		`{"event":"resumed","step":3}`, `{"event":"file","path":"a/b","size":0,"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}`,
 		`{"event":"result","source":{"url":"https://x"},"task":{"type":"multiclass","classes":["a"]},"features":["f"]}`,
-		`{"event":"error","code":"transient","message":"m","retryAfter":1.5,"fault":"busy"}`, `{"event":"checkpoint","step":1,"path":"../x"}`, `{"event":"progress","done":1e3}`, `[1]`, `{}`, "\xff",
+		`{"event":"error","code":"transient","message":"m","retryAfter":1.5,"fault":"busy"}`, `{"event":"checkpoint","step":1,"path":"../x"}`, `{"event":"progress","done":1e3}`, `{"event":"result","source":{}}`, `[1]`, `{}`, "\xff",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -36,7 +37,7 @@ func FuzzParseEvent(f *testing.F) {
 			t.Fatalf("%q has several lines", once.String())
 		}
 		again, err := ParseEvent(bytes.TrimSuffix(once.Bytes(), []byte("\n")))
-		if err == nil && cmp.Equal(e, again) {
+		if err == nil && cmp.Equal(e, again, cmpopts.EquateEmpty()) {
 			return
 		}
 		if once.Len() <= MaxLine { // escaping can make a line longer

@@ -193,7 +193,7 @@ func (p *process) read(ctx context.Context) (rest []byte, err error) {
 			p.lines++
 			return nil, p.wrong(errLongLine)
 		case err != nil: // the end, or nobody writes to it any more
-			return bytes.Clone(line), nil
+			return bytes.Clone(line), nil //nolint:nilerr // however the end came, what was said counts
 		}
 		if err := p.take(line[:len(line)-1]); err != nil {
 			return nil, err
