@@ -43,6 +43,23 @@ type PrepareRequest struct {
 	Only     []string      `json:",omitempty"` // steps wanted, with all they need; empty means all
 	Plan     digest.Digest `json:",omitempty"` // the plan, if it was made before
 	From     int           `json:",omitempty"` // position in the plan; what stands before it had its try
+	Pins
+	Updated []string `json:",omitempty"` // those of Update that were asked for and had what they gave accepted, before From
+}
+
+// Pins say what a fetch may give. A pin holds where the lock has the same action for the step; a manifest that was
+// edited asks for something else.
+type Pins struct {
+	Lock   digest.Digest `json:",omitempty"` // the lock's text, as a blob in the store; "" pins nothing
+	Update []string      `json:",omitempty"` // datasets that are asked for again, and that the lock does not pin
+}
+
+// Documents are the blobs that a request names and that have to stay while the run may want them.
+func (r PrepareRequest) Documents() []digest.Digest {
+	if r.Lock == "" {
+		return []digest.Digest{r.Manifest}
+	}
+	return []digest.Digest{r.Manifest, r.Lock}
 }
 
 // Prepared is the plan and the next part of it that has no result yet. A part is bounded, so that neither this
@@ -68,6 +85,35 @@ type Node struct {
 	// Group is of steps that may share one activity, as long as they turn out to be small. Empty is for a step that is
 	// always done alone.
 	Group string `json:",omitempty"`
+	Wanted
+}
+
+// Wanted is what is known beforehand of the result of a fetch.
+type Wanted struct {
+	// Pinned is the artifact that the lock has for the step; another one is an error of type Differs. Empty
+	// means that the step may give anything.
+	Pinned digest.Digest `json:",omitempty"`
+	// Was is set where Pinned is what the lock has for another action, to compare with: the manifest was edited.
+	Was action.ID `json:",omitempty"`
+	// Fresh asks again, although there may be a result, and accepts another than Pinned. It is set to the lock, or to
+	// NoLock: what was accepted before and never came into that lock is not asked for once more.
+	Fresh digest.Digest `json:",omitempty"`
+}
+
+// NoLock is the lock that is not there.
+const NoLock digest.Digest = "none"
+
+// Holds is the artifact that the step has to give, "" if it may give any.
+func (w Wanted) Holds() digest.Digest {
+	if w.Was != "" || w.Fresh != "" {
+		return ""
+	}
+	return w.Pinned
+}
+
+// Accepted says whether an artifact that was accepted against some lock answers a request to ask again.
+func (w Wanted) Accepted(artifact, against digest.Digest) bool {
+	return against == w.Fresh && (w.Was != "" || artifact != w.Pinned)
 }
 
 // Bound is the artifact of a step.
@@ -84,9 +130,7 @@ type ExecuteRequest struct {
 	Inputs []Bound `json:",omitempty"`
 	// Offline refuses a step that needs the network.
 	Offline bool `json:",omitempty"`
-	// Pinned is the artifact that the lock has for the step; another one is an error of type Differs. Empty
-	// means that the step may give anything.
-	Pinned digest.Digest `json:",omitempty"`
+	Wanted
 }
 
 // ManyRequest asks for steps that are taken for small, with what they have in common said once.
@@ -124,6 +168,7 @@ type Result struct {
 type PublishRequest struct {
 	Plan     digest.Digest
 	Manifest digest.Digest
+	Pins
 }
 
 // Published names what a finished run leaves.

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/opencontainers/go-digest"
 	"go.temporal.io/sdk/temporal"
+
+	"github.com/cairn-bench/cairn/manifests/drift"
 )
 
 // fault is an error with one of the types of Classes.
@@ -15,6 +18,7 @@ type fault struct {
 	kind  string
 	after time.Duration // what has to pass before another try can help
 	error
+	drift *drift.Report
 }
 
 func (f *fault) Unwrap() error { return f.error }
@@ -23,10 +27,18 @@ func (f *fault) Unwrap() error { return f.error }
 func Permanent(kind string, err error) error { return &fault{kind: kind, error: err} }
 
 // Pass marks an error that another try can help, but not before some time.
-func Pass(kind string, after time.Duration, err error) error { return &fault{kind, after, err} }
+func Pass(kind string, after time.Duration, err error) error {
+	return &fault{kind: kind, after: after, error: err}
+}
+
+// Interrupt marks an error of which the step is innocent.
+func Interrupt(err error) error { return Pass(Interrupted, 0, err) }
 
 // Later marks an error that passes, but not before some time.
 func Later(after time.Duration, err error) error { return Pass(Passing, after, err) }
+
+// Drifted marks an error as type Differs, with what is known of the difference.
+func Drifted(r drift.Report, err error) error { return &fault{kind: Differs, error: err, drift: &r} }
 
 // Kind is the mark of an error, "" if it has none.
 func Kind(err error) string {
@@ -55,7 +67,8 @@ func WithLog(err error, log digest.Digest) error {
 
 // Details is what an error says beside its type and text.
 type Details struct {
-	Log digest.Digest `json:",omitempty"` // blob with all that the step said
+	Log   digest.Digest `json:",omitempty"` // blob with all that the step said
+	Drift *drift.Report `json:",omitempty"` // of type Differs
 }
 
 // Report turns an error into what the server understands. An activity returns it last: the server looks at
@@ -73,21 +86,27 @@ func ReportTry(err error, faults int) error {
 	if !errors.As(err, &f) && errors.Is(err, context.Canceled) {
 		return err
 	}
-	text, o := err.Error(), temporal.ApplicationErrorOptions{}
-	switch {
-	case ClassOf(f.kind).Again == Never:
+	said, o := text(err), temporal.ApplicationErrorOptions{}
+	switch again := ClassOf(f.kind).Again; {
+	case again == Never:
 		o.NonRetryable = true
+	case again == AtOnce:
+		o.NextRetryDelay = max(f.after, time.Millisecond)
 	case faults >= MaxFaults:
 		o.NonRetryable = true
-		text = fmt.Sprintf("%s (so it went in each of %d tries)", text, faults)
+		said = fmt.Sprintf("%s (so it went in each of %d tries)", said, faults)
 	default:
 		o.NextRetryDelay = max(f.after, Pause(faults))
 	}
 	var k *kept
-	if errors.As(err, &k) {
-		o.Details = []any{Details{Log: k.log}}
+	if errors.As(err, &k) || f.drift != nil {
+		d := Details{Drift: f.drift}
+		if k != nil {
+			d.Log = k.log
+		}
+		o.Details = []any{d}
 	}
-	return temporal.NewApplicationErrorWithOptions(text, f.kind, o)
+	return temporal.NewApplicationErrorWithOptions(said, f.kind, o)
 }
 
 // NextTry says whether a reported error is followed by another try, and after which time.
@@ -103,10 +122,31 @@ func NextTry(reported error) (time.Duration, bool) {
 func Passes(err error) bool { return err != nil && ClassOf(Kind(err)).Again != Never }
 
 // LogOf is the log that the details of an error name, "" if there is none.
-func LogOf(err *temporal.ApplicationError) digest.Digest {
+func LogOf(err *temporal.ApplicationError) digest.Digest { return details(err).Log }
+
+// DriftOf is what the details of an error say of a difference from the lock, nil if it is not one.
+func DriftOf(err *temporal.ApplicationError) *drift.Report { return details(err).Drift }
+
+func details(err *temporal.ApplicationError) Details {
 	var d Details
 	if !err.HasDetails() || err.Details(&d) != nil {
-		return ""
+		return Details{}
 	}
-	return d.Log
+	return d
+}
+
+// maxError bounds the text of an error, in bytes. It stays in a history, and a server refuses what is too large to
+// be kept: then the step would be tried again for ever.
+const maxError = 8 << 10
+
+func text(err error) string {
+	s := err.Error()
+	if len(s) <= maxError {
+		return s
+	}
+	end := maxError
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return fmt.Sprintf("%s... (%d bytes in all)", s[:end], len(s))
 }

@@ -29,6 +29,7 @@ func failure(step string, err error) StepOutcome {
 	switch {
 	case errors.As(err, &app):
 		o.Error, o.Class, o.Log = app.Message(), activities.ClassOf(app.Type()).Type, activities.LogOf(app)
+		o.Drift = activities.DriftOf(app)
 	case errors.As(err, &late) && late.TimeoutType() == enumspb.TIMEOUT_TYPE_HEARTBEAT:
 		o.Error, o.Class = fmt.Sprintf("its worker gave no sign of life for %v, in each of %d tries", signOfLife, maxAttempts), activities.Lost
 	case errors.As(err, &late):
@@ -45,7 +46,7 @@ func failure(step string, err error) StepOutcome {
 
 // carried is what the next execution of a run is told of a step.
 func (o StepOutcome) carried(withLog bool) StepOutcome {
-	short := StepOutcome{Result: activities.Result{Step: o.Step, Seconds: o.Seconds}, State: o.State, Error: cut(o.Error, maxCarried), Class: o.Class}
+	short := StepOutcome{Result: activities.Result{Step: o.Step, Seconds: o.Seconds}, State: o.State, Error: cut(o.Error, maxCarried), Class: o.Class, Drift: o.Drift}
 	if withLog {
 		short.Log = o.Log
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/manifests/drift"
 )
 
 // RebuildName is the registered name of Rebuild.
@@ -37,6 +38,7 @@ type RebuildRequest struct {
 	Only     []string `json:",omitempty"`
 	Offline  bool     `json:",omitempty"` // do nothing that needs the network
 	Earlier  *Earlier `json:",omitempty"` // nil at the start of a run
+	activities.Pins
 }
 
 // Earlier is what a long run hands on when it goes on in a new execution, so that no history grows with the
@@ -57,7 +59,9 @@ type Rebuilt struct {
 	// those of the last have digests; the results of the others are found through the action cache.
 	Steps     []StepOutcome
 	Published *activities.Published
-	Only      []string `json:",omitempty"` // as in the request
+	Only      []string      `json:",omitempty"` // as in the request
+	Manifest  digest.Digest // and Pins as they were asked for
+	activities.Pins
 }
 
 // Step states.
@@ -78,6 +82,7 @@ type StepOutcome struct {
 	Error string        `json:",omitempty"` // the cause, for failed and skipped
 	Class string        `json:",omitempty"` // of a failed step, one of activities.Classes
 	Log   digest.Digest `json:",omitempty"` // of a failed step, what it said
+	Drift *drift.Report `json:",omitempty"` // of a step that failed because its result is not the lock's
 }
 
 // Progress is where a run stands, or what has changed of it since another answer.
@@ -180,7 +185,8 @@ func (r *rebuild) steps() []StepOutcome { return slices.Concat(r.earlier.Steps, 
 func (r *rebuild) prepare(ctx workflow.Context) error {
 	var p activities.Prepared
 	err := workflow.ExecuteActivity(light(ctx), activities.Prepare, activities.PrepareRequest{
-		Manifest: r.req.Manifest, Dir: r.req.Dir, Only: r.req.Only, Plan: r.earlier.Plan, From: r.earlier.Next}).Get(ctx, &p)
+		Manifest: r.req.Manifest, Dir: r.req.Dir, Only: r.req.Only, Plan: r.earlier.Plan, From: r.earlier.Next,
+		Pins: r.req.Pins, Updated: r.updated()}).Get(ctx, &p)
 	if err != nil {
 		return err
 	}
@@ -241,7 +247,7 @@ func (r *rebuild) launch(ctx workflow.Context, done workflow.Selector, i int) {
 	r.set(i, Running)
 	r.inFlight++
 	f := workflow.ExecuteActivity(heavy(ctx, n.Step, n.Queue), activities.Execute,
-		activities.ExecuteRequest{Plan: r.plan, Step: n.Step, Dir: r.req.Dir, Inputs: r.inputs(n), Offline: r.req.Offline})
+		activities.ExecuteRequest{Plan: r.plan, Step: n.Step, Dir: r.req.Dir, Inputs: r.inputs(n), Offline: r.req.Offline, Wanted: n.Wanted})
 	done.AddFuture(f, func(f workflow.Future) {
 		r.inFlight--
 		var res activities.Result
@@ -316,14 +322,14 @@ func (r *rebuild) goOn(ctx workflow.Context) error {
 
 // end publishes, if there is a result of every step.
 func (r *rebuild) end(ctx workflow.Context) (Rebuilt, error) {
-	out := Rebuilt{Plan: r.plan, Cached: r.earlier.Cached, Steps: r.steps(), Only: r.req.Only}
+	out := Rebuilt{Plan: r.plan, Cached: r.earlier.Cached, Steps: r.steps(), Only: r.req.Only, Manifest: r.req.Manifest, Pins: r.req.Pins}
 	if r.published != nil || unfinished(out.Steps) || len(r.req.Only) > 0 && !r.whole {
 		out.Published = r.published
 		return out, nil
 	}
 	out.Published = &activities.Published{}
 	err := workflow.ExecuteActivity(light(ctx), activities.Publish,
-		activities.PublishRequest{Plan: r.plan, Manifest: r.req.Manifest}).Get(ctx, out.Published)
+		activities.PublishRequest{Plan: r.plan, Manifest: r.req.Manifest, Pins: r.req.Pins}).Get(ctx, out.Published)
 	return out, err
 }
 

@@ -183,7 +183,7 @@ func diamond() []activities.Node {
 func TestNothingToDo(t *testing.T) {
 	w := &world{prepare: todo()}
 	got := w.run(t, request)
-	want := workflows.Rebuilt{Plan: digest.FromString("plan"), Cached: 2,
+	want := workflows.Rebuilt{Plan: digest.FromString("plan"), Cached: 2, Manifest: request.Manifest,
 		Published: &activities.Published{Lock: digest.FromString("lock"), Benchmark: digest.FromString("benchmark")}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("result (-want +got):\n%s", diff)

@@ -45,7 +45,7 @@ func (r *rebuild) launchMany(ctx workflow.Context, done workflow.Selector, some 
 	req := activities.ManyRequest{Plan: r.plan, Dir: r.req.Dir, Offline: r.req.Offline}
 	for _, i := range some {
 		r.set(i, Running)
-		req.Steps = append(req.Steps, activities.ExecuteRequest{Step: r.nodes[i].Step, Inputs: r.inputs(r.nodes[i])})
+		req.Steps = append(req.Steps, activities.ExecuteRequest{Step: r.nodes[i].Step, Inputs: r.inputs(r.nodes[i]), Wanted: r.nodes[i].Wanted})
 	}
 	r.inFlight++
 	f := workflow.ExecuteActivity(heavy(ctx, req.Summary(), r.nodes[some[0]].Queue), activities.Many, req)

@@ -6,7 +6,6 @@
 package actioncache
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -46,6 +45,9 @@ type Entry struct {
 	Action   action.ID     `json:"action"`
 	Artifact digest.Digest `json:"artifact"`
 	Record   digest.Digest `json:"record"`
+	// Against is the lock that had another artifact when this one was accepted (--update). Until it stands in a lock
+	// itself, it is what whoever accepts once more is given.
+	Against digest.Digest `json:"against,omitempty"`
 }
 
 // Miss is why there is no hit. The zero value is a hit.
@@ -97,9 +99,9 @@ func (c *Cache) path(id action.ID, ext string) string {
 	return filepath.Join(c.dir, "sha256", hex[:2], hex+ext)
 }
 
-// read gives the bytes of an entry, or the first of too many.
-func (c *Cache) read(id action.ID) ([]byte, error) {
-	f, err := os.Open(c.path(id, ".json"))
+// readEntry gives the bytes of an entry, or the first of too many.
+func readEntry(path string) ([]byte, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +125,7 @@ func (c *Cache) Get(ctx context.Context, id action.ID) (Entry, Miss, error) {
 }
 
 func (c *Cache) getOwn(ctx context.Context, id action.ID) (Entry, Miss, error) {
-	text, err := c.read(id)
+	text, err := readEntry(c.path(id, ".json"))
 	return c.judge(ctx, id, text, err)
 }
 
@@ -196,11 +198,19 @@ func parse(text []byte, id action.ID) (Entry, error) {
 
 // canonical is what canonical.Marshal gives of an entry that passes check, for less.
 func (e Entry) canonical() string {
-	return fmt.Sprintf(`{"action":"%s","artifact":"%s","record":"%s","schema":"%s"}`, e.Action, e.Artifact, e.Record, e.Schema)
+	var against string
+	if e.Against != "" {
+		against = fmt.Sprintf(`"against":"%s",`, e.Against)
+	}
+	return fmt.Sprintf(`{"action":"%s",%s"artifact":"%s","record":"%s","schema":"%s"}`, e.Action, against, e.Artifact, e.Record, e.Schema)
 }
 
 func (e Entry) check() error {
-	for _, d := range []digest.Digest{e.Action.Digest(), e.Artifact, e.Record} {
+	all := []digest.Digest{e.Action.Digest(), e.Artifact, e.Record}
+	if e.Against != "" {
+		all = append(all, e.Against)
+	}
+	for _, d := range all {
 		if err := d.Validate(); err != nil || d.Algorithm() != digest.SHA256 {
 			return fmt.Errorf("%q is not a sha256 digest", d)
 		}
@@ -281,24 +291,6 @@ func (c *Cache) Put(ctx context.Context, e Entry) error {
 	return c.putOwn(e)
 }
 
-func (c *Cache) putOwn(e Entry) error {
-	text, err := canonical.Marshal(e)
-	if err != nil {
-		return fmt.Errorf("action cache: %w", err)
-	}
-	if have, err := c.read(e.Action); err == nil && bytes.Equal(have, text) {
-		return nil
-	}
-	path := c.path(e.Action, ".json")
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("action cache: %w", err)
-	}
-	if err := cas.ReplaceFile(filepath.Dir(path), path, text); err != nil {
-		return fmt.Errorf("action cache: %w", err)
-	}
-	return nil
-}
-
 // PutMany keeps entries. Most of what that costs is to wait for the disk, so they wait together.
 func (c *Cache) PutMany(ctx context.Context, all []Entry) error {
 	group, ctx := errgroup.WithContext(ctx)
@@ -355,7 +347,7 @@ func (c *Cache) Peek(id action.ID) (Entry, error) {
 	if err := id.Digest().Validate(); err != nil {
 		return Entry{}, fmt.Errorf("action %q: %w", id, err)
 	}
-	text, err := c.read(id)
+	text, err := readEntry(c.path(id, ".json"))
 	if err != nil {
 		return Entry{}, fmt.Errorf("action cache: %w", err)
 	}
@@ -386,5 +378,5 @@ func (c *Cache) Remove(id action.ID) error {
 	if err := os.Remove(c.path(id, ".json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("action cache: %w", err)
 	}
-	return nil
+	return c.removeEarlier(id)
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/host"
 )
 
 // Executor does steps on one machine.
@@ -37,6 +38,7 @@ type Executor struct {
 	Builder provenance.Builder
 	Now     func() time.Time
 	Report  func(step string, p plugins.Progress) // of steps that run here; may be nil
+	Host    host.Runner                           // nil for this process
 
 	Checkpoints string           // folder that leads to the saved states of trainings under way; "" keeps none
 	Interval    plugins.Interval // between two of them
@@ -118,17 +120,18 @@ func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, re
 	if err != nil {
 		return activities.Result{}, activities.Permanent(activities.Invalid, err)
 	}
+	before := e.peek(id)
 	unlock, err := e.lock(ctx, id, try)
 	if err != nil {
 		return activities.Result{}, err
 	}
 	defer unlock()
-	entry, miss, err := e.Cache.Get(ctx, id)
+	entry, miss, err := e.found(ctx, id, req.Wanted, before, try)
 	if err != nil {
 		return activities.Result{}, err
 	}
 	if miss.Reason == "" {
-		return activities.Result{Step: step.Name, Action: id, Artifact: entry.Artifact, Cached: true}, e.pinned(ctx, req, entry.Artifact)
+		return activities.Result{Step: step.Name, Action: id, Artifact: entry.Artifact, Cached: true}, e.pinned(ctx, req, a, entry.Artifact)
 	}
 	if req.Offline && e.needsNetwork(step) {
 		return activities.Result{}, activities.Permanent(activities.Failed, fmt.Errorf("%s: its files are not in the store and the run is offline; run without --offline to fetch them", step.Name))
@@ -162,12 +165,12 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 		}
 	}
 	into := e.into(try.sitting)
-	r := RunRequest{Store: e.Store, Into: into, Plugins: e.Plugins, Action: a, Env: try.log.hiding(e.Env(req.Dir)), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval}
+	r := RunRequest{Store: e.Store, Into: into, Plugins: e.Plugins, Action: a, Env: try.log.hiding(e.Env(req.Dir)), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval, Host: e.Host}
 	kept = e.checkpoints(ctx, step.Plugin.Kind, id, try, report)
 	if kept != nil {
 		r.Checkpoints = kept
 	}
-	part, err := e.openPartial(step, id, req.Pinned, started)
+	part, err := e.openPartial(step, id, req.Holds(), started)
 	if err != nil {
 		return activities.Result{}, err
 	}
@@ -175,18 +178,18 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 	r.Partial = part.path()
 	desc, err := Run(ctx, r)
 	if err != nil {
-		return activities.Result{}, fmt.Errorf("%s: %w", step.Name, err)
+		return activities.Result{}, e.disputed(ctx, req, a, fmt.Errorf("%s: %w", step.Name, err))
 	}
 	if req.Pinned != "" && req.Pinned != desc.Digest { // what is refused is compared in the store
 		if err := into.Flush(ctx); err != nil {
 			return activities.Result{}, err
 		}
 	}
-	if err := e.pinned(ctx, req, desc.Digest); err != nil {
+	if err := e.pinned(ctx, req, a, desc.Digest); err != nil {
 		return activities.Result{}, errors.Join(err, part.refuse())
 	}
 	finished := e.Now()
-	entry, err := e.record(ctx, into, a, id, desc, provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished})
+	entry, err := e.record(ctx, into, a, actioncache.Entry{Action: id, Artifact: desc.Digest, Against: against(req.Wanted)}, desc, provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished})
 	if err == nil {
 		err = e.settle(ctx, try.sitting, into, entry)
 	}
@@ -198,15 +201,15 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 	return activities.Result{Step: step.Name, Action: id, Artifact: desc.Digest, Seconds: finished.Sub(started).Round(time.Millisecond).Seconds()}, nil
 }
 
-// record makes the action, the statement of what it gave, and the entry that leads from one to the other.
-func (e *Executor) record(ctx context.Context, into cas.Store, a action.Action, id action.ID, desc ocispec.Descriptor, x provenance.Execution) (actioncache.Entry, error) {
+// record makes the action and the statement of what it gave, and completes the entry that leads from one to the other.
+func (e *Executor) record(ctx context.Context, into cas.Store, a action.Action, entry actioncache.Entry, desc ocispec.Descriptor, x provenance.Execution) (actioncache.Entry, error) {
 	text, err := a.Canonical()
 	if err != nil {
 		return actioncache.Entry{}, err
 	}
-	if _, _, err := into.Put(ctx, id.Digest(), bytes.NewReader(text)); err != nil {
+	if _, _, err := into.Put(ctx, entry.Action.Digest(), bytes.NewReader(text)); err != nil {
 		return actioncache.Entry{}, err
 	}
-	record, err := attest.Write(ctx, into, a, desc, x)
-	return actioncache.Entry{Schema: actioncache.Schema, Action: id, Artifact: desc.Digest, Record: record}, err
+	entry.Record, err = attest.Write(ctx, into, a, desc, x)
+	return entry, err
 }

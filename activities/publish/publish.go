@@ -65,7 +65,11 @@ func (p *Publisher) Publish(ctx context.Context, req activities.PublishRequest, 
 	if err != nil {
 		return activities.Published{}, err
 	}
-	states, err := p.Resolver.States(ctx, pl)
+	pins, err := p.Resolver.ReadPins(ctx, req.Pins)
+	if err != nil {
+		return activities.Published{}, err
+	}
+	states, err := p.Resolver.States(ctx, pl, pins)
 	if err != nil {
 		return activities.Published{}, err
 	}

@@ -43,7 +43,12 @@ func (r *Resolver) Prepare(ctx context.Context, req activities.PrepareRequest) (
 	if err != nil {
 		return Found{}, invalid(ctx, err)
 	}
-	states, err := r.States(ctx, p)
+	again := slices.DeleteFunc(slices.Clone(req.Update), func(dataset string) bool { return slices.Contains(req.Updated, dataset) })
+	pins, err := r.ReadPins(ctx, req.Pins, again...)
+	if err != nil {
+		return Found{}, err
+	}
+	states, err := r.States(ctx, p, pins)
 	if err != nil {
 		return Found{}, err
 	}
@@ -122,7 +127,7 @@ func nextPart(states []State, wanted func(step string) bool, from int, group fun
 			p.Next = i
 			p.Later++
 		default:
-			p.add(s.Step)
+			p.add(s.Step, s.Wanted)
 		}
 	}
 	return p.Prepared
@@ -133,8 +138,8 @@ func (p *part) full(s plan.Step) bool {
 	return len(p.Todo) == partSteps || len(p.Todo) > 0 && p.inputs+len(s.Needs) > partInputs
 }
 
-func (p *part) add(s plan.Step) {
-	n := activities.Node{Step: s.Name, Queue: s.Hints.Queue, Group: p.group(s)}
+func (p *part) add(s plan.Step, wanted activities.Wanted) {
+	n := activities.Node{Step: s.Name, Queue: s.Hints.Queue, Group: p.group(s), Wanted: wanted}
 	for _, need := range s.Needs {
 		before, todo := p.positions[need.Step]
 		found, ok := p.artifacts[need.Step]

@@ -151,7 +151,7 @@ func TestStates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	states, err := b.States(t.Context(), p)
+	states, err := b.States(t.Context(), p, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

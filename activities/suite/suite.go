@@ -154,7 +154,7 @@ func (s *Suite) registerSteps(r registry, free *slots) {
 
 func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (out activities.Prepared, err error) {
 	err = s.attempt(ctx, planning, func(working context.Context, _ *try) error {
-		if err := cas.Use(working, s.Resolver.Store, req.Manifest); err != nil {
+		if err := cas.Use(working, s.Resolver.Store, req.Documents()...); err != nil {
 			return err
 		}
 		out, err = s.Publisher.Prepare(working, req, activity.GetInfo(ctx).WorkflowExecution.RunID)

@@ -92,8 +92,8 @@ func failureCode(all []failure) int {
 }
 
 // unfinished prints what a run did not do, and returns the error that it ends with.
-func (a *app) unfinished(o outcome, pl *plan.Plan, doc runDocument) error {
-	doc.Failures = failures(pl, doc.Steps)
+func (a *app) unfinished(o outcome, pl *plan.Plan, doc runDocument, drifted []driftShown) error {
+	doc.Failures, doc.Drift = failures(pl, doc.Steps), reports(drifted)
 	waiting := 0
 	for _, s := range doc.Steps {
 		if s.State == workflows.Skipped {
@@ -111,8 +111,11 @@ func (a *app) unfinished(o outcome, pl *plan.Plan, doc runDocument) error {
 		doc.Retry += " --only " + quote(f.Step)
 	}
 	done := len(doc.Steps) - len(doc.Failures) - waiting
-	if err := a.print(doc, func(out io.Writer) { a.printFailures(out, o, doc, done) }); err != nil {
+	if err := a.print(doc, func(out io.Writer) { a.printFailures(out, o, doc, done); printDrift(out, drifted) }); err != nil {
 		return err
+	}
+	if len(drifted) > 0 {
+		return a.driftError(drifted, o.file)
 	}
 	return exit(failureCode(doc.Failures), "%d of %d steps failed and %d wait for that; what does not depend on it is done", len(doc.Failures), len(doc.Steps), waiting)
 }
@@ -162,6 +165,9 @@ func (a *app) again(o outcome) string {
 	command := a.typed() + " run " + quote(display(o.file))
 	if o.options.locked {
 		command += " --locked"
+	}
+	if len(o.rebuilt.Update) > 0 {
+		command += " --update " + strings.Join(o.rebuilt.Update, ",") // what was accepted is not asked for once more
 	}
 	return command
 }

@@ -154,7 +154,7 @@ func TestLastingFault(t *testing.T) {
 	run := runOf(m)
 	status := object[runInfo](m, 0, "status", run)
 	at := slices.IndexFunc(status.Steps, func(s runStep) bool { return s.Name == "fetch/heart" })
-	if s := status.Steps[at]; s.State != workflows.Running || !strings.Contains(s.Why, "429") || s.Log == "" {
+	if s := status.Steps[at]; s.State != workflows.Waiting || !strings.Contains(s.Why, "429") || s.Log == "" {
 		t.Errorf("status has %+v", s)
 	}
 	m.want(0, []string{"show", status.Steps[at].Log.String()}, "Network: ", "429")
@@ -224,7 +224,7 @@ func TestManyFailures(t *testing.T) {
 	}
 	var out strings.Builder
 	a := &app{World: World{Stdout: &out}, home: "/a home"}
-	err := a.unfinished(outcome{run: "r-1", file: "/it's/benchmark.yaml", options: runOptions{locked: true}}, pl, runDocument{Steps: steps})
+	err := a.unfinished(outcome{run: "r-1", file: "/it's/benchmark.yaml", options: runOptions{locked: true}}, pl, runDocument{Steps: steps}, nil)
 	for _, want := range []string{"7 steps wait for it: ab, b0, b1 and 4 more\n", "and 2 more: cairn --home '/a home' status r-1\n", "\n        | 6\n", "what is done stays (1 of 30)", `cairn --home '/a home' run '/it'\''s/benchmark.yaml' --locked`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())

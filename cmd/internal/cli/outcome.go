@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/compare"
+	"github.com/cairn-bench/cairn/manifests/drift"
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/report"
@@ -49,6 +51,11 @@ type runDocument struct {
 	Claims    []report.Claim `json:"claims"`
 	Failures  []failure      `json:"failures,omitempty"`
 	Retry     string         `json:"retry,omitempty"` // the command that tries just these again
+
+	// Drift is how datasets differ from the lock that the run began with: refused (exit code 3), accepted with --update,
+	// or noted, where the manifest was edited.
+	Drift   []drift.Report  `json:"drift,omitempty"`
+	Updated *updateDocument `json:"updated,omitempty"` // with --update
 }
 
 type runStep struct {
@@ -89,6 +96,7 @@ func (a *app) finish(ctx context.Context, w *workshop, o outcome) error {
 	for _, s := range o.rebuilt.Steps {
 		outcomes[s.Step] = s
 	}
+	var refused []drift.Report
 	for _, s := range pl.Steps {
 		if !asked(s.Name) {
 			continue
@@ -96,13 +104,20 @@ func (a *app) finish(ctx context.Context, w *workshop, o outcome) error {
 		st := runStep{Name: s.Name, Kind: s.Plugin.Kind, Plugin: s.Plugin.String(), State: workflows.Cached}
 		if out, ok := outcomes[s.Name]; ok {
 			st.take(out)
+			if out.Drift != nil {
+				refused = append(refused, *out.Drift)
+			}
 		}
 		doc.Steps = append(doc.Steps, st)
 	}
 	if o.rebuilt.Published != nil {
 		return a.published(ctx, w, o, doc)
 	}
-	return a.unfinished(o, pl, doc)
+	shown, err := w.refused(ctx, pl.Benchmark, refused)
+	if err != nil {
+		return err
+	}
+	return a.unfinished(o, pl, doc, shown)
 }
 
 // asked says which steps a run was to do; of a whole benchmark it says nothing about the others.
@@ -137,6 +152,18 @@ func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocu
 			doc.Steps[i].Action, doc.Steps[i].Artifact = e.Action, e.Artifact
 		}
 	}
+	was, err := w.lockAt(ctx, o.rebuilt.Lock)
+	if err != nil {
+		return err
+	}
+	noted, err := w.noted(ctx, was, l, o.rebuilt.Update)
+	if err != nil {
+		return err
+	}
+	doc.Drift = reports(noted)
+	if doc.Updated, err = w.updated(ctx, o.rebuilt, was, l); err != nil {
+		return err
+	}
 	r, err := w.report(ctx, *o.rebuilt.Published)
 	if err != nil {
 		return err
@@ -151,7 +178,7 @@ func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocu
 	if err := w.garbage.Wrote(doc.Lock, text); err != nil {
 		return err
 	}
-	if err := a.print(doc, func(out io.Writer) { a.summary(out, r, doc, o) }); err != nil {
+	if err := a.print(doc, func(out io.Writer) { a.summary(out, r, doc, o); printDrift(out, noted); printUpdated(out, doc.Updated) }); err != nil {
 		return err
 	}
 	return claimError(r.Claims)
@@ -182,13 +209,17 @@ func writeLock(path string, text []byte, locked bool) error {
 	case err == nil && bytes.Equal(have, text):
 		return nil
 	case locked && errors.Is(err, fs.ErrNotExist):
-		return exit(exitUsage, "--locked: there is no %s; run without --locked to write it", path)
+		return noLock(path)
 	case locked && err != nil:
 		return exit(exitUsage, "--locked: %v", err)
 	case locked:
 		return exit(exitDiffers, "--locked: the result is not what %s says; run without --locked to see what changed, or `cairn plan` for why", path)
 	}
 	return cas.ReplaceFile(filepath.Dir(path), path, text)
+}
+
+func noLock(path string) error {
+	return exit(exitUsage, "--locked: there is no %s; run without --locked to write it", path)
 }
 
 // report reads the report of a run and adds what it could not know of itself.
@@ -262,7 +293,7 @@ func printResults(out io.Writer, r report.Report) {
 		if !slices.Contains(groups, x.ModelGroup) {
 			groups = append(groups, x.ModelGroup)
 		}
-		cells[k][x.ModelGroup] = number(x.Value) + interval(x.Low, x.High)
+		cells[k][x.ModelGroup] = number(x.Value) + bounds(x.Low, x.High)
 	}
 	if len(rows) == 0 {
 		return
@@ -303,7 +334,7 @@ func number(v *float64) string {
 	return fmt.Sprintf("%.3f", *v)
 }
 
-func interval(low, high *float64) string {
+func bounds(low, high *float64) string {
 	if low == nil || high == nil {
 		return ""
 	}
@@ -313,7 +344,8 @@ func interval(low, high *float64) string {
 func printSteps(out io.Writer, steps []runStep) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, s := range steps {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", s.State, s.Name, withLog(s.Why, s.Log))
+		why, _, _ := strings.Cut(s.Why, "\n")
+		fmt.Fprintf(t, "%s\t%s\t%s\n", s.State, s.Name, withLog(why, s.Log))
 	}
 	t.Flush()
 }

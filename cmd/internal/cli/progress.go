@@ -88,7 +88,7 @@ func (v *view) progress(step string, p plugins.Progress) {
 	m.last = p
 	if now := v.now(); !v.live && now.Sub(m.spoke) >= speak {
 		m.spoke = now
-		fmt.Fprintf(v.out, "  …   %s  %s\n", step, amount(p))
+		fmt.Fprintf(v.out, "  …   %s  %s%s\n", step, amount(p), rate(p, now.Sub(m.started)))
 	}
 }
 
@@ -273,10 +273,10 @@ func bar(step string, m meter, now time.Time, width int) string {
 }
 
 func rate(p plugins.Progress, took time.Duration) string {
-	if took < time.Second || p.Done <= 0 {
+	if took < time.Second || p.Done <= p.Had {
 		return ""
 	}
-	perSecond := float64(p.Done) / took.Seconds()
+	perSecond := float64(p.Done-p.Had) / took.Seconds()
 	s := fmt.Sprintf("  %.3g/s", perSecond)
 	if p.Unit == bytesUnit {
 		s = "  " + size(perSecond) + "/s"

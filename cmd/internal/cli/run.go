@@ -28,6 +28,7 @@ import (
 
 type runOptions struct {
 	only     []string
+	update   []string
 	locked   bool
 	offline  bool
 	detach   bool
@@ -35,6 +36,7 @@ type runOptions struct {
 	jobs     int
 
 	checkpoint time.Duration
+	isolate    bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -46,6 +48,7 @@ func (a *app) runCommand() *cobra.Command {
 		RunE:  func(c *cobra.Command, args []string) error { return a.run(c.Context(), args[0], o) },
 	}
 	c.Flags().StringSliceVar(&o.only, "only", nil, "do only these steps and what they need; the lock is written if nothing else is missing")
+	c.Flags().StringSliceVar(&o.update, "update", nil, "ask the publishers of these datasets again, accept what they give, and write it into the lock")
 	c.Flags().BoolVar(&o.locked, "locked", false, "fail with exit code 3 if the result is not what the lock says; leave the lock alone")
 	c.Flags().BoolVar(&o.offline, "offline", false, "do nothing that needs the network")
 	c.Flags().BoolVar(&o.detach, "detach", false, "start the run and leave it to the workers of a cluster or of another process")
@@ -57,6 +60,7 @@ func (a *app) runCommand() *cobra.Command {
 func followFlags(c *cobra.Command, o *runOptions) {
 	c.Flags().StringVar(&o.progress, "progress", "auto", "none, plain (a line a step), fancy (live bars), or auto: fancy on a terminal")
 	c.Flags().IntVarP(&o.jobs, "jobs", "j", 0, "steps of one kind at a time (default: one CPU step a core, four fetches)")
+	c.Flags().BoolVar(&o.isolate, "isolate", false, "do each step in a process of its own: one that crashes or runs out of memory takes no other along")
 	c.Flags().DurationVar(&o.checkpoint, "checkpoint", plugins.DefaultInterval.Time, "save the state of a training this often, so that it goes on from there after a kill")
 }
 
@@ -72,17 +76,25 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := o.checkUpdate(b); err != nil {
+		return err
+	}
 	if file, err = filepath.Abs(file); err != nil {
+		return err
+	}
+	pins, err := a.pins(ctx, w, file, o)
+	if err != nil {
 		return err
 	}
 	id, err := cas.PutBytes(ctx, w.store, text)
 	if err != nil {
 		return err
 	}
-	req := workflows.RebuildRequest{Manifest: id, Dir: filepath.Dir(file), Only: o.only, Offline: o.offline}
+	req := workflows.RebuildRequest{Manifest: id, Dir: filepath.Dir(file), Only: o.only, Offline: o.offline, Pins: pins}
 	if done, err := a.unchanged(ctx, w, file, b, req, o); done || err != nil {
 		return err
 	}
+	a.foretell(b, pins.Update)
 	return a.stay(ctx, w, func(ctx context.Context, e *engine) error {
 		if o.detach {
 			return a.detach(ctx, e, w, file, b.Name, req)
@@ -157,9 +169,14 @@ func (a *app) start(ctx context.Context, e *engine, w *workshop, file, name stri
 	if err != nil {
 		return nil, err
 	}
-	// The manifest has to stay for as long as the run may want it, also if this process is killed next.
+	// Manifest and lock have to stay for as long as the run may want them, also if this process is killed next.
 	if err := w.layout.Use(gc.WithRun(ctx, id, ""), req.Manifest); err != nil {
 		return nil, err
+	}
+	if req.Lock != "" {
+		if err := w.layout.Use(gc.WithRun(ctx, id, ""), req.Lock); err != nil {
+			return nil, err
+		}
 	}
 	policy := enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
 	underWay, err := openRequest(ctx, e.client, id)

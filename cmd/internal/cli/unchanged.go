@@ -16,7 +16,7 @@ import (
 // where somebody else may be at the same run: on a cluster, or if an earlier one has not ended well.
 func (a *app) unchanged(ctx context.Context, w *workshop, file string, b *manifests.Benchmark, req workflows.RebuildRequest, o runOptions) (bool, error) {
 	_, remote, err := a.cluster()
-	if err != nil || remote || o.detach || len(o.only) > 0 || !isFile(lockPath(file)) {
+	if err != nil || remote || o.detach || len(o.only)+len(o.update) > 0 || !isFile(lockPath(file)) {
 		return false, err
 	}
 	store, err := w.id()
@@ -27,7 +27,7 @@ func (a *app) unchanged(ctx context.Context, w *workshop, file string, b *manife
 	if w.garbage.Kept(id) {
 		return false, nil
 	}
-	found, err := w.publisher().Unchanged(gc.WithRun(ctx, id, ""), b, activities.PrepareRequest{Manifest: req.Manifest, Dir: req.Dir})
+	found, err := w.publisher().Unchanged(gc.WithRun(ctx, id, ""), b, activities.PrepareRequest{Manifest: req.Manifest, Dir: req.Dir, Pins: req.Pins})
 	if err != nil || found.Published == nil {
 		return false, ctx.Err()
 	}
@@ -35,7 +35,7 @@ func (a *app) unchanged(ctx context.Context, w *workshop, file string, b *manife
 		return false, err
 	}
 	return true, a.finish(ctx, w, outcome{run: id, file: file, options: o, took: time.Since(started),
-		rebuilt: workflows.Rebuilt{Plan: found.Plan, Cached: found.Cached, Published: found.Published}})
+		rebuilt: workflows.Rebuilt{Plan: found.Plan, Cached: found.Cached, Published: found.Published, Manifest: req.Manifest, Pins: req.Pins}})
 }
 
 func isFile(path string) bool {
