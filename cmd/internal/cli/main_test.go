@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCairn) == "" {
 		os.Exit(m.Run())
 	}
-	code := Main(Interruptible(), World{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Lookup: os.LookupEnv, Exits: true})
+	code := Main(Interruptible(), harassed(World{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Lookup: os.LookupEnv, Exits: true}))
 	if file := os.Getenv(peakFile); file != "" {
 		status, _ := os.ReadFile("/proc/self/status")
 		_ = os.WriteFile(file, status, 0o600)
