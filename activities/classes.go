@@ -47,7 +47,7 @@ func Classes() []Class { return slices.Clone(classes) }
 var classes = []Class{
 	{Invalid, Never, "the manifest, or a parameter in it, is wrong", "correct the manifest"},
 	{Failed, Never, "the plugin failed on what it was given, and would again", "correct its input or its parameters"},
-	{Crashed, Never, "a bug: the code panicked", "report it with the log to who wrote the plugin"},
+	{Crashed, Never, "a bug: the code panicked, or its process ended without a result", "report it with the log to who wrote the plugin"},
 	{OutOfMemory, Never, "it was killed because there was no memory left", "give it more memory, or run less beside it (-j 1)"},
 	{Differs, Never, "the result is not the one that the lock has", "find out why; `--update DATASET` accepts it"},
 	{TooLarge, Never, "the result is too large for a history", "make the plugin return less; bytes belong into files"},
@@ -55,8 +55,8 @@ var classes = []Class{
 	{Network, Paused, "a publisher or the network did not do its part", "try again when it does"},
 	{Disk, Paused, "the disk failed or is full", "make room, or mend it"},
 	{Passing, Paused, "a fault that was taken for one that passes", "try again"},
-	{Interrupted, AtOnce, "its worker was stopped", "nothing; it goes on by itself"},
-	{Lost, Never, "its worker ended each time, without a word", "look for what ends it: no memory left, a crash, a kill"},
+	{Interrupted, AtOnce, "its worker was stopped, or its process was killed", "nothing; it goes on by itself"},
+	{Lost, Never, "its worker or its process ended each time, without a word", "look for what ends it: no memory left, a crash, a kill"},
 	{Overdue, Never, "it took longer than a step may", "divide it into smaller steps"},
 }
 

@@ -93,7 +93,7 @@ func TestReport(t *testing.T) {
 			if !errors.As(activities.ReportTry(fmt.Errorf("wrapped: %w", err), faults), &app) {
 				t.Fatal("no error that the server understands")
 			}
-			final := c.Again == activities.Never || faults == activities.MaxFaults
+			final := c.Again == activities.Never || c.Again == activities.Paused && faults == activities.MaxFaults
 			if app.Type() != c.Type || app.NonRetryable() != final || activities.LogOf(app) != log || !strings.HasPrefix(app.Message(), "wrapped: fetch/x: cause") {
 				t.Errorf("%s, try %d: %v, final %v, log %s; want final %v", c.Type, faults, app, app.NonRetryable(), activities.LogOf(app), final)
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/opencontainers/go-digest"
 	"go.temporal.io/sdk/temporal"
@@ -29,6 +30,9 @@ func Permanent(kind string, err error) error { return &fault{kind: kind, error: 
 func Pass(kind string, after time.Duration, err error) error {
 	return &fault{kind: kind, after: after, error: err}
 }
+
+// Interrupt marks an error of which the step is innocent.
+func Interrupt(err error) error { return Pass(Interrupted, 0, err) }
 
 // Later marks an error that passes, but not before some time.
 func Later(after time.Duration, err error) error { return Pass(Passing, after, err) }
@@ -82,13 +86,15 @@ func ReportTry(err error, faults int) error {
 	if !errors.As(err, &f) && errors.Is(err, context.Canceled) {
 		return err
 	}
-	text, o := err.Error(), temporal.ApplicationErrorOptions{}
-	switch {
-	case ClassOf(f.kind).Again == Never:
+	said, o := text(err), temporal.ApplicationErrorOptions{}
+	switch again := ClassOf(f.kind).Again; {
+	case again == Never:
 		o.NonRetryable = true
+	case again == AtOnce:
+		o.NextRetryDelay = max(f.after, time.Millisecond)
 	case faults >= MaxFaults:
 		o.NonRetryable = true
-		text = fmt.Sprintf("%s (so it went in each of %d tries)", text, faults)
+		said = fmt.Sprintf("%s (so it went in each of %d tries)", said, faults)
 	default:
 		o.NextRetryDelay = max(f.after, Pause(faults))
 	}
@@ -100,7 +106,7 @@ func ReportTry(err error, faults int) error {
 		}
 		o.Details = []any{d}
 	}
-	return temporal.NewApplicationErrorWithOptions(text, f.kind, o)
+	return temporal.NewApplicationErrorWithOptions(said, f.kind, o)
 }
 
 // NextTry says whether a reported error is followed by another try, and after which time.
@@ -111,9 +117,6 @@ func NextTry(reported error) (time.Duration, bool) {
 	}
 	return e.NextRetryDelay(), true
 }
-
-// Passes says whether another try can help against an error.
-func Passes(err error) bool { return err != nil && ClassOf(Kind(err)).Again != Never }
 
 // LogOf is the log that the details of an error name, "" if there is none.
 func LogOf(err *temporal.ApplicationError) digest.Digest { return details(err).Log }
@@ -127,4 +130,20 @@ func details(err *temporal.ApplicationError) Details {
 		return Details{}
 	}
 	return d
+}
+
+// maxError bounds the text of an error, in bytes. It stays in a history, and a server refuses what is too large to
+// be kept: then the step would be tried again for ever.
+const maxError = 8 << 10
+
+func text(err error) string {
+	s := err.Error()
+	if len(s) <= maxError {
+		return s
+	}
+	end := maxError
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return fmt.Sprintf("%s... (%d bytes in all)", s[:end], len(s))
 }

@@ -10,11 +10,16 @@ import (
 	"github.com/cairn-bench/cairn/plugins"
 )
 
-// killed is an error of a process that says whether it ended for want of memory.
-type killed interface{ OutOfMemory() bool }
+// starved and killed are errors of processes that say whether they ended for want of memory, or because somebody
+// ended them.
+type (
+	starved interface{ OutOfMemory() bool }
+	killed  interface{ Killed() bool }
+)
 
 // Mark gives an error that has no type the one that it shows by itself, if any.
 func Mark(err error) error {
+	var s starved
 	var k killed
 	var disk *cas.FaultError
 	switch {
@@ -22,8 +27,12 @@ func Mark(err error) error {
 		return err
 	case errors.Is(err, plugins.ErrPanic):
 		return activities.Permanent(activities.Crashed, err)
-	case errors.As(err, &k) && k.OutOfMemory():
+	case errors.As(err, &s) && s.OutOfMemory():
 		return activities.Permanent(activities.OutOfMemory, err)
+	case errors.As(err, &k) && k.Killed():
+		return activities.Interrupt(err)
+	case errors.As(err, &k):
+		return activities.Permanent(activities.Crashed, err)
 	case errors.As(err, &disk), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return activities.Pass(activities.Disk, 0, err)
 	case plugins.IsTransient(err):

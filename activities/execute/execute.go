@@ -24,6 +24,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/host"
 )
 
 // Executor does steps on one machine.
@@ -37,6 +38,7 @@ type Executor struct {
 	Builder provenance.Builder
 	Now     func() time.Time
 	Report  func(step string, p plugins.Progress) // of steps that run here; may be nil
+	Host    host.Runner                           // nil for this process
 
 	Checkpoints string           // folder that leads to the saved states of trainings under way; "" keeps none
 	Interval    plugins.Interval // between two of them
@@ -158,7 +160,7 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 			try.Said(p)
 		}
 	}
-	r := RunRequest{Store: e.Store, Into: e.Store, Plugins: e.Plugins, Action: a, Env: try.log.hiding(e.Env(req.Dir)), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval}
+	r := RunRequest{Store: e.Store, Into: e.Store, Plugins: e.Plugins, Action: a, Env: try.log.hiding(e.Env(req.Dir)), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval, Host: e.Host}
 	kept = e.checkpoints(ctx, step.Plugin.Kind, id, try, report)
 	if kept != nil {
 		r.Checkpoints = kept

@@ -82,7 +82,7 @@ func (e *Executor) disputed(ctx context.Context, req activities.ExecuteRequest, 
 	was := Given{Action: req.Was.Digest(), Artifact: req.Pinned}
 	v := e.file(ctx, was, a, d).Judge()
 	err = fmt.Errorf("%w\n%s: %s", err, v.Code, v.Text)
-	if activities.Passes(err) { // a transfer that was damaged may be right the next time
+	if activities.ClassOf(activities.Kind(err)).Again != activities.Never { // a transfer that was damaged may be right the next time
 		return err
 	}
 	return activities.Drifted(drift.Report{Dataset: path.Base(req.Step), State: drift.Refused, Verdict: v, Path: d.Path, Lock: req.Pinned}, err)

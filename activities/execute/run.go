@@ -32,7 +32,8 @@ type RunRequest struct {
 	Scratch  string
 	Workers  int
 	Progress func(plugins.Progress)
-	Partial  string // of a fetch: a folder that outlives a failed try; "" for none
+	Partial  string      // of a fetch: a folder that outlives a failed try; "" for none
+	Host     host.Runner // nil for this process
 
 	Checkpoints plugins.Checkpoints // of a training; nil for none
 	Interval    plugins.Interval
@@ -65,7 +66,11 @@ func Run(ctx context.Context, r RunRequest) (ocispec.Descriptor, error) {
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	err = host.InProcess(ctx, p, plugins.Call{Params: r.Action.Params, Seed: seed, Dataset: r.Action.Dataset, Inputs: in, Output: out,
+	run := r.Host
+	if run == nil {
+		run = host.InProcess
+	}
+	err = run(ctx, p, plugins.Call{Params: r.Action.Params, Seed: seed, Dataset: r.Action.Dataset, Inputs: in, Output: out,
 		Env: r.Env, Source: r.Action.Source, Workers: r.Workers, Progress: r.Progress, Scratch: dir.path(), Partial: r.Partial, Checkpoints: r.Checkpoints, Interval: r.Interval})
 	if err != nil {
 		return ocispec.Descriptor{}, errors.Join(classify(ctx, err), forget(out, err))

@@ -114,7 +114,7 @@ func (t *try) lost(what string) error {
 	if t.word.Said != "" {
 		words = fmt.Sprintf("its last words were %q", t.word.Said)
 	}
-	return activities.Permanent(activities.Lost, fmt.Errorf("%s: its worker ended in each of %d tries, and no checkpoint was saved in between; %s", what, t.word.Lost, words))
+	return activities.Permanent(activities.Lost, fmt.Errorf("%s: its worker or its process ended in each of %d tries, and no checkpoint was saved in between; %s", what, t.word.Lost, words))
 }
 
 // failed accounts for this try, which went wrong in passing, and says when the next one comes.
@@ -129,6 +129,17 @@ func (t *try) failed(err error, say func(string)) error {
 		say(fmt.Sprintf("try %d of %d went wrong, the next comes in %v: %s", faults, activities.MaxFaults, after.Round(time.Millisecond), start(err.Error())))
 	}
 	return report
+}
+
+// interrupted accounts for this try, whose process somebody has ended: as for one whose worker was.
+func (t *try) interrupted(err error, say func(string)) error {
+	t.mu.Lock()
+	t.word.Lost++
+	t.word.Told = t.number
+	t.mu.Unlock()
+	t.tell()
+	say("begins again: " + start(err.Error()))
+	return activities.Report(err)
 }
 
 // stopped accounts for this try, which its worker did not end.
@@ -156,8 +167,13 @@ func (s *Suite) attempt(ctx context.Context, what string, do func(context.Contex
 		return activities.Report(err)
 	case working.Err() != nil:
 		return t.stopped()
-	case activities.Passes(err):
-		return t.failed(err, func(text string) { s.say(what, text) })
+	}
+	say := func(text string) { s.say(what, text) }
+	switch activities.ClassOf(activities.Kind(err)).Again {
+	case activities.Paused:
+		return t.failed(err, say)
+	case activities.AtOnce:
+		return t.interrupted(err, say)
 	}
 	return activities.Report(err)
 }

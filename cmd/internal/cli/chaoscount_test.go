@@ -190,6 +190,11 @@ func (c chaosTally) table() string {
 
 // check compares what a round has left with the straight run, and counts what was done twice.
 func (x *chaosRound) check() error {
+	if x.detached { // which writes the lock before it has ended
+		if out := x.cairn(words("run benchmark.yaml --progress none")...); out.code != 0 {
+			return fmt.Errorf("the last run: exit code %d\n%s%s", out.code, out.stdout, out.stderr)
+		}
+	}
 	lock, err := os.ReadFile(x.path("benchmark.lock"))
 	if err != nil {
 		return fmt.Errorf("no lock: %w", err)

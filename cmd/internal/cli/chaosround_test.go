@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -20,8 +21,10 @@ type chaosRound struct {
 	r        *rand.Rand
 	straight *straight
 
-	apart, isolated bool
-	actors          []*actor
+	apart    bool // engine and worker are processes of their own
+	detached bool // so is nobody else
+	isolated bool
+	actors   []*actor
 	registry        *registrytest.Server // nil if the store is that of the home
 	down            bool                 // the registry
 	lines           []*badLine           // to the publishers and to the registry
@@ -81,6 +84,9 @@ func newRound(t *testing.T, seed uint64, s *straight) *chaosRound {
 		work = append(work, "--isolate")
 	}
 	x.actors = []*actor{{kind: killRun, args: append(words("run benchmark.yaml"), work...)}}
+	if x.detached = x.apart && x.r.IntN(2) == 0; x.detached {
+		x.actors[0].args = words("run benchmark.yaml --detach")
+	}
 	if x.apart {
 		x.actors = append(x.actors, &actor{kind: killServer, args: words("server --ui=false")}, &actor{kind: killWorker, args: append(words("worker"), work...)})
 	}
@@ -95,9 +101,12 @@ func canIsolate(m *machine) bool {
 // String is how the round is set up.
 func (x *chaosRound) String() string {
 	s := x.straight.name
-	for text, is := range map[string]bool{" apart": x.apart, " isolated": x.isolated, " shared": x.registry != nil} {
-		if is {
-			s += text
+	for _, is := range []struct {
+		so   bool
+		text string
+	}{{x.apart, " apart"}, {x.detached, " detached"}, {x.isolated, " isolated"}, {x.registry != nil, " shared"}} {
+		if is.so {
+			s += is.text
 		}
 	}
 	return s
@@ -109,7 +118,8 @@ func (x *chaosRound) play(events int) error {
 		x.start(a)
 	}
 	defer x.stop()
-	over, next := time.After(mostTime), x.soon()
+	over, next, look := time.After(mostTime), x.soon(), time.NewTicker(mostDown)
+	defer look.Stop()
 	for {
 		select {
 		case <-next:
@@ -124,13 +134,20 @@ func (x *chaosRound) play(events int) error {
 			do()
 		case c := <-x.ended:
 			a := x.of(c)
-			if a.kind == killRun && c.ProcessState.Success() {
+			good := a.kind == killRun && c.ProcessState.Success()
+			if good && !x.detached {
 				return nil
 			}
-			if err := x.fell(a); err != nil {
+			if err := x.fell(a); err != nil && !good {
 				return err
 			}
-			x.after(func() { x.start(a) })
+			if !good && !x.replaced(a) {
+				x.after(func() { x.start(a) })
+			}
+		case <-look.C:
+			if _, err := os.Stat(x.path("benchmark.lock")); x.detached && err == nil {
+				return nil
+			}
 		case <-over:
 			return fmt.Errorf("it has not ended after %v\n%s", mostTime, x.actors[0].said)
 		}
@@ -168,13 +185,20 @@ func (x *chaosRound) of(c *exec.Cmd) *actor {
 	return a
 }
 
+// replaced says whether a server finds that another process has taken its place, as one that follows a run does.
+func (x *chaosRound) replaced(a *actor) bool {
+	return a.kind == killServer && strings.Contains(a.said.String(), "runs in another process")
+}
+
 // fell judges an actor that has ended before the round. One that nobody killed may give up only if what it works with
 // was taken from it.
 func (x *chaosRound) fell(a *actor) error {
-	if !a.killed {
-		x.fallen++
+	if a.killed || x.replaced(a) {
+		return nil
 	}
-	if !a.killed && x.registry == nil && x.kills[killPlugin] == 0 || a.starts >= mostStarts {
+	x.fallen++
+	needs := x.registry != nil || x.kills[killPlugin] > 0 || a.kind == killRun && x.detached
+	if !needs || a.starts >= mostStarts {
 		return fmt.Errorf("%s has ended, at its start number %d, and nobody killed it:\n%s", a.kind, a.starts, a.said)
 	}
 	return nil

@@ -49,8 +49,9 @@ type World struct {
 	Args           []string
 	Stdout, Stderr io.Writer
 	Lookup         func(string) (string, bool)
-	Name           string // what the program was called by; "" is "cairn"
-	Exits          bool   // the process ends when Main returns, so that nothing needs to be stopped in order
+	Name           string   // what the program was called by; "" is "cairn"
+	Exits          bool     // the process ends when Main returns, so that nothing needs to be stopped in order
+	Self           []string // the command that is this program; nil finds it out
 
 	Plugins func() (plugins.Set, error)           // nil for those that come with Cairn
 	Hears   func(step string, p plugins.Progress) // if set, of each sign of progress of the steps that this process does
@@ -147,7 +148,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.store, "store", "", "oci://host/repository that homes share as their store (default $CAIRN_STORE, else none)")
 	root.PersistentFlags().StringVar(&a.address, "address", "", "host:port of a Temporal cluster (default: TEMPORAL_ADDRESS or the TEMPORAL_PROFILE, else the engine in the box)")
 	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.serverCommand(), a.workerCommand(), a.planCommand(), a.verifyCommand(), a.showCommand(), a.lsCommand(), a.catCommand(), a.proveCommand(),
-		a.explainCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.fmtCommand(), a.schemaCommand(), a.pluginCommand(), a.doctorCommand(), a.versionCommand())
+		a.explainCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.fmtCommand(), a.schemaCommand(), a.pluginCommand(), a.catalogCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
 
@@ -283,7 +284,7 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 		Resolver: w.resolver,
 		Executor: &execute.Executor{
 			Store: w.store, Cache: w.cache, Plugins: w.plugins, Env: a.env, Scratch: filepath.Join(w.dir, "scratch"),
-			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report,
+			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report, Host: a.runner(o.isolate),
 			Checkpoints: filepath.Join(w.dir, "checkpoints"), Interval: plugins.Interval{Time: o.checkpoint},
 		},
 		Publisher: &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Now: time.Now},

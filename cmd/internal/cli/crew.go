@@ -90,20 +90,22 @@ func (m *member) forget() {
 	m.leave()
 }
 
-// gone returns the workers that are gone and that no other process looks after. They are locked, and the caller's.
+// gone returns the workers that are gone and that no other process looks after. They are locked, and the caller's; the
+// file says nothing any more, so that they do not pass for living.
 func (c crew) gone() ([]*member, error) {
 	var all []*member
 	err := c.each(func(name string) error {
 		m, err := c.claim(name, 0, syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			all = append(all, m)
+		if err != nil {
+			return unlessAway(err)
 		}
-		return unlessAway(err)
+		all = append(all, m)
+		return m.file.Truncate(0)
 	})
 	return all, err
 }
 
-// living returns who the workers are that live.
+// living returns who the workers are that live, and have said so.
 func (c crew) living() (map[string]cas.Holder, error) {
 	all := map[string]cas.Holder{}
 	err := c.each(func(name string) error {
@@ -111,8 +113,8 @@ func (c crew) living() (map[string]cas.Holder, error) {
 		if err == nil {
 			m.leave()
 		}
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			all[name] = c.holder(name)
+		if h := c.holder(name); errors.Is(err, syscall.EWOULDBLOCK) && h != (cas.Holder{}) {
+			all[name] = h
 		}
 		return unlessAway(err)
 	})
@@ -143,7 +145,7 @@ func (c crew) each(do func(name string) error) error {
 	return nil
 }
 
-// holder reads who a worker is; the zero value if he has not said so yet.
+// holder reads who a worker is; the zero value if the file does not say.
 func (c crew) holder(name string) (h cas.Holder) {
 	f, err := os.Open(filepath.Join(c.dir, name))
 	if err != nil {

@@ -125,7 +125,7 @@ func (w *workshop) named(ctx context.Context) (string, error) {
 
 // reach connects to the engine and counts the runs it knows.
 func (a *app) reach(ctx context.Context, w *workshop) (string, error) {
-	e, _, err := a.connect(ctx, w, seat{a, w.engine(), false})
+	e, _, err := a.connect(ctx, w, seat{a: a, dir: w.engine()})
 	if err != nil {
 		return "", err
 	}

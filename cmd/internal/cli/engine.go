@@ -109,7 +109,7 @@ func (e *engine) dismiss() {
 // stay does something with the engine, and goes on with another one if it is lost on the way: whoever needs an
 // engine and finds none runs it himself.
 func (a *app) stay(ctx context.Context, w *workshop, do func(context.Context, *engine) error) error {
-	return a.with(ctx, w, seat{a, w.engine(), false}, do)
+	return a.with(ctx, w, seat{a: a, dir: w.engine()}, do)
 }
 
 func (a *app) with(ctx context.Context, w *workshop, s seat, do func(context.Context, *engine) error) error {

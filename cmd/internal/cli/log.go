@@ -22,7 +22,11 @@ func (a *app) logCommand() *cobra.Command {
 		Short: "Show what happened in a run, in order",
 		Args:  args(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withEngine(c.Context(), func(ctx context.Context, _ *workshop, e *engine) error {
+			w, err := a.open()
+			if err != nil {
+				return err
+			}
+			return a.with(c.Context(), w, seat{a: a, dir: w.engine(), looks: true}, func(ctx context.Context, e *engine) error {
 				return a.log(ctx, e, args[0], follow)
 			})
 		},

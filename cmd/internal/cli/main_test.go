@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // asCairn makes the test binary behave as the command, so that tests run real processes that can be killed.
@@ -18,7 +19,15 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCairn) == "" {
 		os.Exit(m.Run())
 	}
-	code := Main(Interruptible(), harassed(World{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Lookup: os.LookupEnv, Exits: true}))
+	if d, err := time.ParseDuration(os.Getenv(graceTime)); err == nil {
+		grace = d
+	}
+	self, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	code := Main(Interruptible(), harassed(World{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Lookup: lookup, Exits: true,
+		Self: []string{"/usr/bin/env", asCairn + "=1", self}}))
 	if file := os.Getenv(peakFile); file != "" {
 		status, _ := os.ReadFile("/proc/self/status")
 		_ = os.WriteFile(file, status, 0o600)

@@ -36,6 +36,7 @@ type runOptions struct {
 	jobs     int
 
 	checkpoint time.Duration
+	isolate    bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -59,6 +60,7 @@ func (a *app) runCommand() *cobra.Command {
 func followFlags(c *cobra.Command, o *runOptions) {
 	c.Flags().StringVar(&o.progress, "progress", "auto", "none, plain (a line a step), fancy (live bars), or auto: fancy on a terminal")
 	c.Flags().IntVarP(&o.jobs, "jobs", "j", 0, "steps of one kind at a time (default: one CPU step a core, four fetches)")
+	c.Flags().BoolVar(&o.isolate, "isolate", false, "do each step in a process of its own: one that crashes or runs out of memory takes no other along")
 	c.Flags().DurationVar(&o.checkpoint, "checkpoint", plugins.DefaultInterval.Time, "save the state of a training this often, so that it goes on from there after a kill")
 }
 

@@ -15,6 +15,7 @@ type seat struct {
 	a     *app
 	dir   string
 	guest bool
+	looks bool // on, so that it becomes a guest when it is somebody else who runs the engine
 }
 
 // again is how long one waits before one looks for the engine again.
@@ -68,6 +69,7 @@ func (a *app) moved(box *embedded.Engine) {
 
 // keep sees to it that there is an engine when the process that ran it has ended, until the context ends.
 func (s seat) keep(ctx context.Context, e *engine, gone <-chan struct{}) error {
+	s.guest = s.guest || s.looks
 	for gone != nil {
 		select {
 		case <-gone:

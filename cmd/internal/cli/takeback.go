@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
@@ -75,9 +76,9 @@ func (t *caretaker) look(ctx context.Context) error {
 // runs are open.
 func (e *engine) takeBack(ctx context.Context, gone func(worker string) bool) (open int, err error) {
 	interrupted := temporal.NewApplicationErrorWithOptions("the process that did it has ended", activities.Interrupted, temporal.ApplicationErrorOptions{NextRetryDelay: time.Millisecond})
-	err = e.eachOpen(ctx, func(run string) error {
+	err = e.eachOpen(ctx, func(run *commonpb.WorkflowExecution) error {
 		open++
-		d, err := e.client.DescribeWorkflowExecution(ctx, run, "")
+		d, err := e.client.DescribeWorkflowExecution(ctx, run.GetWorkflowId(), run.GetRunId())
 		if err != nil {
 			return unlessNone(err)
 		}
@@ -85,11 +86,13 @@ func (e *engine) takeBack(ctx context.Context, gone func(worker string) bool) (o
 			if p.GetState() != enumspb.PENDING_ACTIVITY_STATE_STARTED || !gone(p.GetLastWorkerIdentity()) {
 				continue
 			}
-			if err := unlessNone(e.client.CompleteActivityByID(ctx, e.namespace, run, "", p.GetActivityId(), nil, interrupted)); err != nil {
+			if err := unlessNone(e.client.CompleteActivityByID(ctx, e.namespace, run.GetWorkflowId(), run.GetRunId(), p.GetActivityId(), nil, interrupted)); err != nil {
 				return err
 			}
 		}
-		return nil
+		// What the run does next is offered for five seconds to the worker alone that did the last of it, which may be gone.
+		_, err = e.client.WorkflowService().ResetStickyTaskQueue(ctx, &workflowservice.ResetStickyTaskQueueRequest{Namespace: e.namespace, Execution: run})
+		return unlessNone(err)
 	})
 	return open, err
 }
@@ -104,7 +107,7 @@ func unlessNone(err error) error {
 }
 
 // eachOpen calls do with every run of this store that has not ended, whatever its version.
-func (e *engine) eachOpen(ctx context.Context, do func(run string) error) error {
+func (e *engine) eachOpen(ctx context.Context, do func(run *commonpb.WorkflowExecution) error) error {
 	req := &workflowservice.ListWorkflowExecutionsRequest{
 		Query: fmt.Sprintf("WorkflowType = '%s' AND TaskQueue STARTS_WITH '%s' AND ExecutionStatus = 'Running'", workflows.RebuildName, activities.Queues(e.store)),
 	}
@@ -114,7 +117,7 @@ func (e *engine) eachOpen(ctx context.Context, do func(run string) error) error 
 			return fmt.Errorf("list runs: %w", err)
 		}
 		for _, x := range answer.GetExecutions() {
-			if err := do(x.GetExecution().GetWorkflowId()); err != nil {
+			if err := do(x.GetExecution()); err != nil {
 				return err
 			}
 		}

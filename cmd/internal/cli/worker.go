@@ -47,7 +47,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 	if err != nil {
 		return err
 	}
-	return a.with(ctx, w, seat{a, w.engine(), true}, func(ctx context.Context, e *engine) error {
+	return a.with(ctx, w, seat{a: a, dir: w.engine(), guest: true}, func(ctx context.Context, e *engine) error {
 		s := w.suite(a, o.runOptions, v.progress)
 		s.Seen = v.step
 		a.view.Store(v)
