@@ -25,9 +25,9 @@ type chaosRound struct {
 	detached bool // so is nobody else
 	isolated bool
 	actors   []*actor
-	registry        *registrytest.Server // nil if the store is that of the home
-	down            bool                 // the registry
-	lines           []*badLine           // to the publishers and to the registry
+	registry *registrytest.Server // nil if the store is that of the home
+	down     bool                 // the registry
+	lines    []*badLine           // to the publishers and to the registry
 
 	ended chan *exec.Cmd
 	due   chan func()
