@@ -31,6 +31,9 @@ func Pass(kind string, after time.Duration, err error) error {
 	return &fault{kind: kind, after: after, error: err}
 }
 
+// Interrupt marks an error of which the step is innocent.
+func Interrupt(err error) error { return Pass(Interrupted, 0, err) }
+
 // Later marks an error that passes, but not before some time.
 func Later(after time.Duration, err error) error { return Pass(Passing, after, err) }
 
@@ -84,11 +87,11 @@ func ReportTry(err error, faults int) error {
 		return err
 	}
 	said, o := text(err), temporal.ApplicationErrorOptions{}
-	switch {
-	case ClassOf(f.kind).Again == Never:
+	switch again := ClassOf(f.kind).Again; {
+	case again == Never:
 		o.NonRetryable = true
-	case ClassOf(f.kind).Again == AtOnce:
-		o.NextRetryDelay = time.Millisecond
+	case again == AtOnce:
+		o.NextRetryDelay = max(f.after, time.Millisecond)
 	case faults >= MaxFaults:
 		o.NonRetryable = true
 		said = fmt.Sprintf("%s (so it went in each of %d tries)", said, faults)

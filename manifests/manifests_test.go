@@ -341,8 +341,9 @@ func TestSchema(t *testing.T) {
 	checkGolden(t, "testdata/schema.json", string(text))
 }
 
-// What Parse takes an editor must not underline; most of what Parse refuses it must.
-func TestSchemaAgreesWithParse(t *testing.T) {
+// smallSchema is the schema with the plugins of the tests.
+func smallSchema(t *testing.T) *jsonschema.Resolved {
+	t.Helper()
 	text, err := manifests.Schema(smallCatalog(t))
 	if err != nil {
 		t.Fatal(err)
@@ -355,6 +356,12 @@ func TestSchemaAgreesWithParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return resolved
+}
+
+// What Parse takes an editor must not underline; most of what Parse refuses it must.
+func TestSchemaAgreesWithParse(t *testing.T) {
+	resolved := smallSchema(t)
 	original := string(good(t))
 	if err := resolved.Validate(jsonOf(t, original)); err != nil {
 		t.Errorf("the good manifest: %v", err)
@@ -419,6 +426,7 @@ func stringKeys(v any) any {
 
 func FuzzParse(f *testing.F) {
 	f.Add(good(f))
+	f.Add([]byte(withPlugin(f)))
 	files, err := filepath.Glob("testdata/bad/*.yaml")
 	if err != nil {
 		f.Fatal(err)
@@ -443,4 +451,27 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestTouched: models that learn from a dataset, wherever they are scored, and the claims about these numbers.
+func TestTouched(t *testing.T) {
+	b := &manifests.Benchmark{
+		Models:      map[string]manifests.Model{"multi": {Datasets: []string{"xray", "ecg"}}, "single": {Datasets: []string{"ecg", "xray"}, Each: true}},
+		Evaluations: map[string]manifests.Evaluation{"test": {Models: []string{"multi", "single"}}, "quick": {Models: []string{"multi"}, Datasets: []string{"ecg"}}},
+		Claims:      []manifests.Claim{{Evaluation: "test", Model: "single", Dataset: "ecg"}, {Evaluation: "test", Model: "single/xray", Dataset: "xray"}, {Evaluation: "quick", Model: "multi", Dataset: "ecg"}},
+	}
+	for _, c := range []struct{ dataset, models, evaluations, claims string }{
+		{"ecg", "[multi single/ecg]", "[{quick multi ecg} {test multi ecg} {test multi xray} {test single/ecg ecg}]", "[single multi]"},
+		{"xray", "[multi single/xray]", "[{quick multi ecg} {test multi ecg} {test multi xray} {test single/xray xray}]", "[single/xray multi]"},
+		{"other", "[]", "[]", "[]"},
+	} {
+		got := b.Touched([]string{c.dataset})
+		claims := []string{}
+		for _, x := range got.Claims {
+			claims = append(claims, x.Model)
+		}
+		if fmt.Sprint(got.Models) != c.models || fmt.Sprint(got.Evaluations) != c.evaluations || fmt.Sprint(claims) != c.claims {
+			t.Errorf("%s touches %v, %v and claims of %v; want %s, %s, %s", c.dataset, got.Models, got.Evaluations, claims, c.models, c.evaluations, c.claims)
+		}
+	}
 }

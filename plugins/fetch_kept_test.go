@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +33,12 @@ func TestReadPartial(t *testing.T) {
 				return err
 			}
 			return os.WriteFile(filepath.Join(dir, journalFile), text[:len(text)-5], 0o600)
+		}, Downloaded{1, 10, 100}},
+		"a mark in a block that is not whole": {100, []int64{1}, func(dir, file string) error {
+			return markIn(dir, blockOf{file, 3}, mark{pos: 37})
+		}, Downloaded{1, 17, 100}},
+		"a mark behind what is on the disk": {100, []int64{1}, func(dir, file string) error {
+			return errors.Join(markIn(dir, blockOf{file, 3}, mark{pos: 37}), os.Truncate(filepath.Join(dir, file), 36))
 		}, Downloaded{1, 10, 100}},
 		"journal leads out of the folder": {100, []int64{0}, func(dir, file string) error {
 			text, err := os.ReadFile(filepath.Join(dir, journalFile))
@@ -80,4 +87,13 @@ func TestReadPartial(t *testing.T) {
 	if got, err := ReadPartial(filepath.Join(t.TempDir(), "none"), 0); got != (Downloaded{}) || err != nil {
 		t.Errorf("no folder: %+v, %v", got, err)
 	}
+}
+
+func markIn(dir string, b blockOf, m mark) error {
+	t, err := openMarks(dir, func(string, int64, mark) (int64, bool) { return 0, false })
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	return t.put(b, 1, m)
 }

@@ -10,16 +10,19 @@ import (
 	"github.com/cairn-bench/cairn/plugins"
 )
 
-// starved is an error of a process that says whether it ended for want of memory.
-type starved interface{ OutOfMemory() bool }
-
-// ended is one of a process that ended without a word, and says whether somebody else ended it.
-type ended interface{ Killed() bool }
+// starved, killed and excess are errors of plugins in processes of their own, which say whether they ended for want of
+// memory, because somebody ended them, or because they gave too much.
+type (
+	starved interface{ OutOfMemory() bool }
+	killed  interface{ Killed() bool }
+	excess  interface{ Excess() bool }
+)
 
 // Mark gives an error that has no type the one that it shows by itself, if any.
 func Mark(err error) error {
 	var s starved
-	var e ended
+	var k killed
+	var x excess
 	var disk *cas.FaultError
 	switch {
 	case err == nil || activities.Kind(err) != "":
@@ -28,9 +31,11 @@ func Mark(err error) error {
 		return activities.Permanent(activities.Crashed, err)
 	case errors.As(err, &s) && s.OutOfMemory():
 		return activities.Permanent(activities.OutOfMemory, err)
-	case errors.As(err, &e) && e.Killed():
-		return activities.Pass(activities.Interrupted, 0, err)
-	case errors.As(err, &e):
+	case errors.As(err, &x) && x.Excess():
+		return activities.Permanent(activities.TooLarge, err)
+	case errors.As(err, &k) && k.Killed():
+		return activities.Interrupt(err)
+	case errors.As(err, &k):
 		return activities.Permanent(activities.Crashed, err)
 	case errors.As(err, &disk), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return activities.Pass(activities.Disk, 0, err)

@@ -166,7 +166,7 @@ func chain(err error) []error {
 	case interface{ Unwrap() error }:
 		all = chain(e.Unwrap())
 	}
-	if _, isLog := err.(interface{ Log() []byte }); !isLog && slices.Contains(wordless, fmt.Sprintf("%T", err)) { //nolint:errorlint // as above
+	if _, isLog := err.(interface{ Log() []byte }); !isLog && slices.Contains(wordless, fmt.Sprintf("%T", err)) {
 		return all
 	}
 	return append([]error{err}, all...)

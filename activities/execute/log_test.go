@@ -18,11 +18,12 @@ import (
 )
 
 // process is how a subprocess fails.
-type process struct{ outOfMemory bool }
+type process struct{ outOfMemory, killed bool }
 
 func (p process) Error() string     { return "exit status 137" }
 func (p process) Log() []byte       { return []byte("MemoryError: 16 GiB\n") }
 func (p process) OutOfMemory() bool { return p.outOfMemory }
+func (p process) Killed() bool      { return p.killed }
 
 // logOf is the log that an error leads to, as the server is told of it.
 func (b *bench) logOf(t *testing.T, err error) string {
@@ -50,8 +51,9 @@ func TestFailures(t *testing.T) {
 		{"network", activities.Network, plugins.Transient(errors.New("reset"), 0), []string{"Network: ", "*plugins.Fault"}},
 		{"disk of the store", activities.Disk, fmt.Errorf("write: %w", full), []string{"Disk: ", "make room", "*cas.FaultError", "syscall.Errno"}},
 		{"disk of the scratch folder", activities.Disk, &os.PathError{Op: "write", Path: "f", Err: syscall.ENOSPC}, []string{"Disk: ", "*fs.PathError"}},
-		{"process", activities.Failed, process{}, []string{"Failed: ", "exit status 137", "MemoryError"}},
-		{"killed process", activities.OutOfMemory, fmt.Errorf("train: %w", process{true}), []string{"OutOfMemory: it was killed", "MemoryError: 16 GiB"}},
+		{"process", activities.Crashed, process{}, []string{"Crashed: ", "exit status 137", "MemoryError"}},
+		{"killed process", activities.Interrupted, fmt.Errorf("train: %w", process{killed: true}), []string{"Interrupted: "}},
+		{"starved process", activities.OutOfMemory, fmt.Errorf("train: %w", process{true, true}), []string{"OutOfMemory: it was killed", "MemoryError: 16 GiB"}},
 		{"forbidden", activities.Refused, activities.Permanent(activities.Refused, errors.New("forgotten")), []string{"Refused: "}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -131,6 +131,17 @@ func (t *try) failed(err error, say func(string)) error {
 	return report
 }
 
+// interrupted accounts for this try, whose process somebody has ended: as for one whose worker was.
+func (t *try) interrupted(err error, say func(string)) error {
+	t.mu.Lock()
+	t.word.Lost++
+	t.word.Told = t.number
+	t.mu.Unlock()
+	t.tell()
+	say("begins again: " + start(err.Error()))
+	return activities.Report(err)
+}
+
 // stopped accounts for this try, which its worker did not end.
 func (t *try) stopped() error {
 	t.mu.Lock()
@@ -156,10 +167,13 @@ func (s *Suite) attempt(ctx context.Context, what string, do func(context.Contex
 		return activities.Report(err)
 	case working.Err() != nil:
 		return t.stopped()
-	case activities.Kind(err) == activities.Interrupted: // by who killed the plugin's process, which left no word
-		return activities.Report(err)
-	case activities.Passes(err):
-		return t.failed(err, func(text string) { s.say(what, text) })
+	}
+	say := func(text string) { s.say(what, text) }
+	switch activities.ClassOf(activities.Kind(err)).Again {
+	case activities.Paused:
+		return t.failed(err, say)
+	case activities.AtOnce:
+		return t.interrupted(err, say)
 	}
 	return activities.Report(err)
 }

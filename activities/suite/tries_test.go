@@ -105,6 +105,26 @@ func TestStopsAreNotCounted(t *testing.T) {
 	}
 }
 
+// TestKilledProcesses: a step whose process is killed under a worker that lives goes on at once, but not for ever.
+func TestKilledProcesses(t *testing.T) {
+	heard := Word{Faults: 2}
+	for number := int32(1); number <= activities.MaxLost; number++ {
+		var err *temporal.ApplicationError
+		heard, err = oneTry(t, number, heard, func(try *try) error {
+			if err := try.lost("x"); err != nil {
+				return err
+			}
+			return try.interrupted(activities.Interrupt(errors.New("killed")), func(string) {})
+		})
+		if want := (Word{Told: number, Faults: 2, Lost: int(number)}); heard != want || err == nil || err.Type() != activities.Interrupted || err.NextRetryDelay() > time.Second {
+			t.Fatalf("try %d leaves the word %+v and %v, want %+v", number, heard, err, want)
+		}
+	}
+	if _, err := oneTry(t, activities.MaxLost+1, heard, func(try *try) error { return activities.Report(try.lost("x")) }); err == nil || err.Type() != activities.Lost {
+		t.Errorf("in the end %v", err)
+	}
+}
+
 // TestPoison: what has taken twenty workers with it is not begun again, unless it came further in between.
 func TestPoison(t *testing.T) {
 	var err error

@@ -30,6 +30,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/all"
+	"github.com/cairn-bench/cairn/plugins/host"
 )
 
 // Exit codes.
@@ -52,6 +53,9 @@ type World struct {
 	Name           string   // what the program was called by; "" is "cairn"
 	Exits          bool     // the process ends when Main returns, so that nothing needs to be stopped in order
 	Self           []string // the command that is this program; nil finds it out
+
+	Plugins func() (plugins.Set, error)           // nil for those that come with Cairn
+	Hears   func(step string, p plugins.Progress) // if set, of each sign of progress of the steps that this process does
 }
 
 // exitError carries an exit code; an empty message has been printed already.
@@ -73,6 +77,7 @@ type app struct {
 	home    string
 	store   string
 	address string
+	host    *host.Host // starts plugins in processes of their own
 	opened  []*workshop
 	goOn    string               // what goes on with what is interrupted
 	view    atomic.Pointer[view] // of the run that is shown; nil if there is none
@@ -80,7 +85,7 @@ type app struct {
 
 // Main runs one command line and returns the exit code.
 func Main(ctx context.Context, w World) int {
-	a := &app{World: w}
+	a := &app{World: w, host: &host.Host{Lookup: w.Lookup}}
 	root := a.root()
 	root.SetArgs(w.Args)
 	root.SetOut(w.Stdout)
@@ -219,7 +224,11 @@ func (a *app) open() (*workshop, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := all.Plugins()
+	offer := a.Plugins
+	if offer == nil {
+		offer = all.Plugins
+	}
+	set, err := offer()
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +242,7 @@ func (a *app) open() (*workshop, error) {
 	w.garbage = gc.Open(dir, a.who(), layout, w.own)
 	w.cache.SetForgotten(w.garbage.Forgotten)
 	a.opened = append(a.opened, w)
-	w.resolver = &resolve.Resolver{Store: w.store, Cache: w.cache, Plugins: set, Env: a.env}
+	w.resolver = &resolve.Resolver{Store: w.store, Cache: w.cache, Plugins: set, Env: a.env, Load: a.host.Load}
 	return w, nil
 }
 
@@ -269,16 +278,23 @@ func (a *app) env(dir string) plugins.Env { return plugins.Env{Dir: dir, Lookup:
 
 // suite is what this process's workers do.
 func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progress)) *suite.Suite {
+	if show := report; a.Hears != nil {
+		report = func(step string, p plugins.Progress) { a.Hears(step, p); show(step, p) }
+	}
 	return &suite.Suite{
 		Home:     w.garbage,
 		Resolver: w.resolver,
 		Executor: &execute.Executor{
 			Store: w.store, Cache: w.cache, Plugins: w.plugins, Env: a.env, Scratch: filepath.Join(w.dir, "scratch"),
-			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report, Host: a.runner(o.isolate),
+			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report, Host: a.runner(o.isolate), Load: a.host.Load,
 			Checkpoints: filepath.Join(w.dir, "checkpoints"), Interval: plugins.Interval{Time: o.checkpoint},
 		},
-		Publisher: &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Now: time.Now},
+		Publisher: w.publisher(),
 	}
+}
+
+func (w *workshop) publisher() *publish.Publisher {
+	return &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Now: time.Now}
 }
 
 // builder names this program in records.
@@ -301,6 +317,6 @@ func (a *app) manifest(w *workshop, file string) (*manifests.Benchmark, []byte, 
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}
-	b, err := manifests.Parse(file, text, w.plugins.Catalog())
+	b, err := w.resolver.Parse(file, text, filepath.Dir(file))
 	return b, text, err
 }

@@ -18,15 +18,15 @@ type runHistory struct {
 	cached   int
 	earlier  bool // this is not the run's first execution
 	steps    []runStep
-	position map[string]int    // of a step in steps
-	begun    map[int64]string  // event that scheduled an activity -> its step
-	activity map[string]string // activity ID -> step
-	queue    map[string]string // activity ID -> task queue
-	kinds    map[int64]string  // event that scheduled an activity -> its type
+	position map[string]int      // of a step in steps
+	begun    map[int64][]string  // event that scheduled an activity -> its steps
+	activity map[string][]string // activity ID -> steps
+	queue    map[string]string   // activity ID -> task queue
+	kinds    map[int64]string    // event that scheduled an activity -> its type
 }
 
 func newHistory() *runHistory {
-	return &runHistory{position: map[string]int{}, begun: map[int64]string{}, activity: map[string]string{}, queue: map[string]string{}, kinds: map[int64]string{}}
+	return &runHistory{position: map[string]int{}, begun: map[int64][]string{}, activity: map[string][]string{}, queue: map[string]string{}, kinds: map[int64]string{}}
 }
 
 // add takes the next event.
@@ -92,17 +92,32 @@ func logOf(f *failurepb.Failure) digest.Digest {
 func (h *runHistory) scheduled(ev *history.HistoryEvent) error {
 	x := ev.GetActivityTaskScheduledEventAttributes()
 	h.kinds[ev.GetEventId()] = x.GetActivityType().GetName()
-	if x.GetActivityType().GetName() != activities.Execute {
-		return nil
+	steps, err := stepsOf(x)
+	for _, s := range steps {
+		h.step(s).State = workflows.Running
 	}
-	var req activities.ExecuteRequest
-	if err := decode(x.GetInput(), &req); err != nil {
-		return err
-	}
-	h.begun[ev.GetEventId()], h.activity[x.GetActivityId()] = req.Step, req.Step
+	h.begun[ev.GetEventId()], h.activity[x.GetActivityId()] = steps, steps
 	h.queue[x.GetActivityId()] = x.GetTaskQueue().GetName()
-	h.step(req.Step).State = workflows.Running
-	return nil
+	return err
+}
+
+// stepsOf names the steps that an activity does.
+func stepsOf(x *history.ActivityTaskScheduledEventAttributes) ([]string, error) {
+	switch x.GetActivityType().GetName() {
+	case activities.Execute:
+		var req activities.ExecuteRequest
+		err := decode(x.GetInput(), &req)
+		return []string{req.Step}, err
+	case activities.Many:
+		var req activities.ManyRequest
+		err := decode(x.GetInput(), &req)
+		var all []string
+		for _, s := range req.Steps {
+			all = append(all, s.Step)
+		}
+		return all, err
+	}
+	return nil, nil
 }
 
 // step returns the entry of a step, a new one if need be.
@@ -135,6 +150,15 @@ func (h *runHistory) completed(scheduled int64, result *commonpb.Payloads) error
 			return err
 		}
 		h.outcome(workflows.StepOutcome{Result: r, State: ranOrCached(r)})
+	case activities.Many:
+		var r activities.ManyResult
+		if err := decode(result, &r); err != nil {
+			return err
+		}
+		h.ended(scheduled, workflows.Waiting, nil) // those without a result
+		for _, one := range r.Done {
+			h.outcome(workflows.StepOutcome{Result: one, State: ranOrCached(one)})
+		}
 	}
 	return nil
 }
@@ -151,7 +175,7 @@ func (h *runHistory) outcome(o workflows.StepOutcome) {
 }
 
 func (h *runHistory) ended(scheduled int64, state string, f *failurepb.Failure) {
-	if name, ok := h.begun[scheduled]; ok {
+	for _, name := range h.begun[scheduled] {
 		s := h.step(name)
 		s.State, s.Why, s.Log = state, message(f), logOf(f)
 		if kind := own(f).GetApplicationFailureInfo().GetType(); kind != "" {
@@ -176,9 +200,11 @@ func (h *runHistory) result(p *commonpb.Payloads) error {
 // pending adds what the events do not say yet: how often a step was tried and why that failed.
 func (h *runHistory) pending(all []*workflow.PendingActivityInfo) {
 	for _, p := range all {
-		if name, ok := h.activity[p.GetActivityId()]; ok && p.GetLastFailure() != nil {
-			s := h.step(name)
-			s.Why, s.Log = message(p.GetLastFailure()), logOf(p.GetLastFailure())
+		for _, name := range h.activity[p.GetActivityId()] {
+			if p.GetLastFailure() != nil {
+				s := h.step(name)
+				s.Why, s.Log = message(p.GetLastFailure()), logOf(p.GetLastFailure())
+			}
 		}
 	}
 }

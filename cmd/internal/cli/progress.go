@@ -31,6 +31,7 @@ type view struct {
 	order  []string // of the steps under way, oldest first
 	meters map[string]*meter
 	drawn  int // lines of bars on the screen
+	until  int // of the last answer
 	stop   chan struct{}
 	done   sync.WaitGroup
 }
@@ -162,12 +163,13 @@ func (v *view) watch(ctx context.Context, c client.Client, run client.WorkflowRu
 }
 
 func (v *view) ask(ctx context.Context, c client.Client, run client.WorkflowRun) {
-	answer, err := c.QueryWorkflow(ctx, run.GetID(), "", workflows.ProgressQuery)
+	answer, err := c.QueryWorkflow(ctx, run.GetID(), "", workflows.ProgressQuery, v.until)
 	if err != nil {
 		return // not ready yet; the next look will tell
 	}
 	var p workflows.Progress
 	if answer.Get(&p) == nil {
+		v.until = p.Until
 		v.show(p)
 	}
 }
