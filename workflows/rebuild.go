@@ -115,11 +115,12 @@ func Rebuild(ctx workflow.Context, req RebuildRequest) (Rebuilt, error) {
 	return r.end(ctx)
 }
 
-// What an activity may take. Days may pass over a step, but not half a minute without a sign of life.
+// What an activity may take. Days may pass over a step, but not two minutes without a sign of life: that is how long an
+// engine may be away without anything being begun again. Workers of a home that die are found out at once.
 const (
 	lookLimit  = 6 * time.Hour // a first look at a local source hashes all of it
 	stepLimit  = 30 * 24 * time.Hour
-	signOfLife = 30 * time.Second
+	signOfLife = 2 * time.Minute
 )
 
 // maxAttempts ends what nothing else has ended. An activity counts for itself which of its tries went wrong and in

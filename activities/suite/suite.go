@@ -75,12 +75,14 @@ func (s *Suite) work(what string) (done func()) {
 }
 
 // seen tells how a step ended.
-func (s *Suite) seen(step string, out activities.Result, err error) {
+func (s *Suite) seen(ctx context.Context, step string, out activities.Result, err error) {
 	if s.Seen == nil {
 		return
 	}
 	o := workflows.StepOutcome{Result: out, State: workflows.Ran}
 	switch {
+	case err != nil && ctx.Err() != nil:
+		o = workflows.StepOutcome{Result: activities.Result{Step: step}, State: workflows.Cancelled, Error: context.Cause(ctx).Error()}
 	case errors.Is(err, errStopped):
 		o = workflows.StepOutcome{Result: activities.Result{Step: step}, State: workflows.Cancelled, Error: err.Error()}
 	case err != nil:
@@ -94,7 +96,7 @@ func (s *Suite) seen(step string, out activities.Result, err error) {
 // Limits say how many steps of a kind run at once on one machine.
 type Limits struct{ IO, CPU, GPU int }
 
-// beat is how often a step gives a sign of life; the server waits for thirty seconds.
+// beat is how often a step gives a sign of life; the server waits for two minutes.
 const beat = 5 * time.Second
 
 // stopTimeout is how long a worker that stops waits for what is under way, which has been told.
@@ -204,7 +206,7 @@ func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest, at *
 	if s.Seen != nil {
 		s.Seen(workflows.StepOutcome{Result: activities.Result{Step: req.Step}, State: workflows.Running})
 	}
-	defer func() { s.seen(req.Step, out, err) }()
+	defer func() { s.seen(ctx, req.Step, out, err) }()
 	err = s.attempt(ctx, req.Step, func(working context.Context, t *try) error {
 		out, err = s.Executor.Execute(working, req, execute.Attempt{
 			Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID,

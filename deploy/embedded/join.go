@@ -14,6 +14,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 )
 
 // connection is what another process of the same user needs to join.
@@ -72,8 +73,10 @@ func Dial(ctx context.Context, dir string, o client.Options) (client.Client, err
 	}
 	o.HostPort, o.Namespace = "passthrough:///engine", Namespace
 	o.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{} // nothing leaves this machine
-	o.ConnectionOptions.DialOptions = append(o.ConnectionOptions.DialOptions, grpc.WithContextDialer(
-		func(ctx context.Context, _ string) (net.Conn, error) { return await(ctx, dir) }))
+	o.ConnectionOptions.DialOptions = append(o.ConnectionOptions.DialOptions,
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return await(ctx, dir) }),
+		// An attempt to connect lasts until there is an engine: it is there for calls at once, without a pause between attempts.
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: 1000 * time.Hour}))
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	c, err := client.DialContext(ctx, o)

@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
+	"google.golang.org/grpc"
 
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/suite"
@@ -174,7 +175,7 @@ func (a *app) connect(ctx context.Context, w *workshop, s seat) (*engine, <-chan
 			return nil, nil, err
 		}
 		e.settle(box)
-		e.client, err = embedded.Dial(ctx, s.dir, client.Options{Logger: quiet{}})
+		e.client, err = embedded.Dial(ctx, s.dir, clientOptions(client.Options{}))
 		if errors.Is(err, embedded.ErrAway) && box == nil { // it was lost meanwhile
 			continue
 		}
@@ -211,8 +212,14 @@ func (a *app) cluster() (client.Options, bool, error) {
 	if a.address != "" {
 		opts.HostPort = a.address
 	}
-	opts.Logger = quiet{}
-	return opts, opts.HostPort != "", nil
+	return clientOptions(opts), opts.HostPort != "", nil
+}
+
+// clientOptions are those that every engine is talked to with.
+func clientOptions(o client.Options) client.Options {
+	o.Logger = quiet{}
+	o.ConnectionOptions.DialOptions = append(o.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(whileAway))
+	return o
 }
 
 // environment is the World's, as envconfig wants it.

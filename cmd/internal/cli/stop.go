@@ -41,7 +41,10 @@ func (e *engine) stopping(a *app) {
 	}
 	text := "stopping"
 	if all := e.underWay(); len(all) > 0 {
-		text += fmt.Sprintf(": %s may take %v to stop in order; Ctrl-C again ends this at once", list(all), grace)
+		text += fmt.Sprintf(": %s may take %v to stop in order", list(all), grace)
+		if e.interrupted() {
+			text += "; Ctrl-C again ends this at once"
+		}
 	}
 	a.notice(text + "\n")
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // caretaker looks after the workers of a home that are gone: the steps they were at are free at once. To wait until
-// their heartbeats are missed would cost half a minute.
+// their heartbeats are missed would cost two minutes.
 type caretaker struct {
 	e    *engine
 	dead map[string]*member
@@ -41,6 +41,9 @@ func (t *caretaker) watch(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			for _, m := range t.dead {
+				m.leave()
+			}
 			return
 		case <-tick.C:
 			_ = t.look(ctx) // the next look will tell, and in the end the missed heartbeat
