@@ -401,7 +401,7 @@ func TestCausesAreShortAndReadable(t *testing.T) {
 		{"passing, but for the last time", activities.ReportTry(errors.New("fetch/ecg: connection refused"), activities.MaxFaults),
 			"fetch/ecg: connection refused (so it went in each of 20 tries)", activities.Passing},
 		{"of nobody's type", errors.New("fetch/ecg: connection refused"), "fetch/ecg: connection refused", activities.Passing},
-		{"dead worker", temporal.NewHeartbeatTimeoutError(), "its worker gave no sign of life for 30s, in each of 1000 tries", activities.Lost},
+		{"dead worker", temporal.NewHeartbeatTimeoutError(), "its worker gave no sign of life for 2m0s, in each of 1000 tries", activities.Lost},
 		{"too long", temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil), "it took longer than 720h0m0s", activities.Overdue},
 		{"long", activities.Report(activities.Permanent(activities.Failed, errors.New(strings.Repeat("ä", 3000)))), strings.Repeat("ä", 498) + "...", activities.Failed},
 	} {
