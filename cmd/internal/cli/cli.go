@@ -28,7 +28,6 @@ import (
 	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/plugins"
-	"github.com/cairn-bench/cairn/plugins/all"
 )
 
 // Exit codes.
@@ -49,7 +48,8 @@ type World struct {
 	Stdout, Stderr io.Writer
 	Lookup         func(string) (string, bool)
 	Name           string // what the program was called by; "" is "cairn"
-	Exits          bool   // the process ends when Main returns, so that nothing needs to be stopped in order
+	Release        Release
+	Exits          bool // the process ends when Main returns, so that nothing needs to be stopped in order
 }
 
 // exitError carries an exit code; an empty message has been printed already.
@@ -216,7 +216,7 @@ func (a *app) open() (*workshop, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := all.Plugins()
+	set, err := a.Release.plugins()
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,7 @@ import (
 type engine struct {
 	client client.Client
 	store  string // names this home's store, and so its task queues
+	code   int    // version of the workflow code, which does, too
 	ours   bool   // whether it lives and ends with this process
 	exits  bool   // the process ends next, which stops everything at once
 	work   []worker.Worker
@@ -127,7 +128,7 @@ func (a *app) connect(ctx context.Context, w *workshop) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{store: store, exits: a.Exits, stop: func() {}, interrupted: func() bool { return ctx.Err() != nil }, busy: func() bool { return false }}
+	e := &engine{store: store, code: a.Release.workflows(), exits: a.Exits, stop: func() {}, interrupted: func() bool { return ctx.Err() != nil }, busy: func() bool { return false }}
 	cluster, remote, err := a.cluster()
 	if err != nil {
 		return nil, err
@@ -231,7 +232,7 @@ func (e *engine) employ(ctx context.Context, s *suite.Suite, jobs int) error {
 			return fmt.Errorf("go on with interrupted runs: %w", err)
 		}
 	}
-	e.busy = s.Busy
+	e.busy, s.Version = s.Busy, e.code
 	for _, w := range s.Workers(e.client, e.store, limits(jobs)) {
 		if err := w.Start(); err != nil {
 			return fmt.Errorf("start worker: %w", err)

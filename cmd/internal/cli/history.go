@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"github.com/opencontainers/go-digest"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/converter"
@@ -15,16 +16,23 @@ import (
 // runHistory reads from the events of a run how its steps stand.
 type runHistory struct {
 	cached   int
+	planned  bool // by this execution
+	later    int  // steps that a later execution does
 	earlier  bool // this is not the run's first execution
 	steps    []runStep
-	position map[string]int    // of a step in steps
-	begun    map[int64]string  // event that scheduled an activity -> its step
-	activity map[string]string // activity ID -> step
-	kinds    map[int64]string  // event that scheduled an activity -> its type
+	position map[string]int   // of a step in steps
+	begun    map[int64]string // event that scheduled an activity -> its step
+	kinds    map[int64]string // event that scheduled an activity -> its type
+
+	asked   map[string]activities.ExecuteRequest // activity ID -> what it does
+	request *commonpb.Payloads                   // of this execution
+	plan    digest.Digest
+	todo    []activities.Node // of this execution
+	open    []*workflow.PendingActivityInfo
 }
 
 func newHistory() *runHistory {
-	return &runHistory{position: map[string]int{}, begun: map[int64]string{}, activity: map[string]string{}, kinds: map[int64]string{}}
+	return &runHistory{position: map[string]int{}, begun: map[int64]string{}, kinds: map[int64]string{}, asked: map[string]activities.ExecuteRequest{}}
 }
 
 // add takes the next event.
@@ -54,18 +62,24 @@ func (h *runHistory) add(ev *history.HistoryEvent) error {
 // started takes over what earlier executions of a long run handed on.
 func (h *runHistory) started(input *commonpb.Payloads) error {
 	var req workflows.RebuildRequest
-	if err := decode(input, &req); err != nil || req.Earlier == nil {
+	if err := decode(input, &req); err != nil {
 		return err
 	}
-	h.earlier, h.cached = true, req.Earlier.Cached
+	h.request = input
+	if req.Earlier == nil {
+		return nil
+	}
+	h.plan, h.earlier, h.cached = req.Earlier.Plan, true, req.Earlier.Cached
 	for _, o := range req.Earlier.Steps {
 		h.outcome(o)
 	}
 	return nil
 }
 
-func decode(p *commonpb.Payloads, into any) error {
-	return converter.GetDefaultDataConverter().FromPayloads(p, into)
+func decode(p *commonpb.Payloads, into any) error { return decodeAll(p, into) }
+
+func decodeAll(p *commonpb.Payloads, into ...any) error {
+	return converter.GetDefaultDataConverter().FromPayloads(p, into...)
 }
 
 // message is the innermost message, which is the activity's own.
@@ -86,7 +100,8 @@ func (h *runHistory) scheduled(ev *history.HistoryEvent) error {
 	if err := decode(x.GetInput(), &req); err != nil {
 		return err
 	}
-	h.begun[ev.GetEventId()], h.activity[x.GetActivityId()] = req.Step, req.Step
+	h.begun[ev.GetEventId()] = req.Step
+	h.asked[x.GetActivityId()] = req
 	h.step(req.Step).State = workflows.Running
 	return nil
 }
@@ -112,6 +127,7 @@ func (h *runHistory) completed(scheduled int64, result *commonpb.Payloads) error
 		if !h.earlier {
 			h.cached = p.Cached
 		}
+		h.planned, h.later, h.plan, h.todo = true, p.Later, p.Plan, p.Todo
 		for _, n := range p.Todo {
 			h.step(n.Step)
 		}
@@ -157,11 +173,32 @@ func (h *runHistory) result(p *commonpb.Payloads) error {
 	return nil
 }
 
-// pending adds what the events do not say yet: how often a step was tried and why that failed.
+// pending adds what the events do not say yet: how often a step was tried and why that failed, or for whom it waits.
 func (h *runHistory) pending(all []*workflow.PendingActivityInfo) {
+	h.open = all
 	for _, p := range all {
-		if name, ok := h.activity[p.GetActivityId()]; ok && p.GetLastFailure() != nil {
-			h.step(name).Why = message(p.GetLastFailure())
+		req, ok := h.asked[p.GetActivityId()]
+		if !ok {
+			continue
+		}
+		if who := waitsFor(p); who != "" {
+			h.step(req.Step).Why = who
+		} else if p.GetLastFailure() != nil {
+			h.step(req.Step).Why = message(p.GetLastFailure())
 		}
 	}
+}
+
+// vain says of the steps of this execution which wait in vain: something they need has failed.
+func (h *runHistory) vain() map[string]bool {
+	vain := map[string]bool{}
+	for _, n := range h.todo { // in an order in which each comes after what it needs
+		lost := n.Blocked != ""
+		for _, i := range n.After {
+			before := h.todo[i].Step
+			lost = lost || vain[before] || h.step(before).State == workflows.Failed
+		}
+		vain[n.Step] = lost
+	}
+	return vain
 }

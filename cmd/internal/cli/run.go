@@ -10,13 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
-	commonpb "go.temporal.io/api/common/v1"
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/cairn-bench/cairn/activities"
@@ -89,14 +84,14 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 		if err != nil {
 			return err
 		}
-		if err := e.employ(ctx, w.suite(a, o, v.progress), o.jobs); err != nil {
-			return err
-		}
-		run, err := a.start(ctx, e, w, file, b.Name, req)
+		run, stood, err := a.start(ctx, e, w, file, b.Name, req)
 		if err != nil {
 			return err
 		}
-		return a.follow(ctx, w, e, run, file, o, v)
+		if err := e.employ(ctx, w.suite(a, o, v.progress), o.jobs); err != nil {
+			return err
+		}
+		return a.follow(ctx, w, e, run, file, stood, o, v)
 	})
 }
 
@@ -105,7 +100,7 @@ func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name str
 	if e.ours {
 		return &usageError{errors.New("--detach: no engine outlives this command; give --address, or leave a `cairn run` of this home running")}
 	}
-	run, err := a.start(ctx, e, w, file, name, req)
+	run, _, err := a.start(ctx, e, w, file, name, req)
 	if err != nil {
 		return err
 	}
@@ -114,7 +109,7 @@ func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name str
 }
 
 // follow shows how a run goes until it ends, and writes what it gave.
-func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.WorkflowRun, file string, o runOptions, v *view) error {
+func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.WorkflowRun, file string, stood *standing, o runOptions, v *view) error {
 	started := time.Now()
 	watch, unwatch := context.WithCancel(ctx)
 	defer unwatch()
@@ -136,14 +131,8 @@ func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.Wor
 	case err != nil:
 		return err
 	}
-	return a.finish(ctx, w, outcome{run: run.GetID(), file: file, options: o, rebuilt: out, took: time.Since(started)})
+	return a.finish(ctx, w, outcome{run: run.GetID(), file: file, stood: stood, options: o, rebuilt: out, took: time.Since(started)})
 }
-
-// Keys of a run's memo: what its history does not say in a form that everybody can read.
-const (
-	memoRequest = "request"
-	memoFile    = "manifest"
-)
 
 // runID names the runs of one manifest of one home: a second `cairn run` joins the first.
 func runID(e *engine, name, dir string) string {
@@ -151,63 +140,21 @@ func runID(e *engine, name, dir string) string {
 	return name + "-" + hex.EncodeToString(sum[:4])
 }
 
-// start starts a run, or joins the one that is under way for the same request.
-func (a *app) start(ctx context.Context, e *engine, w *workshop, file, name string, req workflows.RebuildRequest) (client.WorkflowRun, error) {
+// start starts a run, or joins the one that is under way for the same request; of that it returns how it stands.
+func (a *app) start(ctx context.Context, e *engine, w *workshop, file, name string, req workflows.RebuildRequest) (client.WorkflowRun, *standing, error) {
 	id := runID(e, name, req.Dir)
 	request, err := canonical.Digest(req)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// The manifest has to stay for as long as the run may want it, also if this process is killed next.
 	if err := w.layout.Use(gc.WithRun(ctx, id, ""), req.Manifest); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	policy := enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
-	underWay, err := openRequest(ctx, e.client, id)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("start run: %w", err)
-	case underWay == "" || underWay == request:
-	case e.ours:
-		fmt.Fprintln(a.Stderr, "an unfinished run of this manifest as it was, or with other flags, is given up; what it had done is in the store")
-		policy = enumspb.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
-	default:
-		return nil, exit(exitFailed, "run %s is under way with this manifest as it was, or with other flags; wait for it, or `cairn cancel %s`", id, id)
-	}
-	run, err := e.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID:                       id,
-		TaskQueue:                activities.ControlQueue(e.store),
-		WorkflowIDConflictPolicy: policy,
-		Memo:                     map[string]any{memoRequest: request, memoFile: file},
-	}, workflows.RebuildName, req)
+	policy, stood, err := a.meet(ctx, e, w, id, request)
 	if err != nil {
-		return nil, fmt.Errorf("start run: %w", err)
+		return nil, nil, err
 	}
-	return run, nil
-}
-
-// openRequest returns the digest of the request of the open run of that ID, "" if none is open.
-func openRequest(ctx context.Context, c client.Client, id string) (digest.Digest, error) {
-	d, err := c.DescribeWorkflowExecution(ctx, id, "")
-	var none *serviceerror.NotFound
-	if errors.As(err, &none) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	info := d.GetWorkflowExecutionInfo()
-	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return "", nil
-	}
-	return digest.Digest(memo(info.GetMemo().GetFields()[memoRequest])), nil
-}
-
-// memo reads a string of a memo, "" if it is not there.
-func memo(p *commonpb.Payload) string {
-	var s string
-	if p == nil || converter.GetDefaultDataConverter().FromPayload(p, &s) != nil {
-		return ""
-	}
-	return s
+	run, err := a.begin(ctx, e, id, file, req, policy)
+	return run, stood, err
 }
