@@ -186,10 +186,13 @@ func (h *Home) Kept(run string) bool {
 	return err == nil
 }
 
-// Unended is a run for which something is kept, and a process that worked on it, in words.
-type Unended struct{ Run, Who string }
+// Unended is a run for which something is kept, and the processes that worked on it, in words.
+type Unended struct {
+	Run string
+	Who []string
+}
 
-// Unended lists the runs that have not ended well, by name. What cannot be read is left out.
+// Unended lists the runs that have not ended well, by name.
 func (h *Home) Unended() []Unended {
 	journals, err := h.noted()
 	if err != nil {
@@ -197,9 +200,14 @@ func (h *Home) Unended() []Unended {
 	}
 	var all []Unended
 	for _, n := range journals { // those of a run follow one another
-		if n.run != "" && (len(all) == 0 || all[len(all)-1].Run != n.run) {
-			all = append(all, Unended{n.run, n.who})
+		if n.run == "" {
+			continue
 		}
+		if len(all) == 0 || all[len(all)-1].Run != n.run {
+			all = append(all, Unended{Run: n.run})
+		}
+		last := &all[len(all)-1]
+		last.Who = append(last.Who, n.who)
 	}
 	return all
 }

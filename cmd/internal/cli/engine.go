@@ -154,8 +154,8 @@ func (a *app) embed(ctx context.Context, dir string, e *engine) error {
 	if err != nil || box == nil {
 		return err
 	}
-	if box.Moved != "" {
-		fmt.Fprintf(a.Stderr, "the engine's database was of another version and is now %s; results are in the store\n", box.Moved)
+	if m := box.Moved; m != (embedded.Moved{}) {
+		fmt.Fprintf(a.Stderr, "the engine's database %s. It is now %s. What its runs had done is in the store, and `%s run MANIFEST` finds it\n", m.Why, m.To, a.typed())
 	}
 	e.ours, e.stop = true, box.Leave
 	if !a.Exits {

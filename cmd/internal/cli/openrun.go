@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	commonpb "go.temporal.io/api/common/v1"
@@ -95,8 +96,11 @@ func (a *app) begin(ctx context.Context, e *engine, id, file string, req workflo
 func (a *app) meet(ctx context.Context, e *engine, w *workshop, id string, request digest.Digest) (enumspb.WorkflowIdConflictPolicy, *standing, error) {
 	const goOn, anew = enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, enumspb.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
 	r, err := findOpen(ctx, e.client, id)
-	if err != nil || r == nil {
+	if err != nil {
 		return goOn, nil, err
+	}
+	if r == nil {
+		return goOn, nil, a.tellMoved(ctx, e, id)
 	}
 	if r.request != request {
 		if !e.ours {
@@ -201,6 +205,26 @@ func (h *runHistory) asRequested() (req workflows.RebuildRequest, err error) {
 	err = dec.Decode(&req)
 	req.Earlier = nil
 	return req, err
+}
+
+// tellMoved says which open runs of a benchmark of this name have lost their folder. This may be where it is now; they
+// would stay open for good.
+func (a *app) tellMoved(ctx context.Context, e *engine, id string) error {
+	all, err := e.list(ctx)
+	if err != nil {
+		return err
+	}
+	name := id[:strings.LastIndexByte(id, '-')]
+	for _, r := range all {
+		if r.State != stateOpen || r.Run == id || !strings.HasPrefix(r.Run, name+"-") {
+			continue
+		}
+		dir := filepath.Dir(r.Manifest)
+		if _, err := os.Stat(dir); err != nil {
+			fmt.Fprintf(a.Stderr, "run %s of %s, which is not there now, is still open; if this is it, `%s cancel %s` gives that one up\n", r.Run, dir, a.typed(), r.Run)
+		}
+	}
+	return nil
 }
 
 // moved says that the folder of the run's manifest is not there; "" if it is. Its lock could not be written.

@@ -39,6 +39,9 @@ func (a *app) resume(ctx context.Context, w *workshop, e *engine, args []string,
 	if r == nil { // it has ended, or there is none
 		run, err := e.find(ctx, id)
 		if err != nil {
+			if lost := a.lost(w, nil); strings.Contains(lost, id) {
+				return exit(exitFailed, "nothing to resume: %s", lost)
+			}
 			return err
 		}
 		return exit(exitFailed, "run %s has ended: %s; `%s run %s` starts another", id, run.State, a.typed(), display(run.Manifest))
@@ -110,24 +113,29 @@ func (a *app) toResume(ctx context.Context, w *workshop, e *engine, args []strin
 	}
 	switch len(ids) {
 	case 0:
-		return "", exit(exitFailed, "nothing to resume: %s", a.nothingOpen(w, all))
+		lost := a.lost(w, all)
+		if lost == "" {
+			lost = fmt.Sprintf("every run of this home has ended; `%s run MANIFEST` starts one", a.typed())
+		}
+		return "", exit(exitFailed, "nothing to resume: %s", lost)
 	case 1:
 		return ids[0], nil
 	}
 	return "", exit(exitUsage, "several runs are open, name one: %s", strings.Join(ids, ", "))
 }
 
-// nothingOpen says why no run is open. Of one that the engine does not know, though its results wait in the store, it
-// has lost the database.
-func (a *app) nothingOpen(w *workshop, known []runInfo) string {
+// lost names the runs that the engine does not know, though their results wait in the store; "" if there are none. Their
+// database is gone.
+func (a *app) lost(w *workshop, known []runInfo) string {
 	var lost []string
 	for _, u := range w.garbage.Unended() {
 		if !slices.ContainsFunc(known, func(r runInfo) bool { return r.Run == u.Run }) {
-			lost = append(lost, fmt.Sprintf("%s of %s", u.Run, u.Who))
+			began := slices.IndexFunc(u.Who, func(who string) bool { return strings.Contains(who, "cairn run ") })
+			lost = append(lost, fmt.Sprintf("%s of %s", u.Run, u.Who[max(began, 0)]))
 		}
 	}
 	if len(lost) == 0 {
-		return fmt.Sprintf("every run of this home has ended; `%s run MANIFEST` starts one", a.typed())
+		return ""
 	}
 	return fmt.Sprintf("the engine knows of no open run, and has lost %s. What was done is in the store: the same `%s run MANIFEST` finds it and does the rest", strings.Join(lost, ", "), a.typed())
 }
