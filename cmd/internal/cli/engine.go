@@ -116,8 +116,8 @@ func (a *app) stay(ctx context.Context, w *workshop, do func(context.Context, *e
 			return err
 		}
 		fmt.Fprintln(a.Stderr, "the process that ran the engine has ended; this one goes on without it")
+		e.client.Close() // first, or the steps that are told would try to answer the engine that is gone
 		e.dismiss()
-		e.client.Close()
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // straight is the lock of a run of the slow benchmark that nothing happened to.
@@ -41,8 +43,16 @@ func rename(t *testing.T, from, to string) string {
 func TestMovedHome(t *testing.T) {
 	m := killedInTraining(t)
 	m.home = rename(t, m.home, filepath.Join(t.TempDir(), "elsewhere"))
-	m.want(0, words("resume"), "2 steps are done, 2 are left; 1 of these was under way when it stopped and is begun again",
-		"again  pretrain/single                   from its checkpoint at step ", " of 1600", "pretrain/single  resumed at step ")
+	stands := object[runInfo](m, 0, "status", runOf(m)).Standing
+	m.want(0, []string{"status", runOf(m)}, "2 steps are done, 2 are left; 1 of these was under way when it stopped and is begun again",
+		"again  pretrain/single                   from its checkpoint at step ", " of 1600")
+	resumed := object[runDocument](m, 0, "resume").Standing
+	if diff := cmp.Diff(stands, resumed); diff != "" {
+		t.Errorf("(-status +resume):\n%s", diff)
+	}
+	if s := resumed; !s.Planned || s.Done != 2 || s.Left != 2 || s.Failed+s.Elsewhere != 0 || len(s.Again) != 1 || s.Again[0].Checkpoint < 80 || s.Again[0].Steps != 1600 {
+		t.Errorf("the run stands at %+v", s)
+	}
 	if m.read("benchmark.lock") != straight(t) {
 		t.Error("another lock")
 	}

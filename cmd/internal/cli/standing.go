@@ -86,6 +86,9 @@ func lastCheckpoint(p *workflow.PendingActivityInfo) (d digest.Digest) {
 func waitsFor(p *workflow.PendingActivityInfo) string {
 	var d digest.Digest
 	var who string
+	if p.GetLastHeartbeatTime().AsTime().Before(p.GetLastStartedTime().AsTime()) { // it is of an earlier try
+		return ""
+	}
 	if len(p.GetHeartbeatDetails().GetPayloads()) != 2 || decodeAll(p.GetHeartbeatDetails(), &d, &who) != nil {
 		return ""
 	}
