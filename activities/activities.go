@@ -33,19 +33,6 @@ func Queues(store string) string { return "cairn-" + store + "-v" }
 // StepQueue is the task queue of steps that ask for io, cpu or gpu, beside a control queue.
 func StepQueue(control, resource string) string { return control + "-" + resource }
 
-// Error types. Report makes such an error one that is not tried again; any other is taken for a passing fault of
-// the world.
-const (
-	Invalid  = "Invalid"  // the manifest or its parameters; never retried
-	Failed   = "Failed"   // the plugin failed on its input, and would again; never retried
-	Differs  = "Differs"  // the result is not what the lock says; never retried
-	TooLarge = "TooLarge" // a result does not fit into a history; never retried
-	Refused  = "Refused"  // what was asked for is not allowed; never retried
-)
-
-// Interrupted is the type of the error of a step that was not at fault: its worker ended. It is tried again at once.
-const Interrupted = "Interrupted"
-
 // PrepareRequest asks for the plan of a manifest and for what of it is still to be done.
 type PrepareRequest struct {
 	Manifest digest.Digest // the manifest's text, as a blob in the store
@@ -53,6 +40,23 @@ type PrepareRequest struct {
 	Only     []string      `json:",omitempty"` // steps wanted, with all they need; empty means all
 	Plan     digest.Digest `json:",omitempty"` // the plan, if it was made before
 	From     int           `json:",omitempty"` // position in the plan; what stands before it had its try
+	Pins
+	Updated []string `json:",omitempty"` // those of Update that were asked for and had what they gave accepted, before From
+}
+
+// Pins say what a fetch may give. A pin holds where the lock has the same action for the step; a manifest that was
+// edited asks for something else.
+type Pins struct {
+	Lock   digest.Digest `json:",omitempty"` // the lock's text, as a blob in the store; "" pins nothing
+	Update []string      `json:",omitempty"` // datasets that are asked for again, and that the lock does not pin
+}
+
+// Documents are the blobs that a request names and that have to stay while the run may want them.
+func (r PrepareRequest) Documents() []digest.Digest {
+	if r.Lock == "" {
+		return []digest.Digest{r.Manifest}
+	}
+	return []digest.Digest{r.Manifest, r.Lock}
 }
 
 // Prepared is the plan and the next part of it that has no result yet. A part is bounded, so that neither this
@@ -63,6 +67,7 @@ type Prepared struct {
 	Todo   []Node // in the order of the plan
 	Next   int    // position in the plan of the first step after Todo
 	Later  int    `json:",omitempty"` // wanted steps without a result from Next on
+	Whole  bool   `json:",omitempty"` // not all steps are wanted, and those that are not have their results
 	// Published is set where there was nothing to do.
 	Published *Published `json:",omitempty"`
 }
@@ -74,6 +79,18 @@ type Node struct {
 	After   []int   `json:",omitempty"` // positions in Todo of the steps it needs
 	Inputs  []Bound `json:",omitempty"` // artifacts of needed steps that were found in the cache
 	Blocked string  `json:",omitempty"` // a step before From that it needs and that has no result
+	Wanted
+}
+
+// Wanted is what is known beforehand of the result of a fetch.
+type Wanted struct {
+	// Pinned is the artifact that the lock has for the step; another one is an error of type Differs. Empty
+	// means that the step may give anything.
+	Pinned digest.Digest `json:",omitempty"`
+	// Was is set where Pinned is what the lock has for another action, to compare with: the manifest was edited.
+	Was action.ID `json:",omitempty"`
+	// Fresh asks again, although there may be a result.
+	Fresh bool `json:",omitempty"`
 }
 
 // Bound is the artifact of a step.
@@ -90,9 +107,7 @@ type ExecuteRequest struct {
 	Inputs []Bound `json:",omitempty"`
 	// Offline refuses a step that needs the network.
 	Offline bool `json:",omitempty"`
-	// Pinned is the artifact that the lock has for the step; another one is an error of type Differs. Empty
-	// means that the step may give anything.
-	Pinned digest.Digest `json:",omitempty"`
+	Wanted
 }
 
 // Result is what a step gave. The record of it is found through the action cache.
@@ -108,6 +123,7 @@ type Result struct {
 type PublishRequest struct {
 	Plan     digest.Digest
 	Manifest digest.Digest
+	Pins
 }
 
 // Published names what a finished run leaves.

@@ -1,22 +1,44 @@
 package activities
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"time"
+	"unicode/utf8"
 
+	"github.com/opencontainers/go-digest"
 	"go.temporal.io/sdk/temporal"
+
+	"github.com/cairn-bench/cairn/manifests/drift"
 )
 
-// fault is an error with one of the types above.
+// fault is an error with one of the types of Classes.
 type fault struct {
-	kind string
+	kind  string
+	after time.Duration // what has to pass before another try can help
 	error
+	drift *drift.Report
 }
 
 func (f *fault) Unwrap() error { return f.error }
 
-// Permanent marks an error that no other try can help, with one of the package's error types.
-func Permanent(kind string, err error) error { return &fault{kind, err} }
+// Permanent marks an error that no other try can help.
+func Permanent(kind string, err error) error { return &fault{kind: kind, error: err} }
+
+// Pass marks an error that another try can help, but not before some time.
+func Pass(kind string, after time.Duration, err error) error {
+	return &fault{kind: kind, after: after, error: err}
+}
+
+// Interrupt marks an error of which the step is innocent.
+func Interrupt(err error) error { return Pass(Interrupted, 0, err) }
+
+// Later marks an error that passes, but not before some time.
+func Later(after time.Duration, err error) error { return Pass(Passing, after, err) }
+
+// Drifted marks an error as type Differs, with what is known of the difference.
+func Drifted(r drift.Report, err error) error { return &fault{kind: Differs, error: err, drift: &r} }
 
 // Kind is the mark of an error, "" if it has none.
 func Kind(err error) string {
@@ -27,27 +49,101 @@ func Kind(err error) string {
 	return ""
 }
 
-// later is an error that passes, but not before some time.
-type later struct {
-	after time.Duration
+// kept is an error whose log lies in the store.
+type kept struct {
+	log digest.Digest
 	error
 }
 
-func (l *later) Unwrap() error { return l.error }
+func (k *kept) Unwrap() error { return k.error }
 
-// Later marks an error that another try can help, but only after that time.
-func Later(after time.Duration, err error) error { return &later{after, err} }
+// WithLog notes where the log of what went wrong is.
+func WithLog(err error, log digest.Digest) error {
+	if log == "" {
+		return err
+	}
+	return &kept{log, err}
+}
+
+// Details is what an error says beside its type and text.
+type Details struct {
+	Log   digest.Digest `json:",omitempty"` // blob with all that the step said
+	Drift *drift.Report `json:",omitempty"` // of type Differs
+}
 
 // Report turns an error into what the server understands. An activity returns it last: the server looks at
 // the outermost error only, so a mark that somebody has wrapped since would be lost.
-func Report(err error) error {
-	var f *fault
-	if errors.As(err, &f) {
-		return temporal.NewNonRetryableApplicationError(err.Error(), f.kind, nil)
+func Report(err error) error { return ReportTry(err, 1) }
+
+// ReportTry is Report for one of many tries. faults counts those that went wrong in passing, this one included; after
+// MaxFaults of them the error is final.
+func ReportTry(err error, faults int) error {
+	var reported *temporal.ApplicationError
+	if err == nil || errors.As(err, &reported) {
+		return err
 	}
-	var l *later
-	if errors.As(err, &l) {
-		return temporal.NewApplicationErrorWithOptions(err.Error(), "", temporal.ApplicationErrorOptions{NextRetryDelay: l.after})
+	f := &fault{kind: Passing}
+	if !errors.As(err, &f) && errors.Is(err, context.Canceled) {
+		return err
 	}
-	return err
+	said, o := text(err), temporal.ApplicationErrorOptions{}
+	switch again := ClassOf(f.kind).Again; {
+	case again == Never:
+		o.NonRetryable = true
+	case again == AtOnce:
+		o.NextRetryDelay = max(f.after, time.Millisecond)
+	case faults >= MaxFaults:
+		o.NonRetryable = true
+		said = fmt.Sprintf("%s (so it went in each of %d tries)", said, faults)
+	default:
+		o.NextRetryDelay = max(f.after, Pause(faults))
+	}
+	var k *kept
+	if errors.As(err, &k) || f.drift != nil {
+		d := Details{Drift: f.drift}
+		if k != nil {
+			d.Log = k.log
+		}
+		o.Details = []any{d}
+	}
+	return temporal.NewApplicationErrorWithOptions(said, f.kind, o)
+}
+
+// NextTry says whether a reported error is followed by another try, and after which time.
+func NextTry(reported error) (time.Duration, bool) {
+	var e *temporal.ApplicationError
+	if !errors.As(reported, &e) || e.NonRetryable() {
+		return 0, false
+	}
+	return e.NextRetryDelay(), true
+}
+
+// LogOf is the log that the details of an error name, "" if there is none.
+func LogOf(err *temporal.ApplicationError) digest.Digest { return details(err).Log }
+
+// DriftOf is what the details of an error say of a difference from the lock, nil if it is not one.
+func DriftOf(err *temporal.ApplicationError) *drift.Report { return details(err).Drift }
+
+func details(err *temporal.ApplicationError) Details {
+	var d Details
+	if !err.HasDetails() || err.Details(&d) != nil {
+		return Details{}
+	}
+	return d
+}
+
+// maxError bounds the text of an error, in bytes. It stays in a history, and a server refuses what is too large to
+// be kept: then the step would be tried again for ever.
+const maxError = 8 << 10
+
+func text(err error) string {
+	s := err.Error()
+	if len(s) <= maxError {
+		return s
+	}
+	end := maxError
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return fmt.Sprintf("%s... (%d bytes in all)", s[:end], len(s))
 }

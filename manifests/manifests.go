@@ -8,6 +8,9 @@
 //	title: Single-task against multitask
 //	description: What one encoder gains from the others.
 //
+//	plugins:                        # plugins of your own, for steps to name; package plugins/host says what is in a folder
+//	  my-curate: plugins/my-curate  # below the folder of the manifest
+//
 //	datasets:                       # what is fetched, and what is made of it
 //	  ecg:
 //	    title: 12-lead ECG
@@ -100,6 +103,7 @@ type Benchmark struct {
 	Name        string                `json:"name" jsonschema:"lower-case letters, digits and dashes"`
 	Title       string                `json:"title,omitempty" jsonschema:"one line"`
 	Description string                `json:"description,omitempty" jsonschema:"a paragraph"`
+	Plugins     map[string]string     `json:"plugins,omitempty" jsonschema:"folders of plugins that come with the manifest, by name"`
 	Datasets    map[string]Dataset    `json:"datasets" jsonschema:"what is fetched and what is made of it, by name"`
 	Models      map[string]Model      `json:"models,omitempty" jsonschema:"what is trained on which datasets, by name"`
 	Evaluations map[string]Evaluation `json:"evaluations,omitempty" jsonschema:"what is scored, by name"`

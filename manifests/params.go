@@ -82,6 +82,9 @@ func addDefaults(s *jsonschema.Schema, text json.RawMessage) error {
 // params checks the parameters of a plugin and returns them as canonical JSON, nil if there are none.
 func (r *reader) params(f fields, kind catalog.Kind, plugin string) json.RawMessage {
 	spec, ok := r.catalog.Find(kind, plugin)
+	if !ok && r.unknown(plugin) {
+		return r.unchecked(f.get("params"), f.at("params"))
+	}
 	if !ok {
 		return nil // is already an error
 	}
@@ -118,24 +121,24 @@ func (r *reader) canonical(n *yaml.Node, path string, rules *jsonschema.Resolved
 }
 
 // value turns a node into what encoding/json would have read from it.
-func (r *reader) value(n *yaml.Node, path string) any {
+func (p *parser) value(n *yaml.Node, path string) any {
 	switch n.Kind {
 	case yaml.MappingNode:
 		out := map[string]any{}
-		for _, e := range r.entries(n, path) {
-			out[e.key] = r.value(e.value, e.path)
+		for _, e := range p.entries(n, path) {
+			out[e.key] = p.value(e.value, e.path)
 		}
 		return out
 	case yaml.SequenceNode:
 		out := make([]any, len(n.Content))
 		for i, item := range n.Content {
-			out[i] = r.value(item, fmt.Sprintf("%s[%d]", path, i))
+			out[i] = p.value(item, fmt.Sprintf("%s[%d]", path, i))
 		}
 		return out
 	}
 	v, err := scalar(n)
 	if err != nil {
-		r.fail(n, path, "%v", err)
+		p.fail(n, path, "%v", err)
 	}
 	return v
 }
@@ -171,37 +174,37 @@ func number(n *yaml.Node) (any, error) {
 }
 
 // conform reports where a node is not what a schema wants, each at its own line.
-func (r *reader) conform(n *yaml.Node, path string, s *jsonschema.Schema) {
+func (p *parser) conform(n *yaml.Node, path string, s *jsonschema.Schema) {
 	if s == nil {
 		return
 	}
 	if types := typesOf(s); len(types) > 0 && !slices.ContainsFunc(types, func(t string) bool { return isType(n, t) }) {
-		r.fail(n, path, "want %s, have %s%s", wanted(types), describe(n), textHint(types, n))
+		p.fail(n, path, "want %s, have %s%s", wanted(types), describe(n), textHint(types, n))
 		return
 	}
 	switch n.Kind {
 	case yaml.MappingNode:
-		r.conformMapping(n, path, s)
+		p.conformMapping(n, path, s)
 	case yaml.SequenceNode:
 		for i, item := range n.Content {
-			r.conform(item, fmt.Sprintf("%s[%d]", path, i), s.Items)
+			p.conform(item, fmt.Sprintf("%s[%d]", path, i), s.Items)
 		}
 	case yaml.ScalarNode:
-		r.conformWord(n, path, s)
+		p.conformWord(n, path, s)
 	}
 }
 
-func (r *reader) conformWord(n *yaml.Node, path string, s *jsonschema.Schema) {
+func (p *parser) conformWord(n *yaml.Node, path string, s *jsonschema.Schema) {
 	var known []string
 	for _, v := range s.Enum {
 		known = append(known, fmt.Sprint(v))
 	}
 	if len(known) > 0 && isText(n) {
-		r.known(n, path, "such choice as", n.Value, newNames(known))
+		p.known(n, path, "such choice as", n.Value, newNames(known))
 	}
 }
 
-func (r *reader) conformMapping(n *yaml.Node, path string, s *jsonschema.Schema) {
+func (p *parser) conformMapping(n *yaml.Node, path string, s *jsonschema.Schema) {
 	known := slices.Sorted(maps.Keys(s.Properties))
 	seen, meant := map[string]bool{}, map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -212,23 +215,30 @@ func (r *reader) conformMapping(n *yaml.Node, path string, s *jsonschema.Schema)
 		seen[k.Value] = true
 		switch prop := s.Properties[k.Value]; {
 		case prop != nil:
-			r.conform(v, join(path, k.Value), prop)
+			p.conform(v, join(path, k.Value), prop)
 		case isFalse(s.AdditionalProperties):
-			r.fail(k, join(path, k.Value), "unknown parameter%s", r.orKnown(k.Value, known))
+			p.fail(k, join(path, k.Value), "unknown %s%s", p.word(), p.orKnown(k.Value, known))
 			meant[Nearest(k.Value, known)] = true
 		default:
-			r.conform(v, join(path, k.Value), s.AdditionalProperties)
+			p.conform(v, join(path, k.Value), s.AdditionalProperties)
 		}
 	}
 	for _, key := range s.Required {
 		if !seen[key] && !meant[key] {
-			r.fail(n, path, "the parameter %q is missing", key)
+			p.fail(n, path, "the %s %q is missing", p.word(), key)
 		}
 	}
 }
 
-func (r *reader) orKnown(word string, known []string) string {
-	if hint := r.didYouMean(word, known); hint != "" {
+func (p *parser) word() string {
+	if p.noun == "" {
+		return "key"
+	}
+	return p.noun
+}
+
+func (p *parser) orKnown(word string, known []string) string {
+	if hint := p.didYouMean(word, known); hint != "" {
 		return hint
 	}
 	return "; " + newNames(known).choices()

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/github/go-spdx/v2/spdxexp"
-	"github.com/github/go-spdx/v2/spdxexp/spdxlicenses"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
@@ -14,7 +12,7 @@ import (
 // Parse reads a manifest and checks it against the plugins that there are. The error is an Errors with
 // everything that is wrong.
 func Parse(file string, text []byte, cat catalog.Catalog) (*Benchmark, error) {
-	p := &parser{file: file}
+	p := &parser{file: file, noun: "parameter"}
 	doc := p.document(text)
 	if doc == nil {
 		return nil, p.failed()
@@ -39,7 +37,7 @@ type reader struct {
 
 // Keys in canonical order, as Format writes them.
 var (
-	benchmarkKeys  = []string{"apiVersion", "kind", "name", "title", "description", "datasets", "models", "evaluations", "claims"}
+	benchmarkKeys  = []string{"apiVersion", "kind", "name", "title", "description", "plugins", "datasets", "models", "evaluations", "claims"}
 	datasetKeys    = []string{"title", "modality", "licence", "access", "citation", "homepage", "fetch", "curate"}
 	stepKeys       = []string{"plugin", "seed", "params"}
 	modelKeys      = []string{"title", "plugin", "datasets", "each", "seed", "params"}
@@ -57,6 +55,7 @@ func (r *reader) benchmark(n *yaml.Node) *Benchmark {
 		r.fail(f.get("name"), "name", "%s", identifierRule)
 	}
 	r.bench.Title, r.bench.Description = f.text("title"), f.text("description")
+	r.bench.Plugins = r.plugins(f)
 	if n := f.need("datasets"); n != nil && n.Kind == yaml.MappingNode && len(n.Content) == 0 {
 		r.fail(n, "datasets", "there is no dataset")
 	}
@@ -103,27 +102,17 @@ func (r *reader) dataset(e entry) Dataset {
 	}
 }
 
-// maxLicence bounds what the SPDX parser is given; no true expression is longer.
-const maxLicence = 500
-
 // licence reads an SPDX expression and returns it as SPDX writes it.
 func (r *reader) licence(f fields) string {
-	const want = "want an SPDX licence such as CC-BY-4.0, or LicenseRef- and a name of your own"
 	s := f.required("licence")
-	if s == "" {
+	if s == "" || len(r.errs) > maxErrors {
 		return ""
 	}
-	if len(s) <= maxLicence {
-		if normal, bad := spdxexp.ValidateAndNormalizeLicensesWithOptions([]string{s}, spdxexp.ValidateLicensesOptions{}); len(bad) == 0 && len(normal) == 1 {
-			return normal[0]
-		}
+	normal, err := Licence(s)
+	if err != nil {
+		r.fail(f.get("licence"), f.at("licence"), "%v", err)
 	}
-	hint := r.didYouMean(s, spdxlicenses.GetLicenses())
-	if strings.HasPrefix(strings.ToLower(s), "licenseref-") {
-		hint = "; after LicenseRef- come letters, digits, dots and dashes"
-	}
-	r.fail(f.get("licence"), f.at("licence"), "%q is no licence: %s%s", shorten(s), want, hint)
-	return ""
+	return normal
 }
 
 func (r *reader) homepage(f fields) string {
@@ -146,7 +135,7 @@ func (r *reader) step(f fields, key string, kind catalog.Kind) Step {
 }
 
 func (r *reader) plugin(f fields, kind catalog.Kind, n *yaml.Node) string {
-	return f.word("plugin", string(kind)+" plugin", n, newNames(r.catalog.Names(kind)))
+	return f.word("plugin", string(kind)+" plugin", n, r.pluginNames(kind))
 }
 
 func (r *reader) model(e entry) Model {

@@ -78,7 +78,7 @@ func nameWords(s *jsonschema.Schema) {
 	s.Properties["kind"].Enum = []any{Kind}
 	s.Properties["name"].Pattern = identifier.String()
 	s.Properties["datasets"].MinProperties = jsonschema.Ptr(1)
-	for _, section := range []string{"datasets", "models", "evaluations"} {
+	for _, section := range []string{"plugins", "datasets", "models", "evaluations"} {
 		s.Properties[section].PropertyNames = &jsonschema.Schema{Pattern: identifier.String(), MaxLength: jsonschema.Ptr(maxIdentifier)}
 	}
 	s.Properties["claims"].MinItems = nil
@@ -102,7 +102,8 @@ func words(list []string) []any {
 	return out
 }
 
-// namePlugins says which plugins may stand where, and ties the parameters to the plugin.
+// namePlugins says which plugins may stand where, and ties the parameters to the plugin. Where a manifest brings
+// plugins of its own along, other names may stand there, too.
 func namePlugins(s *jsonschema.Schema, cat catalog.Catalog) {
 	dataset := s.Properties["datasets"].AdditionalProperties
 	offer(dataset.Properties["fetch"], s.Defs, cat, catalog.Fetch)
@@ -111,12 +112,26 @@ func namePlugins(s *jsonschema.Schema, cat catalog.Catalog) {
 	evaluation := s.Properties["evaluations"].AdditionalProperties
 	offer(evaluation, s.Defs, cat, catalog.Evaluate)
 	evaluation.Properties["plugin"].Default = json.RawMessage(`"` + DefaultEvaluation + `"`)
+	known := func(kind catalog.Kind) *jsonschema.Schema {
+		return having("plugin", &jsonschema.Schema{Enum: words(cat.Names(kind))})
+	}
+	s.If = &jsonschema.Schema{Required: []string{"plugins"}}
+	s.Else = &jsonschema.Schema{Properties: map[string]*jsonschema.Schema{
+		"datasets": {AdditionalProperties: &jsonschema.Schema{Properties: map[string]*jsonschema.Schema{
+			"fetch": known(catalog.Fetch), "curate": known(catalog.Curate)}}},
+		"models":      {AdditionalProperties: known(catalog.Pretrain)},
+		"evaluations": {AdditionalProperties: known(catalog.Evaluate)},
+	}}
+}
+
+// having is the schema of a mapping in which one value has a schema.
+func having(key string, value *jsonschema.Schema) *jsonschema.Schema {
+	return &jsonschema.Schema{Properties: map[string]*jsonschema.Schema{key: value}}
 }
 
 // offer lets a step name the plugins of a kind. An "if" holds for a step without a plugin only where that
 // plugin is the default.
 func offer(step *jsonschema.Schema, defs map[string]*jsonschema.Schema, cat catalog.Catalog, kind catalog.Kind) {
-	step.Properties["plugin"].Enum = words(cat.Names(kind))
 	for _, name := range cat.Names(kind) {
 		spec, _ := cat.Find(kind, name)
 		rule := &jsonschema.Schema{

@@ -16,6 +16,7 @@ const maxText = 16 << 20
 // parser collects what is wrong in one file.
 type parser struct {
 	file string
+	noun string // what a key that a schema knows is called; "" is a key
 	errs Errors
 }
 
@@ -59,7 +60,7 @@ func (p *parser) document(text []byte) *yaml.Node {
 	}
 	root := doc.Content[0]
 	if root.Kind != yaml.MappingNode {
-		p.fail(root, "", "want a mapping with apiVersion, kind, name and datasets, have %s", describe(root))
+		p.fail(root, "", "want a mapping that starts with apiVersion: %s, have %s", APIVersion, describe(root))
 		return nil
 	}
 	if p.refuseHidden(root); len(p.errs) > 0 {

@@ -31,6 +31,9 @@ const identifierRule = "a name has lower-case letters, digits and dashes, starts
 // maxIdentifier keeps names of steps and files short enough for every system.
 const maxIdentifier = 64
 
+// IsName says whether a text can be the name of something: lower-case letters, digits and dashes.
+func IsName(s string) bool { return isIdentifier(s) }
+
 func isIdentifier(s string) bool { return len(s) <= maxIdentifier && identifier.MatchString(s) }
 
 // names is a set of known words that remembers their order for messages.

@@ -129,7 +129,7 @@ func (k *curator) plan(ctx context.Context) error {
 func (k *curator) planSafely(ctx context.Context) (found Curation, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("recipe panicked: %v", v)
+			err = Recovered("recipe", v)
 		}
 	}()
 	return k.recipe.Plan(ctx, k.tree)

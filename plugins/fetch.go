@@ -44,6 +44,7 @@ type Opened struct {
 	To      int64  // where it ends, -1 if that is not announced
 	Size    int64  // of the whole file, -1 if it is not announced
 	Version string // no two versions of the file share it; "" if the source cannot tell them apart
+	Endless bool   // nothing marks where Body ends, so that a cut looks like the end
 }
 
 // SourceFile is one file as its publisher describes it.
@@ -51,6 +52,7 @@ type SourceFile struct {
 	Path   string        // where it goes in the artifact
 	Size   int64         // -1 if the publisher does not say
 	Digest digest.Digest // the publisher's own checksum, "" if there is none
+	List   string        // address of the publisher's list that says so; "" if the manifest does
 	Ref    string        // the source's own name for it, such as a URL
 	// Expand, if set, says that the file is an archive: it is called with the whole, verified file, and what
 	// it writes stands in the artifact instead of the file.
@@ -81,7 +83,7 @@ type DescribedSource interface {
 // Fetch makes a plugin of kind fetch. open must not touch the network or the disk; List and Open do.
 func Fetch[P any](spec catalog.Spec, defaults P, open func(P, Env, uint64) (Source, error)) Plugin {
 	spec, decode := typed(spec, catalog.Fetch, defaults)
-	hosts := newGate(perHost)
+	hosts := newGate(perHost, allHosts)
 	return Plugin{
 		spec:      spec,
 		normalise: normaliser(decode),

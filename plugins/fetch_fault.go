@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // Code is the stable name of the reason why a file did not come, for programs to tell apart.
@@ -27,10 +29,12 @@ const (
 	FaultEncoded      Code = "encoded"      // compressed on the way, so not the bytes that the publisher lists
 	FaultNoRanges     Code = "no-ranges"    // parts are refused
 	FaultWrongRange   Code = "wrong-range"  // another part than the one that was asked for
+	FaultNoLength     Code = "no-length"    // nothing tells where the file ends but the end of the connection, so it is fetched twice
 	FaultChanged      Code = "changed"      // the file was replaced while it was fetched
 	FaultWrongSize    Code = "wrong-size"   // the publisher's bytes are more or fewer than its list says
 	FaultDiffers      Code = "list-differs" // the publisher gives the same bytes again, and its list says others
 	FaultDamaged      Code = "damaged"      // each transfer gave other bytes: something on the way damages them
+	FaultManifest     Code = "sum-differs"  // the publisher's list and the checksum in the manifest contradict each other
 	FaultDisk         Code = "disk"         // the bytes read from disk are not those that were written
 )
 
@@ -101,6 +105,28 @@ type MismatchError struct {
 
 func (e *MismatchError) Error() string {
 	return fmt.Sprintf("%s differs: publisher says %s, received %s", e.What, e.Want, e.Got)
+}
+
+// Dispute is an error about a file on which its publisher's list, the manifest and the bytes do not agree. Who has a
+// lock beside them can say which of them has changed.
+type Dispute struct {
+	Path     string        // where the file goes in the artifact
+	Ref      string        // the source's own name for it, without a secret
+	List     string        // address of the publisher's checksum list, "" if there is none
+	Want     digest.Digest // what the list says, or the manifest if there is none
+	Manifest digest.Digest // what the manifest says where the list says something else
+	Got      digest.Digest // what was received, "" if the size alone showed that it is wrong, or nothing was asked for
+	Err      error
+}
+
+func (d *Dispute) Error() string { return d.Err.Error() }
+
+// Unwrap returns the error that says it in words.
+func (d *Dispute) Unwrap() error { return d.Err }
+
+// dispute adds to an error what is known of a file.
+func (f SourceFile) dispute(got digest.Digest, err error) error {
+	return &Dispute{Path: f.Path, Ref: PublicRef(f.Ref), List: f.List, Want: f.Digest, Got: got, Err: err}
 }
 
 func wrongSize(want int64, got any) error {

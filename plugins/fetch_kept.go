@@ -36,7 +36,7 @@ func ReadPartial(dir string, block int64) (Downloaded, error) {
 	if err != nil {
 		return Downloaded{}, err
 	}
-	p := &partials{dir: dir, block: block, known: map[string]ledger{}}
+	p := &partials{dir: dir, block: block, known: map[string]ledger{}, ages: map[string]int64{}}
 	p.replay(text)
 	var all Downloaded
 	for key, l := range p.known {

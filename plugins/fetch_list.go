@@ -92,15 +92,15 @@ func (l listing) sized() bool {
 	return !slices.ContainsFunc(l.entries, func(f Entry) bool { return f.Size < 0 })
 }
 
-// total is the size of all files, 0 if it is not known.
-func (l listing) total() (n int64) {
-	if !l.sized() {
-		return 0
-	}
+// total is the size of all files whose size is listed, and how many are not.
+func (l listing) total() (n int64, unknown int) {
 	for _, f := range l.entries {
-		n += f.Size
+		if f.Size < 0 {
+			unknown++
+		}
+		n += max(f.Size, 0)
 	}
-	return n
+	return n, unknown
 }
 
 // checkPaths refuses a list, sorted by path, that could not be unpacked everywhere. It keeps a number for each path and

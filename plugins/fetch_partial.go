@@ -19,17 +19,19 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// defaultBlock is what a kill may cost of each connection.
+// defaultBlock is more than a kill may cost, of all connections together: see allHosts.
 const defaultBlock = 8 << 20
 
 // partials is a folder of partial files. The bytes of each lie in a file of its own; one journal for all says
-// which version of a file it is and which of its blocks are whole, with their digests. A block is entered after its
-// bytes were written, so that a killed process leaves a journal that is true. What a crash of the machine left
-// is found by the digests.
+// which version of a file it is and which of its blocks are whole, with their digests; a table of marks says the same
+// of the blocks that are not. A block is entered after its bytes were written, so that a killed process leaves a
+// journal that is true. What a crash of the machine left is found by the digests.
 type partials struct {
 	dir   string
 	block int64
 	known map[string]ledger // what earlier processes left
+	ages  map[string]int64  // how often they began it
+	marks *marks
 
 	mu      sync.Mutex
 	journal *os.File
@@ -41,6 +43,11 @@ type ledger struct {
 	version string
 	size    int64 // -1 until it is known
 	blocks  map[int64]digest.Digest
+	marks   map[int64]mark // of blocks that are not whole
+}
+
+func newLedger(version string, size int64) ledger {
+	return ledger{begun: true, version: version, size: size, blocks: map[int64]digest.Digest{}, marks: map[int64]mark{}}
 }
 
 // journalLine is one event in the life of a partial file: it began (anew), its size was found, a block is there.
@@ -68,7 +75,7 @@ func openPartials(dir string, block int64) (*partials, error) {
 	if block <= 0 {
 		block = defaultBlock
 	}
-	p := &partials{dir: dir, block: block, known: map[string]ledger{}}
+	p := &partials{dir: dir, block: block, known: map[string]ledger{}, ages: map[string]int64{}}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, errors.New("make folder of partial files: " + withoutPath(err))
 	}
@@ -80,10 +87,16 @@ func openPartials(dir string, block int64) (*partials, error) {
 	if err := p.load(); err != nil {
 		return nil, errors.Join(errors.New("read journal of partial files: "+withoutPath(err)), f.Close())
 	}
+	if p.marks, err = openMarks(dir, p.applyMark); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	return p, nil
 }
 
-func (p *partials) close() { _ = p.journal.Close() }
+func (p *partials) close() {
+	_ = p.journal.Close()
+	p.marks.close()
+}
 
 // load reads what earlier processes wrote. A line that a kill has torn counts for nothing.
 func (p *partials) load() error {
@@ -108,9 +121,12 @@ func (p *partials) replay(text []byte) {
 }
 
 func (p *partials) apply(l journalLine) {
+	if l.Event == eventBegin {
+		p.ages[l.File]++
+	}
 	switch file, ok := p.known[l.File]; {
 	case l.Event == eventBegin && l.BlockSize == p.block:
-		p.known[l.File] = ledger{begun: true, version: l.Version, size: l.Size, blocks: map[int64]digest.Digest{}}
+		p.known[l.File] = newLedger(l.Version, l.Size)
 	case l.Event == eventBegin:
 		delete(p.known, l.File) // another release wrote other blocks
 	case ok && l.Event == eventSize:
@@ -142,6 +158,7 @@ type partial struct {
 
 	mu sync.Mutex
 	ledger
+	age int64
 }
 
 // open opens the partial file of a listed one. A file that the publisher announces differently than before is
@@ -153,7 +170,7 @@ func (p *partials) open(f SourceFile) (*partial, error) {
 	if err != nil {
 		return nil, errors.New("open partial file: " + withoutPath(err))
 	}
-	return &partial{all: p, key: key, file: file, ledger: p.known[key]}, nil // known is only read by now
+	return &partial{all: p, key: key, file: file, ledger: p.known[key], age: p.ages[key]}, nil // known is only read by now
 }
 
 func (p *partial) close() { _ = p.file.Close() }
@@ -177,7 +194,8 @@ func (p *partial) begin(version string, size int64) error {
 		return err
 	}
 	p.mu.Lock()
-	p.ledger = ledger{begun: true, version: version, size: size, blocks: map[int64]digest.Digest{}}
+	p.ledger = newLedger(version, size)
+	p.age++
 	p.mu.Unlock()
 	return p.all.write(journalLine{File: p.key, Event: eventBegin, Version: version, Size: size, BlockSize: p.all.block})
 }
@@ -186,6 +204,9 @@ func (p *partial) begin(version string, size int64) error {
 func (p *partial) reset() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for block := range p.marks {
+		p.all.marks.drop(blockOf{p.key, block})
+	}
 	p.ledger = ledger{}
 	if err := p.file.Truncate(0); err != nil {
 		return errors.New("clear partial file: " + withoutPath(err))
@@ -193,11 +214,14 @@ func (p *partial) reset() error {
 	return nil
 }
 
-// setSize enters a size that was not announced.
-func (p *partial) setSize(size int64) error {
+// setSize enters a size that was not announced. Of one that is only a guess no other process is told.
+func (p *partial) setSize(size int64, guess bool) error {
 	p.mu.Lock()
 	p.size = size
 	p.mu.Unlock()
+	if guess {
+		return nil
+	}
 	return p.all.write(journalLine{File: p.key, Event: eventSize, Size: size})
 }
 
@@ -206,7 +230,11 @@ func (p *partial) put(block int64, d digest.Digest) error {
 	p.mu.Lock()
 	p.blocks[block] = d
 	p.mu.Unlock()
-	return p.all.write(journalLine{File: p.key, Event: eventBlock, Block: block, Digest: d})
+	err := p.all.write(journalLine{File: p.key, Event: eventBlock, Block: block, Digest: d})
+	if err == nil {
+		p.unmark(block)
+	}
+	return err
 }
 
 // end is where a block ends.
@@ -218,12 +246,15 @@ func (p *partial) end(block int64) int64 {
 	return end
 }
 
-// arrived is how many bytes lie in whole blocks.
+// arrived is how many bytes lie in whole blocks, and before marks.
 func (p *partial) arrived() (n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for b := range p.blocks {
 		n += max(0, p.end(b)-b*p.all.block)
+	}
+	for b, m := range p.marks {
+		n += m.pos - b*p.all.block
 	}
 	return n
 }
@@ -231,7 +262,7 @@ func (p *partial) arrived() (n int64) {
 // span is a run of bytes. Its end is -1 where the end of the file is not known.
 type span struct{ from, to int64 }
 
-// missing returns what lies between whole blocks, in order.
+// missing returns what lies between whole blocks, in order, without what is marked at the beginning of others.
 func (p *partial) missing() []span {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -240,7 +271,9 @@ func (p *partial) missing() []span {
 	}
 	var out []span
 	at := int64(0)
-	for _, b := range slices.Sorted(maps.Keys(p.blocks)) {
+	begun := slices.AppendSeq(slices.Collect(maps.Keys(p.blocks)), maps.Keys(p.marks))
+	slices.Sort(begun)
+	for _, b := range begun {
 		from := b * p.all.block
 		if p.size >= 0 && from >= p.size {
 			break
@@ -249,6 +282,9 @@ func (p *partial) missing() []span {
 			out = append(out, span{at, from})
 		}
 		at = p.end(b)
+		if m, ok := p.marks[b]; ok {
+			at = m.pos
+		}
 	}
 	if p.size < 0 || at < p.size {
 		out = append(out, span{at, p.size})

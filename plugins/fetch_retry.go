@@ -72,17 +72,25 @@ func (r Retry) wait(ctx context.Context, failures int, after time.Duration) erro
 	}
 }
 
-// perHost is how many connections a publisher sees from one plugin, as many as from a browser.
-const perHost = 6
+// perHost is how many connections a publisher sees from one plugin, as many as from a browser. allHosts bounds those to
+// all publishers together: a kill costs each a 64th of a block and what it was just reading, 128 KiB, so that all of
+// them lose less than a block.
+const (
+	perHost  = 6
+	allHosts = 24
+)
 
-// gate bounds how many hold a place at a host at the same time.
+// gate bounds how many hold a place, at one host and at all together, at the same time.
 type gate struct {
 	places int
+	all    chan struct{}
 	mu     sync.Mutex
 	hosts  map[string]chan struct{}
 }
 
-func newGate(places int) *gate { return &gate{places: places, hosts: map[string]chan struct{}{}} }
+func newGate(places, all int) *gate {
+	return &gate{places: places, all: make(chan struct{}, all), hosts: map[string]chan struct{}{}}
+}
 
 // enter waits for a place, which leave gives back.
 func (g *gate) enter(ctx context.Context, host string) (leave func(), err error) {
@@ -93,10 +101,21 @@ func (g *gate) enter(ctx context.Context, host string) (leave func(), err error)
 		g.hosts[host] = taken
 	}
 	g.mu.Unlock()
+	if err := take(ctx, taken); err != nil {
+		return nil, err
+	}
+	if err := take(ctx, g.all); err != nil {
+		<-taken
+		return nil, err
+	}
+	return func() { <-g.all; <-taken }, nil
+}
+
+func take(ctx context.Context, places chan<- struct{}) error {
 	select {
-	case taken <- struct{}{}:
-		return func() { <-taken }, nil
+	case places <- struct{}{}:
+		return nil
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 }

@@ -98,7 +98,7 @@ func (r *fetching) partial(f SourceFile) (d *download, done func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	d = &download{src: r.src, file: f, part: part, retry: r.call.Env.Retry, hosts: r.hosts, seen: r.out.progress,
+	d = &download{src: r.src, file: f, part: part, retry: r.call.Env.Retry, hosts: r.hosts, out: r.out, size: -1,
 		note: func(code Code) { r.out.note(f.Path, code) }}
 	return d, part.close, nil
 }
@@ -229,13 +229,16 @@ type fetchOutput struct {
 	files    int
 	bytes    int64
 	arrived  int64
+	before   int64 // of them, those that an earlier call had left
 	total    int64
+	unknown  int // files of which the size is not known
 	reported int64
 	report   func(Progress)
 }
 
 func newFetchOutput(c Call, list listing) (*fetchOutput, error) {
-	o := &fetchOutput{out: c.Output, report: c.Progress, total: list.total()}
+	o := &fetchOutput{out: c.Output, report: c.Progress}
+	o.total, o.unknown = list.total()
 	if err := o.addList(list); err != nil {
 		return nil, fmt.Errorf("list source: %w", err)
 	}
@@ -306,15 +309,45 @@ func (o *fetchOutput) progress(n int64) {
 	o.arrived += n
 	if n < 0 || o.arrived-o.reported >= progressStep {
 		o.reported = o.arrived
-		o.report(Progress{Done: o.arrived, Total: o.total, Unit: "bytes"})
+		o.report(o.state())
 	}
+}
+
+// state is how far the fetch is. The total is not known before all sizes are.
+func (o *fetchOutput) state() Progress {
+	p := Progress{Done: o.arrived, Total: o.total, Had: o.before, Unit: "bytes"}
+	if o.unknown > 0 {
+		p.Total = 0
+	}
+	return p
+}
+
+// had counts bytes that an earlier call had left.
+func (o *fetchOutput) had(n int64) {
+	o.mu.Lock()
+	o.before += n
+	o.mu.Unlock()
+	o.progress(n)
+}
+
+// learn takes note of a size that was not listed. It was -1 until now, or is another one by now.
+func (o *fetchOutput) learn(was, is int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if was < 0 {
+		o.unknown--
+		was = 0
+	}
+	o.total += is - was
 }
 
 // note tells of a fault that was survived.
 func (o *fetchOutput) note(path string, code Code) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.report(Progress{Done: o.arrived, Total: o.total, Unit: "bytes", Note: fmt.Sprintf("%s: %s, tries again", path, code), News: true})
+	p := o.state()
+	p.Note, p.News = fmt.Sprintf("%s: %s, tries again", path, code), true
+	o.report(p)
 }
 
 // writeDocument writes dataset.json.
@@ -330,7 +363,7 @@ func (o *fetchOutput) writeDocument(spec catalog.Spec, src Source) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", document.DatasetFile, err)
 	}
-	o.report(Progress{Done: o.arrived, Total: o.total, Unit: "bytes"})
+	o.report(o.state())
 	return WriteFile(o.out, document.DatasetFile, append(text, '\n'))
 }
 

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ type stream struct {
 	span
 	pos   int64     // up to here the bytes are written
 	hash  hash.Hash // over those of them that lie in an unfinished block
+	since int64     // how many of those have come since the last mark
 	best  int64     // the highest pos so far: what is only fetched again is no progress
 	alone bool      // no other stream writes to the file
 }
@@ -24,11 +26,17 @@ type stream struct {
 const forwardBytes = 1 << 20 // an attempt that came this far counts as progress
 
 func (s *stream) run(ctx context.Context) error {
-	s.hash, s.best = digest.SHA256.Hash(), s.pos
+	if err := s.takeUp(ctx); err != nil {
+		return err
+	}
+	s.best = s.pos
 	for {
 		err := s.retry.Do(ctx, func(ctx context.Context) (bool, error) {
 			best := s.best
 			err := s.attempt(ctx)
+			if bad := s.mark(); bad != nil {
+				return false, bad
+			}
 			if IsTransient(err) {
 				s.note(faultCodeOr(err, FaultCut))
 			}
@@ -38,6 +46,43 @@ func (s *stream) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// takeUp reads again what a mark says is there of the first block. If it is not, the block begins anew.
+func (s *stream) takeUp(ctx context.Context) error {
+	s.hash = digest.SHA256.Hash()
+	block := s.from / s.part.all.block
+	begin := block * s.part.all.block
+	err := copyChunks(ctx, io.NewSectionReader(s.part.file, begin, s.from-begin), func(chunk []byte) error {
+		_, err := s.hash.Write(chunk)
+		return err
+	})
+	if err != nil {
+		return errors.New("read partial file: " + withoutPath(err))
+	}
+	if s.from == begin || s.part.marked(block) == (mark{s.from, s.sum()}) {
+		return nil
+	}
+	s.note(FaultDisk)
+	s.moved(begin - s.from)
+	s.part.unmark(block)
+	s.hash.Reset()
+	s.from, s.pos = begin, begin
+	return nil
+}
+
+func (s *stream) sum() (sum Sum) {
+	s.hash.Sum(sum[:0])
+	return sum
+}
+
+// mark enters how far the block under way is written, so that a kill costs no more than what comes after.
+func (s *stream) mark() error {
+	if s.since == 0 {
+		return nil
+	}
+	s.since = 0
+	return s.part.mark(s.pos/s.part.all.block, mark{s.pos, s.sum()})
 }
 
 func faultCodeOr(err error, other Code) Code {
@@ -96,7 +141,7 @@ func (s *stream) want(version string) Part {
 
 // rewind goes back to the start of the file.
 func (s *stream) rewind() error {
-	s.span, s.pos = span{0, -1}, 0
+	s.span, s.pos, s.since = span{0, -1}, 0, 0
 	s.hash.Reset()
 	return s.forget()
 }
@@ -130,7 +175,8 @@ func (s *stream) learn(before, now int64) error {
 		return nil
 	}
 	s.to = now
-	return s.part.setSize(now)
+	s.tell(now)
+	return s.part.setSize(now, false)
 }
 
 // restart takes an answer that begins at the start of the file.
@@ -138,6 +184,9 @@ func (s *stream) restart(a *Opened, changed bool) error {
 	part := a.To >= 0 && a.To < a.Size
 	if part && !s.vouched(a.Version) {
 		return errNoRanges // the rest could be that of another file
+	}
+	if err := s.notPage(a); err != nil {
+		return err
 	}
 	if changed {
 		s.note(FaultChanged)
@@ -149,7 +198,25 @@ func (s *stream) restart(a *Opened, changed bool) error {
 	if part {
 		s.to = min(a.Size, s.most())
 	}
+	s.tell(a.Size)
 	return s.part.begin(a.Version, a.Size)
+}
+
+// notPage looks at how an answer begins before it takes the place of what is here.
+func (s *stream) notPage(a *Opened) error {
+	if begun, _, _ := s.part.state(); !begun {
+		return nil // it will be looked at when it is here
+	}
+	ahead := bufio.NewReaderSize(a.Body, sniffBytes)
+	head, _ := ahead.Peek(sniffBytes) // an error comes again
+	a.Body = peeked{ahead, a.Body}
+	return sniff(s.file, head)
+}
+
+// peeked is a body of which some has been read ahead.
+type peeked struct {
+	io.Reader
+	io.Closer
 }
 
 // sized compares the announced sizes. A page is named as one, whatever its size.
@@ -191,7 +258,7 @@ func (s *stream) copy(ctx context.Context, a Opened, alive func()) error {
 		switch {
 		case s.pos == end:
 		case errors.Is(err, io.EOF) && end < 0:
-			return s.ended()
+			return s.ended(a.Endless)
 		case errors.Is(err, io.EOF):
 			return s.cut(end)
 		case err != nil:
@@ -233,9 +300,10 @@ func (s *stream) nothingMore(a Opened, end int64) error {
 }
 
 // ended takes note of the end of a file whose size was not announced.
-func (s *stream) ended() error {
-	s.to = s.pos
-	if err := s.part.setSize(s.pos); err != nil || s.pos%s.part.all.block == 0 {
+func (s *stream) ended(endless bool) error {
+	s.to, s.endless = s.pos, endless
+	s.tell(s.pos)
+	if err := s.part.setSize(s.pos, endless); err != nil || s.pos%s.part.all.block == 0 {
 		return err
 	}
 	return s.closeBlock(s.pos / s.part.all.block)
@@ -250,14 +318,23 @@ func (s *stream) write(b []byte) error {
 			return errors.New("write partial file: " + withoutPath(err))
 		}
 		s.hash.Write(b[:n])
-		s.pos, s.best = s.pos+n, max(s.best, s.pos+n)
+		s.pos, s.best, s.since = s.pos+n, max(s.best, s.pos+n), s.since+n
 		s.moved(n)
-		if s.pos == end {
-			if err := s.closeBlock(block); err != nil {
-				return err
-			}
+		if err := s.enter(block, end); err != nil {
+			return err
 		}
 		b = b[n:]
+	}
+	return nil
+}
+
+// enter notes what has been written of a block.
+func (s *stream) enter(block, end int64) error {
+	switch {
+	case s.pos == end:
+		return s.closeBlock(block)
+	case s.since >= s.part.all.block/markSteps:
+		return s.mark()
 	}
 	return nil
 }
@@ -275,5 +352,6 @@ func (s *stream) closeBlock(block int64) error {
 	}
 	d := digest.NewDigest(digest.SHA256, s.hash)
 	s.hash.Reset()
+	s.since = 0
 	return s.part.put(block, d)
 }

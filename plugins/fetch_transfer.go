@@ -25,13 +25,15 @@ type download struct {
 	part  *partial
 	retry Retry
 	hosts *gate
-	seen  func(n int64)   // counts bytes that have arrived, or less than none if they were for nothing
+	out   *fetchOutput    // counts what arrives
 	note  func(code Code) // of a fault that is not the end
 
-	whole bool // the source is asked for whole files only
+	whole   bool // the source is asked for whole files only
+	endless bool // where the file ended was only seen by the end of a connection
 
 	mu      sync.Mutex
-	counted int64 // what seen was told
+	counted int64 // what out was told
+	size    int64 // what out was told of it, -1 if nothing
 }
 
 // What ends a round of streams and begins the file anew.
@@ -41,7 +43,8 @@ var (
 )
 
 // run returns once the whole file lies on disk and is what its publisher announced. Bytes of another digest are
-// fetched again: if the same come, the publisher and its list disagree; if not, the transfer is at fault.
+// fetched again: if the same come, the publisher and its list disagree; if not, the transfer is at fault. So is a file
+// of which nothing says where it ends: it may have been cut.
 func (d *download) run(ctx context.Context) (digest.Digest, error) {
 	algorithm, err := d.file.algorithm()
 	if err != nil {
@@ -50,24 +53,42 @@ func (d *download) run(ctx context.Context) (digest.Digest, error) {
 	var before digest.Digest
 	for range 3 {
 		got, err := d.complete(ctx, algorithm)
-		if code := FaultCode(err); code == FaultNotData || code == FaultWrongSize {
-			return "", errors.Join(err, d.forget()) // its bytes are of no use to another attempt either
+		if code := FaultCode(err); code == FaultNotData && d.holdsPage() || code == FaultWrongSize {
+			err = errors.Join(err, d.forget()) // its bytes are of no use to another attempt either
+			if code == FaultWrongSize && d.file.Digest != "" {
+				err = d.file.dispute("", err)
+			}
+			return "", err
 		}
 		want := d.file.Digest
-		if err != nil || want == "" || got == want {
+		if err != nil || got == want || want == "" && (!d.endless || got == before) {
 			return got, err
 		}
 		if err := d.forget(); err != nil {
 			return "", err
 		}
-		mismatch := &MismatchError{What: "digest", Want: want.String(), Got: got.String()}
 		if got == before {
-			return "", &Fault{Code: FaultDiffers, Err: fmt.Errorf("%w, twice: the publisher's file and its checksum do not belong together", mismatch)}
+			mismatch := &MismatchError{What: "digest", Want: want.String(), Got: got.String()}
+			return "", d.file.dispute(got, &Fault{Code: FaultDiffers, Err: fmt.Errorf("%w, twice: the publisher's file and its checksum do not belong together", mismatch)})
 		}
 		before = got
-		d.note(FaultDamaged)
+		if want == "" {
+			d.note(FaultNoLength)
+		} else {
+			d.note(FaultDamaged)
+		}
 	}
-	return "", &Fault{Code: FaultDamaged, Err: fmt.Errorf("three transfers gave three different files, the last one %s; the publisher says %s", before, d.file.Digest), Again: true}
+	if d.file.Digest == "" {
+		return "", &Fault{Code: FaultNoLength, Err: errors.New("three transfers gave three different files, and the publisher gives neither a length nor a checksum"), Again: true}
+	}
+	return "", d.file.dispute(before, &Fault{Code: FaultDamaged, Err: fmt.Errorf("three transfers gave three different files, the last one %s; the publisher says %s", before, d.file.Digest), Again: true})
+}
+
+// holdsPage says whether a web page lies where the file should. One that came later has taken nobody's place.
+func (d *download) holdsPage() bool {
+	head := make([]byte, sniffBytes)
+	n, _ := d.part.file.ReadAt(head, 0)
+	return sniff(d.file, head[:n]) != nil
 }
 
 // algorithm is the one that the publisher's digest names.
@@ -120,7 +141,8 @@ func (d *download) bring(ctx context.Context) error {
 		if restarts++; restarts >= d.retry.attempts() {
 			return Transient(err, 0)
 		}
-		d.whole = d.whole || errors.Is(err, errNoRanges)
+		// A publisher whose servers each have a validator of their own gives no two parts of one version.
+		d.whole = d.whole || errors.Is(err, errNoRanges) || restarts == d.retry.attempts()-1
 		d.note(FaultCode(err))
 		if err := d.forget(); err != nil {
 			return err
@@ -130,33 +152,42 @@ func (d *download) bring(ctx context.Context) error {
 
 // resume takes up what an earlier process left. What nothing would show to be of the same file is of no use.
 func (d *download) resume() error {
-	begun, version, _ := d.part.state()
+	begun, version, size := d.part.state()
 	if begun && version == "" && d.file.Digest == "" && len(d.part.missing()) > 0 {
 		return d.forget()
 	}
-	d.count(d.part.arrived())
+	d.tell(size)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := d.part.arrived()
+	d.out.had(n - d.counted)
+	d.counted = n
 	return nil
 }
 
-// count says how many bytes of the file are there.
-func (d *download) count(total int64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.seen(total - d.counted)
-	d.counted = total
-}
-
-// moved counts bytes that have arrived.
+// moved counts bytes that have arrived, or less than none if they were for nothing.
 func (d *download) moved(n int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.seen(n)
+	d.out.progress(n)
 	d.counted += n
+}
+
+// tell says how large the file is, if that was not listed.
+func (d *download) tell(size int64) {
+	if d.file.Size >= 0 || size <= 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.out.learn(d.size, size)
+	d.size = size
 }
 
 // forget begins the file anew.
 func (d *download) forget() error {
-	d.count(0)
+	d.endless = false
+	d.moved(-d.counted)
 	return d.part.reset()
 }
 
@@ -173,9 +204,11 @@ func (d *download) spans() []span {
 	}
 	var out []span
 	for _, g := range gaps {
-		for g.to >= 0 && g.to-g.from > d.most() {
-			out = append(out, span{g.from, g.from + d.most()})
-			g.from += d.most()
+		begin := g.from - g.from%d.part.all.block // a span that follows another begins with a block
+		for g.to >= 0 && g.to-begin > d.most() {
+			begin += d.most()
+			out = append(out, span{g.from, begin})
+			g.from = begin
 		}
 		out = append(out, g)
 	}

@@ -147,6 +147,7 @@ func WriteFile(out Output, path string, data []byte) error {
 type Progress struct {
 	Done  int64  `json:"done"`
 	Total int64  `json:"total,omitempty"` // 0 if not known
+	Had   int64  `json:"had,omitempty"`   // of Done, what an earlier call had left
 	Unit  string `json:"unit,omitempty"`  // bytes, samples, steps
 	Note  string `json:"note,omitempty"`  // one short line, such as "epoch 3/10 loss 0.41"
 	News  bool   `json:"news,omitempty"`  // the note is said once and should reach whoever watches

@@ -48,7 +48,7 @@ func newInParts(names []string, size int, fails func(string) bool) *inParts {
 	p.world.prepare = p.part
 	p.world.execute = func(_ context.Context, req activities.ExecuteRequest) (activities.Result, error) {
 		if fails(req.Step) {
-			return activities.Result{}, activities.Report(activities.Permanent(activities.Failed, errors.New(req.Step+strings.Repeat(" is broken", 200))))
+			return activities.Result{}, activities.Report(activities.WithLog(activities.Permanent(activities.Failed, errors.New(req.Step+strings.Repeat(" is broken", 200))), digest.FromString(req.Step)))
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/manifests/drift"
 )
 
 // RebuildName is the registered name of Rebuild.
@@ -37,6 +38,7 @@ type RebuildRequest struct {
 	Only     []string `json:",omitempty"`
 	Offline  bool     `json:",omitempty"` // do nothing that needs the network
 	Earlier  *Earlier `json:",omitempty"` // nil at the start of a run
+	activities.Pins
 }
 
 // Earlier is what a long run hands on when it goes on in a new execution, so that no history grows with the
@@ -56,6 +58,9 @@ type Rebuilt struct {
 	// those of the last have digests; the results of the others are found through the action cache.
 	Steps     []StepOutcome
 	Published *activities.Published
+	Only      []string      `json:",omitempty"` // as in the request
+	Manifest  digest.Digest // and Pins as they were asked for
+	activities.Pins
 }
 
 // Step states.
@@ -73,7 +78,10 @@ const (
 type StepOutcome struct {
 	activities.Result
 	State string
-	Error string `json:",omitempty"` // the cause, for failed and skipped
+	Error string        `json:",omitempty"` // the cause, for failed and skipped
+	Class string        `json:",omitempty"` // of a failed step, one of activities.Classes
+	Log   digest.Digest `json:",omitempty"` // of a failed step, what it said
+	Drift *drift.Report `json:",omitempty"` // of a step that failed because its result is not the lock's
 }
 
 // Progress is where a run stands.
@@ -107,11 +115,14 @@ func Rebuild(ctx workflow.Context, req RebuildRequest) (Rebuilt, error) {
 
 // What an activity may take. Days may pass over a step, but not half a minute without a sign of life.
 const (
-	lookLimit   = 6 * time.Hour // a first look at a local source hashes all of it
-	stepLimit   = 30 * 24 * time.Hour
-	signOfLife  = 30 * time.Second
-	maxAttempts = 20
+	lookLimit  = 6 * time.Hour // a first look at a local source hashes all of it
+	stepLimit  = 30 * 24 * time.Hour
+	signOfLife = 30 * time.Second
 )
+
+// maxAttempts ends what nothing else has ended. An activity counts for itself which of its tries went wrong and in
+// which it was not at fault (activities.ReportTry): the server cannot tell one from the other.
+const maxAttempts = 1000
 
 // light is for activities that read and write the store and no more.
 func light(ctx workflow.Context) workflow.Context {
@@ -123,8 +134,9 @@ func light(ctx workflow.Context) workflow.Context {
 }
 
 // heavy is for steps. Their queues lie beside the one of the workflow.
-func heavy(ctx workflow.Context, queue string) workflow.Context {
+func heavy(ctx workflow.Context, step, queue string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		Summary:             step, // for the web UI
 		TaskQueue:           activities.StepQueue(workflow.GetInfo(ctx).TaskQueueName, queue),
 		StartToCloseTimeout: stepLimit,
 		HeartbeatTimeout:    signOfLife,
@@ -133,12 +145,12 @@ func heavy(ctx workflow.Context, queue string) workflow.Context {
 	})
 }
 
-// retry bears passing faults for more than an hour; an error that says that it lasts ends a step at once.
+// retry is for what ended without a word; an error says by itself when the next try comes.
 func retry() *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{
-		InitialInterval:    time.Second,
+		InitialInterval:    activities.FirstPause,
 		BackoffCoefficient: 2,
-		MaximumInterval:    5 * time.Minute,
+		MaximumInterval:    activities.LongestPause,
 		MaximumAttempts:    maxAttempts,
 	}
 }
@@ -150,6 +162,7 @@ type rebuild struct {
 	plan     digest.Digest
 	next     int // position in the plan where the next execution starts
 	later    int
+	whole    bool
 	nodes    []activities.Node
 	outcomes []StepOutcome
 	pending  []int   // for each step, how many of those it needs are not done
@@ -170,7 +183,8 @@ func (r *rebuild) steps() []StepOutcome { return slices.Concat(r.earlier.Steps, 
 func (r *rebuild) prepare(ctx workflow.Context) error {
 	var p activities.Prepared
 	err := workflow.ExecuteActivity(light(ctx), activities.Prepare, activities.PrepareRequest{
-		Manifest: r.req.Manifest, Dir: r.req.Dir, Only: r.req.Only, Plan: r.earlier.Plan, From: r.earlier.Next}).Get(ctx, &p)
+		Manifest: r.req.Manifest, Dir: r.req.Dir, Only: r.req.Only, Plan: r.earlier.Plan, From: r.earlier.Next,
+		Pins: r.req.Pins, Updated: r.updated()}).Get(ctx, &p)
 	if err != nil {
 		return err
 	}
@@ -183,7 +197,7 @@ func (r *rebuild) prepare(ctx workflow.Context) error {
 }
 
 func (r *rebuild) start(p activities.Prepared) {
-	r.plan, r.next, r.later, r.nodes = p.Plan, p.Next, p.Later, p.Todo
+	r.plan, r.next, r.later, r.whole, r.nodes = p.Plan, p.Next, p.Later, p.Whole, p.Todo
 	r.outcomes = make([]StepOutcome, len(p.Todo))
 	r.pending = make([]int, len(p.Todo))
 	r.needs = make([][]int, len(p.Todo))
@@ -226,8 +240,8 @@ func (r *rebuild) launch(ctx workflow.Context, done workflow.Selector, i int) {
 	n := r.nodes[i]
 	r.outcomes[i].State = Running
 	r.inFlight++
-	f := workflow.ExecuteActivity(heavy(ctx, n.Queue), activities.Execute,
-		activities.ExecuteRequest{Plan: r.plan, Step: n.Step, Dir: r.req.Dir, Inputs: r.inputs(n), Offline: r.req.Offline})
+	f := workflow.ExecuteActivity(heavy(ctx, n.Step, n.Queue), activities.Execute,
+		activities.ExecuteRequest{Plan: r.plan, Step: n.Step, Dir: r.req.Dir, Inputs: r.inputs(n), Offline: r.req.Offline, Wanted: n.Wanted})
 	done.AddFuture(f, func(f workflow.Future) {
 		r.inFlight--
 		var res activities.Result
@@ -267,7 +281,7 @@ func (r *rebuild) fail(i int, err error) {
 		r.outcomes[i].State = Cancelled
 		return
 	}
-	r.outcomes[i].State, r.outcomes[i].Error = Failed, cut(cause(err), maxCause)
+	r.outcomes[i] = failure(r.nodes[i].Step, err)
 	r.skip(i, r.nodes[i].Step)
 }
 
@@ -287,23 +301,26 @@ func needs(step string) string { return fmt.Sprintf("needs %s, which failed", st
 func (r *rebuild) goOn(ctx workflow.Context) error {
 	next := r.req
 	next.Earlier = &Earlier{Plan: r.plan, Next: r.next, Cached: r.earlier.Cached, Steps: slices.Clone(r.earlier.Steps)}
+	logs := maxLogs - len(slices.DeleteFunc(slices.Clone(r.earlier.Steps), func(o StepOutcome) bool { return o.Log == "" }))
 	for _, o := range r.outcomes {
-		next.Earlier.Steps = append(next.Earlier.Steps, StepOutcome{
-			Result: activities.Result{Step: o.Step, Seconds: o.Seconds}, State: o.State, Error: cut(o.Error, maxCarried)})
+		if o.Log != "" {
+			logs--
+		}
+		next.Earlier.Steps = append(next.Earlier.Steps, o.carried(logs >= 0))
 	}
 	return workflow.NewContinueAsNewError(ctx, RebuildName, next)
 }
 
 // end publishes, if there is a result of every step.
 func (r *rebuild) end(ctx workflow.Context) (Rebuilt, error) {
-	out := Rebuilt{Plan: r.plan, Cached: r.earlier.Cached, Steps: r.steps()}
-	if r.published != nil || unfinished(out.Steps) || len(r.req.Only) > 0 {
+	out := Rebuilt{Plan: r.plan, Cached: r.earlier.Cached, Steps: r.steps(), Only: r.req.Only, Manifest: r.req.Manifest, Pins: r.req.Pins}
+	if r.published != nil || unfinished(out.Steps) || len(r.req.Only) > 0 && !r.whole {
 		out.Published = r.published
 		return out, nil
 	}
 	out.Published = &activities.Published{}
 	err := workflow.ExecuteActivity(light(ctx), activities.Publish,
-		activities.PublishRequest{Plan: r.plan, Manifest: r.req.Manifest}).Get(ctx, out.Published)
+		activities.PublishRequest{Plan: r.plan, Manifest: r.req.Manifest, Pins: r.req.Pins}).Get(ctx, out.Published)
 	return out, err
 }
 

@@ -160,7 +160,7 @@ func diamond() []activities.Node {
 func TestNothingToDo(t *testing.T) {
 	w := &world{prepare: todo()}
 	got := w.run(t, request)
-	want := workflows.Rebuilt{Plan: digest.FromString("plan"), Cached: 2,
+	want := workflows.Rebuilt{Plan: digest.FromString("plan"), Cached: 2, Manifest: request.Manifest,
 		Published: &activities.Published{Lock: digest.FromString("lock"), Benchmark: digest.FromString("benchmark")}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("result (-want +got):\n%s", diff)
@@ -246,14 +246,14 @@ func TestFailureStopsOnlyWhatNeedsIt(t *testing.T) {
 	w := &world{prepare: todo(nodes...)}
 	w.execute = func(_ context.Context, req activities.ExecuteRequest) (activities.Result, error) {
 		if req.Step == "b" {
-			return activities.Result{}, activities.Report(activities.Permanent(activities.Failed, errors.New("b: no sample is usable")))
+			return activities.Result{}, activities.Report(activities.WithLog(activities.Permanent(activities.Failed, errors.New("b: no sample is usable")), digest.FromString("log of b")))
 		}
 		return done(req.Step), nil
 	}
 	got := w.run(t, request)
 	want := []workflows.StepOutcome{
 		{Result: done("a"), State: workflows.Ran},
-		{Result: activities.Result{Step: "b"}, State: workflows.Failed, Error: "b: no sample is usable"},
+		{Result: activities.Result{Step: "b"}, State: workflows.Failed, Error: "b: no sample is usable", Class: activities.Failed, Log: digest.FromString("log of b")},
 		{Result: done("c"), State: workflows.Ran},
 		{Result: activities.Result{Step: "d"}, State: workflows.Skipped, Error: "needs b, which failed"},
 		{Result: activities.Result{Step: "e"}, State: workflows.Skipped, Error: "needs b, which failed"},
@@ -283,6 +283,27 @@ func TestOnlyDoesNotPublish(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]string{"a": workflows.Ran}, states(got.Steps)); diff != "" {
 		t.Errorf("states (-want +got):\n%s", diff)
+	}
+}
+
+// TestOnlyPublishesTheRest: where the steps asked for were all that was missing, the lock is there at the end.
+func TestOnlyPublishesTheRest(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		w := &world{prepare: func(activities.PrepareRequest) (activities.Prepared, error) {
+			return activities.Prepared{Todo: []activities.Node{{Step: "a", Queue: "io"}}, Next: 3, Whole: true}, nil
+		}}
+		w.execute = func(_ context.Context, req activities.ExecuteRequest) (activities.Result, error) {
+			if fails {
+				return activities.Result{}, activities.Report(activities.Permanent(activities.Failed, errors.New("broken")))
+			}
+			return done(req.Step), nil
+		}
+		req := request
+		req.Only = []string{"a"}
+		got := w.run(t, req)
+		if (got.Published == nil) != fails || !slices.Equal(got.Only, req.Only) {
+			t.Errorf("fails %v: published %v, only %q", fails, got.Published, got.Only)
+		}
 	}
 }
 
@@ -349,30 +370,25 @@ func wide(n int) []activities.Node {
 
 func TestCausesAreShortAndReadable(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		err  error
-		want string
+		name        string
+		err         error
+		want, class string
 	}{
-		{"permanent", activities.Report(fmt.Errorf("curate/ecg: %w", activities.Permanent(activities.Failed, errors.New("no header")))), "curate/ecg: no header"},
-		{"passing, but for ever", errors.New("fetch/ecg: connection refused"), "fetch/ecg: connection refused"},
-		{"dead worker", temporal.NewHeartbeatTimeoutError(), "its worker gave no sign of life for 30s, in each of 20 tries"},
-		{"too long", temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil), "it took longer than 720h0m0s"},
-		{"long", errors.New(strings.Repeat("ä", 3000)), strings.Repeat("ä", 498) + "..."},
+		{"permanent", activities.Report(fmt.Errorf("curate/ecg: %w", activities.Permanent(activities.Failed, errors.New("no header")))), "curate/ecg: no header", activities.Failed},
+		{"passing, but for the last time", activities.ReportTry(errors.New("fetch/ecg: connection refused"), activities.MaxFaults),
+			"fetch/ecg: connection refused (so it went in each of 20 tries)", activities.Passing},
+		{"of nobody's type", errors.New("fetch/ecg: connection refused"), "fetch/ecg: connection refused", activities.Passing},
+		{"dead worker", temporal.NewHeartbeatTimeoutError(), "its worker gave no sign of life for 30s, in each of 1000 tries", activities.Lost},
+		{"too long", temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil), "it took longer than 720h0m0s", activities.Overdue},
+		{"long", activities.Report(activities.Permanent(activities.Failed, errors.New(strings.Repeat("ä", 3000)))), strings.Repeat("ä", 498) + "...", activities.Failed},
 	} {
 		w := &world{prepare: todo(activities.Node{Step: "a", Queue: "io"})}
 		w.execute = func(context.Context, activities.ExecuteRequest) (activities.Result, error) {
 			return activities.Result{}, c.err
 		}
 		got := w.run(t, request)
-		if len(got.Steps) != 1 || got.Steps[0].State != workflows.Failed || got.Steps[0].Error != c.want {
-			t.Errorf("%s: outcome is %+v; want failed with %q", c.name, got.Steps, c.want)
+		if len(got.Steps) != 1 || got.Steps[0].State != workflows.Failed || got.Steps[0].Error != c.want || got.Steps[0].Class != c.class {
+			t.Errorf("%s: outcome is %+v; want failed with %q, class %s", c.name, got.Steps, c.want, c.class)
 		}
-	}
-	w := &world{prepare: todo(activities.Node{Step: "a", Queue: "io"})}
-	w.execute = func(context.Context, activities.ExecuteRequest) (activities.Result, error) {
-		panic("index out of range")
-	}
-	if got := w.run(t, request); got.Steps[0].State != workflows.Failed || got.Steps[0].Error != "index out of range" {
-		t.Errorf("panic: outcome is %+v", got.Steps)
 	}
 }

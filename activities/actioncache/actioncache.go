@@ -93,9 +93,9 @@ func (c *Cache) path(id action.ID, ext string) string {
 	return filepath.Join(c.dir, "sha256", hex[:2], hex+ext)
 }
 
-// read gives the bytes of an entry, or the first of too many.
-func (c *Cache) read(id action.ID) ([]byte, error) {
-	f, err := os.Open(c.path(id, ".json"))
+// readEntry gives the bytes of an entry, or the first of too many.
+func readEntry(path string) ([]byte, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (c *Cache) Get(ctx context.Context, id action.ID) (Entry, Miss, error) {
 }
 
 func (c *Cache) getOwn(ctx context.Context, id action.ID) (Entry, Miss, error) {
-	text, err := c.read(id)
+	text, err := readEntry(c.path(id, ".json"))
 	return c.judge(ctx, id, text, err)
 }
 
@@ -272,24 +272,6 @@ func (c *Cache) Put(ctx context.Context, e Entry) error {
 	return c.putOwn(e)
 }
 
-func (c *Cache) putOwn(e Entry) error {
-	text, err := canonical.Marshal(e)
-	if err != nil {
-		return fmt.Errorf("action cache: %w", err)
-	}
-	if have, err := c.read(e.Action); err == nil && bytes.Equal(have, text) {
-		return nil
-	}
-	path := c.path(e.Action, ".json")
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("action cache: %w", err)
-	}
-	if err := cas.ReplaceFile(filepath.Dir(path), path, text); err != nil {
-		return fmt.Errorf("action cache: %w", err)
-	}
-	return nil
-}
-
 // Lock waits until no other process does the action. The kernel frees a lock when its process dies. waiting is told
 // once of who does it, if that takes longer than a second; nil stands for the cache's own.
 func (c *Cache) Lock(ctx context.Context, id action.ID, waiting func(cas.Holder)) (func(), error) {
@@ -315,7 +297,7 @@ func (c *Cache) Peek(id action.ID) (Entry, error) {
 	if err := id.Digest().Validate(); err != nil {
 		return Entry{}, fmt.Errorf("action %q: %w", id, err)
 	}
-	text, err := c.read(id)
+	text, err := readEntry(c.path(id, ".json"))
 	if err != nil {
 		return Entry{}, fmt.Errorf("action cache: %w", err)
 	}
@@ -346,5 +328,5 @@ func (c *Cache) Remove(id action.ID) error {
 	if err := os.Remove(c.path(id, ".json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("action cache: %w", err)
 	}
-	return nil
+	return c.removeEarlier(id)
 }

@@ -58,6 +58,7 @@ var deeds = []deed{
 	{name: "put", do: putting("some text"), blobs: []string{"first", "some text"}},
 	{name: "put large", do: putting(manyBytes), blobs: []string{"first", manyBytes}},
 	{name: "put again", do: putting("first"), blobs: []string{"first"}},
+	{name: "put many", do: puttingMany("second", "third"), blobs: []string{"first", "second", "third"}},
 	{
 		name:  "tag",
 		do:    func(ctx context.Context, l *cas.Layout) error { return l.Tag(ctx, someTag) },
@@ -101,6 +102,18 @@ var deeds = []deed{
 			return errors.Join(err, indexErr)
 		},
 	},
+}
+
+func puttingMany(texts ...string) func(context.Context, *cas.Layout) error {
+	return func(ctx context.Context, l *cas.Layout) error {
+		b := cas.NewBatch(l)
+		for _, text := range texts {
+			if _, err := cas.PutBytes(ctx, b, []byte(text)); err != nil {
+				return err
+			}
+		}
+		return b.Flush(ctx)
+	}
 }
 
 func putting(text string) func(context.Context, *cas.Layout) error {

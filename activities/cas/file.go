@@ -77,16 +77,21 @@ func (t temp) publish(path string, mode fs.FileMode) error {
 }
 
 func publish(fsys FS, f File, path string, mode fs.FileMode) error {
+	if err := rename(fsys, f, path, mode); err != nil {
+		return err
+	}
+	return syncDir(fsys, filepath.Dir(path))
+}
+
+// rename makes the bytes durable and gives them a name, which is not durable yet.
+func rename(fsys FS, f File, path string, mode fs.FileMode) error {
 	if err := f.Chmod(mode); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	if err := fsys.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(fsys, filepath.Dir(path))
+	return fsys.Rename(f.Name(), path)
 }
 
 // discard closes the file and removes it, unless it was published and has another name.

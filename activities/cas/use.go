@@ -15,8 +15,8 @@ import (
 type Guard interface {
 	// Use announces blobs that somebody will look for.
 	Use(ctx context.Context, all ...digest.Digest) error
-	// Admit announces a blob that comes into the store.
-	Admit(ctx context.Context, d digest.Digest) error
+	// Admit announces blobs that come into the store.
+	Admit(ctx context.Context, all ...digest.Digest) error
 }
 
 // SetGuard sets the guard. It is called once, before the store is used.
@@ -31,11 +31,11 @@ func (l *Layout) Use(ctx context.Context, all ...digest.Digest) error {
 	return l.guard.Use(ctx, all...)
 }
 
-func (l *Layout) admit(ctx context.Context, d digest.Digest) error {
+func (l *Layout) admit(ctx context.Context, all ...digest.Digest) error {
 	if l.guard == nil {
 		return nil
 	}
-	return l.guard.Admit(ctx, d)
+	return l.guard.Admit(ctx, all...)
 }
 
 // User is a Store that wants to know what is used of it.

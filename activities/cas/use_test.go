@@ -15,7 +15,14 @@ import (
 // guard is told of what comes in.
 type guard func(ctx context.Context, d digest.Digest) error
 
-func (g guard) Admit(ctx context.Context, d digest.Digest) error { return g(ctx, d) }
+func (g guard) Admit(ctx context.Context, all ...digest.Digest) error {
+	for _, d := range all {
+		if err := g(ctx, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (g guard) Use(context.Context, ...digest.Digest) error { return nil }
 
@@ -49,10 +56,17 @@ func TestGuard(t *testing.T) {
 		_, err := cas.PutBytes(t.Context(), l, []byte(text))
 		return err
 	}
-	if err := errors.Join(put("one"), upload("two")); err != nil {
+	many := func(texts ...string) error {
+		blobs := map[digest.Digest][]byte{}
+		for _, text := range texts {
+			blobs[digest.FromString(text)] = []byte(text)
+		}
+		return l.PutMany(t.Context(), blobs)
+	}
+	if err := errors.Join(put("one"), upload("two"), many("three")); err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{put("bad"), upload("bad")} {
+	for _, err := range []error{put("bad"), upload("bad"), many("bad")} {
 		if !errors.Is(err, forbidden) {
 			t.Errorf("error %v, want that of the guard", err)
 		}
@@ -60,7 +74,7 @@ func TestGuard(t *testing.T) {
 	if _, err := l.Stat(t.Context(), digest.FromString("bad")); !errors.Is(err, cas.ErrNotFound) {
 		t.Errorf("the forbidden blob: %v", err)
 	}
-	want := []digest.Digest{digest.FromString("one"), digest.FromString("two"), digest.FromString("bad"), digest.FromString("bad")}
+	want := []digest.Digest{digest.FromString("one"), digest.FromString("two"), digest.FromString("three"), digest.FromString("bad"), digest.FromString("bad"), digest.FromString("bad")}
 	if !slices.Equal(told, want) {
 		t.Errorf("told of %v, want %v", told, want)
 	}

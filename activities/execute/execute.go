@@ -24,6 +24,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/host"
 )
 
 // Executor does steps on one machine.
@@ -37,6 +38,7 @@ type Executor struct {
 	Builder provenance.Builder
 	Now     func() time.Time
 	Report  func(step string, p plugins.Progress) // of steps that run here; may be nil
+	Host    host.Runner                           // nil for this process
 
 	Checkpoints string           // folder that leads to the saved states of trainings under way; "" keeps none
 	Interval    plugins.Interval // between two of them
@@ -50,8 +52,13 @@ type Attempt struct {
 	Checkpoint digest.Digest       // the newest that an earlier try told of; "" if none did
 	Saved      func(digest.Digest) // is told of each new checkpoint; may be nil
 
+	Number int                    // of the try, from 1
+	Said   func(plugins.Progress) // is told what the step reports; may be nil
+
 	Aside func(cas.Holder)            // is told that somebody else does the same, and that this try needs no room meanwhile; may be nil
 	Back  func(context.Context) error // asks for room before the work begins; may be nil
+
+	log *stepLog
 }
 
 // planCache keeps the last plan: all steps of a run share it.
@@ -75,8 +82,7 @@ func (c *planCache) read(ctx context.Context, s cas.Store, d digest.Digest) (*pl
 	return p, nil
 }
 
-// Execute does a step of a plan.
-func (e *Executor) Execute(ctx context.Context, req activities.ExecuteRequest, try Attempt) (activities.Result, error) {
+func (e *Executor) execute(ctx context.Context, req activities.ExecuteRequest, try Attempt) (activities.Result, error) {
 	p, err := e.plans.read(ctx, e.Store, req.Plan)
 	if err != nil {
 		return activities.Result{}, err
@@ -110,17 +116,18 @@ func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, re
 	if err != nil {
 		return activities.Result{}, activities.Permanent(activities.Invalid, err)
 	}
+	before := e.peek(id)
 	unlock, err := e.Cache.Lock(ctx, id, try.Aside)
 	if err != nil {
 		return activities.Result{}, err
 	}
 	defer unlock()
-	entry, miss, err := e.Cache.Get(ctx, id)
+	entry, miss, err := e.found(ctx, id, req.Wanted, before, try)
 	if err != nil {
 		return activities.Result{}, err
 	}
 	if miss.Reason == "" {
-		return activities.Result{Step: step.Name, Action: id, Artifact: entry.Artifact, Cached: true}, e.pinned(ctx, req, entry.Artifact)
+		return activities.Result{Step: step.Name, Action: id, Artifact: entry.Artifact, Cached: true}, e.pinned(ctx, req, a, entry.Artifact)
 	}
 	if req.Offline && e.needsNetwork(step) {
 		return activities.Result{}, activities.Permanent(activities.Failed, fmt.Errorf("%s: its files are not in the store and the run is offline; run without --offline to fetch them", step.Name))
@@ -140,19 +147,25 @@ func (e *Executor) needsNetwork(s plan.Step) bool {
 
 func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id action.ID, req activities.ExecuteRequest, try Attempt) (activities.Result, error) {
 	started := e.Now()
+	try.log.fact("plugin", describe(step.Plugin))
+	try.log.fact("action", id)
 	var kept *kept
 	report := func(p plugins.Progress) {
 		kept.heard(p)
+		try.log.progress(p)
 		if e.Report != nil {
 			e.Report(step.Name, p)
 		}
+		if try.Said != nil {
+			try.Said(p)
+		}
 	}
-	r := RunRequest{Store: e.Store, Into: e.Store, Plugins: e.Plugins, Action: a, Env: e.Env(req.Dir), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval}
+	r := RunRequest{Store: e.Store, Into: e.Store, Plugins: e.Plugins, Action: a, Env: try.log.hiding(e.Env(req.Dir)), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval, Host: e.Host}
 	kept = e.checkpoints(ctx, step.Plugin.Kind, id, try, report)
 	if kept != nil {
 		r.Checkpoints = kept
 	}
-	part, err := e.openPartial(step, id, req.Pinned, started)
+	part, err := e.openPartial(step, id, holds(req.Wanted), started)
 	if err != nil {
 		return activities.Result{}, err
 	}
@@ -160,9 +173,9 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 	r.Partial = part.path()
 	desc, err := Run(ctx, r)
 	if err != nil {
-		return activities.Result{}, fmt.Errorf("%s: %w", step.Name, err)
+		return activities.Result{}, e.disputed(ctx, req, a, fmt.Errorf("%s: %w", step.Name, err))
 	}
-	if err := e.pinned(ctx, req, desc.Digest); err != nil {
+	if err := e.pinned(ctx, req, a, desc.Digest); err != nil {
 		return activities.Result{}, errors.Join(err, part.refuse())
 	}
 	finished := e.Now()

@@ -219,9 +219,9 @@ func TestFailureLeavesNothing(t *testing.T) {
 		hook                   func(context.Context) error
 	}{
 		{"curate fails", "curate/x", activities.Failed, "curate/x: curate x: plan: no header", func(context.Context) error { return errors.New("no header") }},
-		{"curate panics", "curate/x", activities.Failed, "curate/x: curate x: plan: recipe panicked: index 7", func(context.Context) error { panic("index 7") }},
-		{"fetch panics", "fetch/x", activities.Failed, "fetch/x: the plugin panicked: index 7 (execute_test.go:", func(context.Context) error { panic("index 7") }},
-		{"fetch panics in the runtime", "fetch/x", activities.Failed, "fetch/x: the plugin panicked: runtime error: index out of range [3] with length 0 (execute_test.go:",
+		{"curate panics", "curate/x", activities.Crashed, "curate/x: curate x: plan: recipe panicked: index 7", func(context.Context) error { panic("index 7") }},
+		{"fetch panics", "fetch/x", activities.Crashed, "fetch/x: the plugin panicked: index 7 (execute_test.go:", func(context.Context) error { panic("index 7") }},
+		{"fetch panics in the runtime", "fetch/x", activities.Crashed, "fetch/x: the plugin panicked: runtime error: index out of range [3] with length 0 (execute_test.go:",
 			func(context.Context) error { _ = []int{}[len(os.Args[0])*0+3]; return nil }},
 		{"fetch fails for good", "fetch/x", activities.Failed, "fetch/x: list source: 404", func(context.Context) error { return errors.New("404") }},
 		{"fetch got a login page", "fetch/x", activities.Failed, "answer is not data", func(context.Context) error { return plugins.ErrNotData }},

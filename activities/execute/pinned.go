@@ -1,9 +1,7 @@
 package execute
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -12,74 +10,99 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/activities"
-	"github.com/cairn-bench/cairn/activities/cas"
-	"github.com/cairn-bench/cairn/activities/sandbox"
-	"github.com/cairn-bench/cairn/manifests/artifact"
-	"github.com/cairn-bench/cairn/manifests/document"
+	"github.com/cairn-bench/cairn/activities/actioncache"
+	"github.com/cairn-bench/cairn/activities/attest"
+	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/drift"
+	"github.com/cairn-bench/cairn/plugins"
 )
 
 // fewFiles are named in an error. It stays in a history, so it has to be short.
-const fewFiles = 10
+const fewFiles = 3
+
+// found looks for the result of an action that is locked. before is what was there when the lock was asked for.
+func (e *Executor) found(ctx context.Context, id action.ID, want activities.Wanted, before digest.Digest, try Attempt) (actioncache.Entry, actioncache.Miss, error) {
+	if want.Pinned != "" && want.Was == "" {
+		if entry, miss, err := e.Cache.Gave(ctx, id, want.Pinned); err != nil || miss.Reason == "" {
+			return entry, miss, err
+		}
+	}
+	entry, miss, err := e.Cache.Get(ctx, id)
+	if err == nil && miss.Reason == "" && want.Fresh && entry.Record == before && !e.ours(ctx, entry, try) {
+		miss.Reason = "asked for again"
+	}
+	return entry, miss, err
+}
+
+// peek is the record of the result of an action, "" if there is none.
+func (e *Executor) peek(id action.ID) digest.Digest {
+	entry, err := e.Cache.Peek(id)
+	if err != nil {
+		return ""
+	}
+	return entry.Record
+}
+
+// ours says whether this run has made a result itself, in an earlier try.
+func (e *Executor) ours(ctx context.Context, entry actioncache.Entry, try Attempt) bool {
+	st, err := attest.Read(ctx, e.Store, entry.Record)
+	return err == nil && try.Invocation != "" && st.Predicate.RunDetails.Metadata.InvocationID == try.Invocation
+}
+
+// holds is the artifact that a step has to give, "" if it may give any.
+func holds(want activities.Wanted) digest.Digest {
+	if want.Was != "" {
+		return ""
+	}
+	return want.Pinned
+}
 
 // pinned refuses another artifact than the lock's, and says which files differ and who has changed his mind.
-func (e *Executor) pinned(ctx context.Context, req activities.ExecuteRequest, got digest.Digest) error {
-	if req.Pinned == "" || got == req.Pinned {
+func (e *Executor) pinned(ctx context.Context, req activities.ExecuteRequest, a action.Action, got digest.Digest) error {
+	if pin := holds(req.Wanted); pin == "" || got == pin {
 		return nil
 	}
-	what, err := e.difference(ctx, req.Pinned, got)
+	c, err := Compare(ctx, e.Store, Given{Artifact: req.Pinned}, got, a)
 	if err != nil {
 		return err
 	}
-	dataset := path.Base(req.Step)
-	return activities.Permanent(activities.Differs, fmt.Errorf("%s: the lock has %s, the source gives %s\n%s\n`--update %s` accepts it; to keep the lock, bring the artifact that it names into the store",
-		req.Step, req.Pinned, got, what, dataset))
+	if c.Code == drift.Repacked {
+		return nil
+	}
+	c.Dataset, c.State = path.Base(req.Step), drift.Refused
+	return activities.Drifted(c.Report, fmt.Errorf("%s is not what the lock has [%s]: %s\n%s\n`cairn run MANIFEST --update %s` accepts it", req.Step, c.Code, c.Text, c.Differences(fewFiles), c.Dataset))
 }
 
-// difference tells two artifacts apart, as far as they can be read here.
-func (e *Executor) difference(ctx context.Context, was, is digest.Digest) (string, error) {
-	files, err := list(ctx, e.Store, is)
-	if err != nil {
-		return "", err
+// disputed says more of a file that was refused, if there is a lock to compare with.
+func (e *Executor) disputed(ctx context.Context, req activities.ExecuteRequest, a action.Action, err error) error {
+	d, ok := errors.AsType[*plugins.Dispute](err)
+	if !ok || req.Pinned == "" || ctx.Err() != nil {
+		return err
 	}
-	word := e.publishersWord(ctx, is)
-	before, err := list(ctx, e.Store, was)
-	if errors.Is(err, cas.ErrNotFound) {
-		_, lines, _ := strings.Cut(artifact.Differ(nil, files).Text(fewFiles), "\n")
-		return fmt.Sprintf("the lock's artifact is not in this store, so its files cannot be compared; %d were received\n%s\n%s", len(files), lines, word), nil
+	was := Given{Action: req.Was.Digest(), Artifact: req.Pinned}
+	v := e.file(ctx, was, a, d).Judge()
+	err = fmt.Errorf("%w\n%s: %s", err, v.Code, v.Text)
+	if activities.ClassOf(activities.Kind(err)).Again != activities.Never { // a transfer that was damaged may be right the next time
+		return err
 	}
-	if err != nil {
-		return "", err
-	}
-	return artifact.Differ(before, files).Text(fewFiles) + "\n" + word, nil
+	return activities.Drifted(drift.Report{Dataset: path.Base(req.Step), State: drift.Refused, Verdict: v, Path: d.Path, Lock: req.Pinned}, err)
 }
 
-func list(ctx context.Context, store cas.Store, id digest.Digest) ([]artifact.File, error) {
-	r, err := artifact.Open(ctx, store, id)
-	if err != nil {
-		return nil, err
+// file collects what lock, list and bytes say of a file.
+func (e *Executor) file(ctx context.Context, was Given, a action.Action, d *plugins.Dispute) drift.File {
+	f := drift.File{Path: d.Path, Ref: d.Ref, List: d.List, Want: d.Want, Said: d.Manifest, Got: d.Got, Varies: plugins.FaultCode(d) == plugins.FaultDamaged}
+	f.Lock = fileOf(ctx, e.Store, was.Artifact, d.Path)
+	sum := d.Want
+	if d.Manifest != "" {
+		sum = d.Manifest
 	}
-	defer r.Close()
-	out := make([]artifact.File, 0, r.Len())
-	for p, err := range r.All() {
-		if err != nil {
-			return nil, fmt.Errorf("artifact %s: %w", id, err)
-		}
-		out = append(out, p.File)
+	before := a // the lock's, where the pin holds
+	if was.Action != "" {
+		before, f.Edits = edits(ctx, e.Store, was.Action, a)
 	}
-	return out, nil
-}
-
-// publishersWord says what the publisher's own list says of the files that were received. A fetch takes in no
-// file that the list contradicts.
-func (e *Executor) publishersWord(ctx context.Context, id digest.Digest) string {
-	var doc document.Dataset
-	if tree, err := sandbox.OpenTree(ctx, e.Store, id); err == nil {
-		if text, err := tree.ReadFile(document.DatasetFile); err == nil {
-			_ = json.NewDecoder(bytes.NewReader(text)).Decode(&doc) // what it does not say is not known
-		}
+	f.OldSum = strings.Contains(string(before.Params), sum.Encoded())
+	if f.Lock == "" && was.Action == "" && f.OldSum && sum == d.Want {
+		f.Lock = sum // nothing else can have been taken in then
 	}
-	if sums := doc.Source["sums"]; sums != "" {
-		return "the files agree with the publisher's checksum list (" + sums + "): the publisher has changed both since the lock was written"
-	}
-	return "the publisher gives no checksum list: nothing but the lock shows that the files were others"
+	return f
 }

@@ -32,7 +32,8 @@ type RunRequest struct {
 	Scratch  string
 	Workers  int
 	Progress func(plugins.Progress)
-	Partial  string // of a fetch: a folder that outlives a failed try; "" for none
+	Partial  string      // of a fetch: a folder that outlives a failed try; "" for none
+	Host     host.Runner // nil for this process
 
 	Checkpoints plugins.Checkpoints // of a training; nil for none
 	Interval    plugins.Interval
@@ -65,7 +66,11 @@ func Run(ctx context.Context, r RunRequest) (ocispec.Descriptor, error) {
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	err = host.InProcess(ctx, p, plugins.Call{Params: r.Action.Params, Seed: seed, Dataset: r.Action.Dataset, Inputs: in, Output: out,
+	run := r.Host
+	if run == nil {
+		run = host.InProcess
+	}
+	err = run(ctx, p, plugins.Call{Params: r.Action.Params, Seed: seed, Dataset: r.Action.Dataset, Inputs: in, Output: out,
 		Env: r.Env, Source: r.Action.Source, Workers: r.Workers, Progress: r.Progress, Scratch: dir.path(), Partial: r.Partial, Checkpoints: r.Checkpoints, Interval: r.Interval})
 	if err != nil {
 		return ocispec.Descriptor{}, errors.Join(classify(ctx, err), forget(out, err))
@@ -161,19 +166,4 @@ func inputs(ctx context.Context, s cas.Store, a action.Action) ([]plugins.Input,
 		out = append(out, plugins.Input{Name: in.Name, Artifact: in.Artifact, Tree: tree})
 	}
 	return out, nil
-}
-
-// classify decides whether another try can help: a plugin that failed on good inputs will fail again, a fetch
-// says itself which faults pass, and an interrupted step was not at fault.
-func classify(ctx context.Context, err error) error {
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case plugins.IsTransient(err):
-		if f, ok := errors.AsType[*plugins.Fault](err); ok && f.After > 0 {
-			return activities.Later(f.After, err)
-		}
-		return err
-	}
-	return activities.Permanent(activities.Failed, err)
 }

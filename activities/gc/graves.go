@@ -85,17 +85,18 @@ func readGraves(ctx context.Context, store *cas.Layout) (map[digest.Digest]stone
 }
 
 // refuse does not let a blob come back that was deleted on purpose.
-func (g *graves) refuse(ctx context.Context, blob digest.Digest) error {
+func (g *graves) refuse(ctx context.Context, blobs []digest.Digest) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if err := g.load(ctx); err != nil {
 		return err
 	}
-	artifact, ok := g.removed[blob]
-	if !ok {
-		return nil
+	for _, blob := range blobs {
+		if artifact, ok := g.removed[blob]; ok {
+			return activities.Permanent(activities.Refused, fmt.Errorf("blob %s: %s", blob, g.stones[artifact].explain()))
+		}
 	}
-	return activities.Permanent(activities.Refused, fmt.Errorf("blob %s: %s", blob, g.stones[artifact].explain()))
+	return nil
 }
 
 // of returns the tombstone of an artifact.

@@ -43,13 +43,13 @@ func (h *Home) Use(ctx context.Context, all ...digest.Digest) error {
 	return h.note(ctx, all, func() error { return nil })
 }
 
-// Admit notes that a blob comes into the store, unless it was deleted on purpose.
-func (h *Home) Admit(ctx context.Context, d digest.Digest) error {
-	refuse := func() error { return h.graves.refuse(ctx, d) }
+// Admit notes that blobs come into the store, unless one was deleted on purpose.
+func (h *Home) Admit(ctx context.Context, all ...digest.Digest) error {
+	refuse := func() error { return h.graves.refuse(ctx, all) }
 	if err := refuse(); err != nil {
 		return err
 	}
-	return h.note(ctx, []digest.Digest{d}, refuse) // asked again: it may be forgotten while the gate is closed
+	return h.note(ctx, all, refuse) // asked again: one may be forgotten while the gate is closed
 }
 
 // note writes blobs into the journal of the run in the context, if they are not there, and if inside the gate

@@ -64,13 +64,17 @@ func (p *Publisher) Publish(ctx context.Context, req activities.PublishRequest, 
 	if err != nil {
 		return activities.Published{}, err
 	}
-	states, err := p.Resolver.States(ctx, pl)
+	pins, err := p.Resolver.ReadPins(ctx, req.Pins)
+	if err != nil {
+		return activities.Published{}, err
+	}
+	states, err := p.Resolver.States(ctx, pl, pins)
 	if err != nil {
 		return activities.Published{}, err
 	}
 	for _, st := range states {
 		if !st.Done() {
-			return activities.Published{}, fmt.Errorf("publish: step %s has no result: %s", st.Step.Name, st.Miss)
+			return activities.Published{}, activities.Permanent(activities.Failed, fmt.Errorf("publish: step %s has no result: %s; run again, and it is done", st.Step.Name, st.Miss))
 		}
 	}
 	return p.publish(ctx, req, pl, states, invocation)
@@ -80,7 +84,7 @@ func (p *Publisher) Publish(ctx context.Context, req activities.PublishRequest, 
 // changed is one activity.
 func (p *Publisher) Prepare(ctx context.Context, req activities.PrepareRequest, invocation string) (activities.Prepared, error) {
 	found, err := p.Resolver.Prepare(ctx, req)
-	if err != nil || len(req.Only) > 0 || req.From > 0 || !found.Done() {
+	if err != nil || req.From > 0 || !found.Done() {
 		return found.Prepared, err
 	}
 	published, err := p.publish(ctx, activities.PublishRequest{Plan: found.Plan, Manifest: req.Manifest}, found.Steps, found.States, invocation)

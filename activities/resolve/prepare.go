@@ -41,7 +41,12 @@ func (r *Resolver) Prepare(ctx context.Context, req activities.PrepareRequest) (
 	if err != nil {
 		return Found{}, invalid(ctx, err)
 	}
-	states, err := r.States(ctx, p)
+	again := slices.DeleteFunc(slices.Clone(req.Update), func(dataset string) bool { return slices.Contains(req.Updated, dataset) })
+	pins, err := r.ReadPins(ctx, req.Pins, again...)
+	if err != nil {
+		return Found{}, err
+	}
+	states, err := r.States(ctx, p, pins)
 	if err != nil {
 		return Found{}, err
 	}
@@ -52,6 +57,7 @@ func (r *Resolver) Prepare(ctx context.Context, req activities.PrepareRequest) (
 	}
 	out := nextPart(states, wanted, req.From)
 	out.Plan = id
+	out.Whole = len(req.Only) > 0 && !slices.ContainsFunc(states, func(s State) bool { return !wanted(s.Step.Name) && !s.Done() })
 	return Found{Prepared: out, Steps: p, States: states}, nil
 }
 
@@ -102,7 +108,7 @@ func nextPart(states []State, wanted func(step string) bool, from int) activitie
 			p.Next = i
 			p.Later++
 		default:
-			p.add(s.Step)
+			p.add(s.Step, s.Wanted)
 		}
 	}
 	return p.Prepared
@@ -113,8 +119,8 @@ func (p *part) full(s plan.Step) bool {
 	return len(p.Todo) == partSteps || len(p.Todo) > 0 && p.inputs+len(s.Needs) > partInputs
 }
 
-func (p *part) add(s plan.Step) {
-	n := activities.Node{Step: s.Name, Queue: s.Hints.Queue}
+func (p *part) add(s plan.Step, wanted activities.Wanted) {
+	n := activities.Node{Step: s.Name, Queue: s.Hints.Queue, Wanted: wanted}
 	for _, need := range s.Needs {
 		before, todo := p.positions[need.Step]
 		found, ok := p.artifacts[need.Step]

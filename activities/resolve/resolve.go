@@ -73,20 +73,24 @@ type State struct {
 	Entry  actioncache.Entry
 	Miss   string // "" for a step whose result is there
 
+	Wanted  activities.Wanted // of a fetch
+	Differs digest.Digest     // a result of a fetch that was found and is not the lock's; Miss says so
+
 	Forgotten bool // the bytes of its result were deleted on purpose; Miss says why and by whom
 }
 
 // Done says whether the step's result is there.
 func (s State) Done() bool { return s.Bound && s.Miss == "" }
 
-// States looks up every step of a plan. Steps of which none needs another are looked up at the same time.
-func (r *Resolver) States(ctx context.Context, p *plan.Plan) ([]State, error) {
+// States looks up every step of a plan, of a fetch what its pin allows. Steps of which none needs another are looked up at the same time.
+func (r *Resolver) States(ctx context.Context, p *plan.Plan, pins *Pins) ([]State, error) {
 	artifacts := map[string]digest.Digest{}
 	find := func(step string) (digest.Digest, bool) { d, ok := artifacts[step]; return d, ok }
 	states := make([]State, len(p.Steps))
 	for _, wave := range waves(p) {
 		err := each(ctx, wave, func(_ context.Context, i int) (err error) {
 			states[i], err = bind(p.Steps[i], find)
+			states[i].Wanted = pins.wanted(p.Steps[i], states[i].ID)
 			return err
 		})
 		if err != nil {
@@ -172,7 +176,7 @@ func (r *Resolver) look(ctx context.Context, s *State) error {
 		return fmt.Errorf("step %s: %w", s.Step.Name, err)
 	}
 	s.Entry, s.Miss, s.Forgotten = entry, miss.Reason, miss.Forgotten != ""
-	return nil
+	return r.hold(ctx, s)
 }
 
 // invalid marks an error as the manifest's, unless somebody interrupted.

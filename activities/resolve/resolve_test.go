@@ -151,7 +151,7 @@ func TestStates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	states, err := b.States(t.Context(), p)
+	states, err := b.States(t.Context(), p, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,6 +300,25 @@ func TestNoSecret(t *testing.T) {
 	text, err := cas.ReadAll(t.Context(), b.Home.Store, b.ask(t).Plan, 1<<20)
 	if err != nil || strings.Contains(string(text), activitytest.Secret) {
 		t.Errorf("the plan holds the secret, or %v", err)
+	}
+}
+
+// TestWhole: a run of a few steps is told whether they are all that is missing, so that it can publish.
+func TestWhole(t *testing.T) {
+	b := newBench(t, "a")
+	b.do(t, b.ask(t), 3)
+	for _, c := range []struct {
+		only string
+		todo int
+		want bool
+	}{{"", 1, false}, {"pretrain/all", 0, false}, {"evaluate/test/all/a", 1, true}} {
+		var only []string
+		if c.only != "" {
+			only = []string{c.only}
+		}
+		if got := b.ask(t, only...); got.Whole != c.want || len(got.Todo) != c.todo {
+			t.Errorf("only %q: whole %v, %d steps to do; want %v and %d", c.only, got.Whole, len(got.Todo), c.want, c.todo)
+		}
 	}
 }
 

@@ -5,12 +5,12 @@ package suite
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -32,21 +32,63 @@ type Suite struct {
 	Resolver  *resolve.Resolver
 	Executor  *execute.Executor
 	Publisher *publish.Publisher
+	Name      string   // of this process to the engine, the same for all its workers; "" is the SDK's own
 	Home      *gc.Home // keeps what a run uses until it has published; nil if nobody collects garbage
 
 	// Version is that of the workflow code; 0 is the one that is linked. Tests stand for other releases with it.
 	Version int
 
-	underWay atomic.Int64 // activities
+	// Seen is told of each step when it begins and when it ends; nil if nobody wants to know.
+	Seen func(workflows.StepOutcome)
+
+	mu       sync.Mutex
+	underWay []string
 }
 
-// Busy says whether an activity is under way.
-func (s *Suite) Busy() bool { return s.underWay.Load() > 0 }
+// Names of activities that are no steps, for UnderWay.
+const (
+	planning   = "the plan"
+	publishing = "the report"
+)
 
-// work counts an activity until the returned function is called.
-func (s *Suite) work() (done func()) {
-	s.underWay.Add(1)
-	return func() { s.underWay.Add(-1) }
+// Busy says whether an activity is under way.
+func (s *Suite) Busy() bool { return len(s.UnderWay()) > 0 }
+
+// UnderWay returns what is under way: steps, the plan, the report.
+func (s *Suite) UnderWay() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.underWay)
+}
+
+// work keeps an activity as under way until the returned function is called.
+func (s *Suite) work(what string) (done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.underWay = append(s.underWay, what)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		i := slices.Index(s.underWay, what)
+		s.underWay = slices.Delete(s.underWay, i, i+1)
+	}
+}
+
+// seen tells how a step ended.
+func (s *Suite) seen(step string, out activities.Result, err error) {
+	if s.Seen == nil {
+		return
+	}
+	o := workflows.StepOutcome{Result: out, State: workflows.Ran}
+	switch {
+	case errors.Is(err, errStopped):
+		o = workflows.StepOutcome{Result: activities.Result{Step: step}, State: workflows.Cancelled, Error: err.Error()}
+	case err != nil:
+		o = workflows.StepOutcome{Result: activities.Result{Step: step}, State: workflows.Failed, Error: err.Error()}
+	case out.Cached:
+		o.State = workflows.Cached
+	}
+	s.Seen(o)
 }
 
 // Limits say how many steps of a kind run at once on one machine.
@@ -55,11 +97,19 @@ type Limits struct{ IO, CPU, GPU int }
 // beat is how often a step gives a sign of life; the server waits for thirty seconds.
 const beat = 5 * time.Second
 
+// stopTimeout is how long a worker that stops waits for what is under way, which has been told.
+const stopTimeout = 10 * time.Second
+
 // Workers makes the workers of one machine over one store: one for workflows and light work, one for each
 // resource.
 func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker {
 	queue := activities.ControlQueue(store, cmp.Or(s.Version, workflows.Version))
-	control := worker.New(c, queue, worker.Options{DisableRegistrationAliasing: true, MaxHeartbeatThrottleInterval: beat})
+	control := worker.New(c, queue, worker.Options{
+		Identity:                     s.Name,
+		DisableRegistrationAliasing:  true,
+		WorkerStopTimeout:            stopTimeout,
+		MaxHeartbeatThrottleInterval: beat,
+	})
 	s.registerControl(control)
 	all := []worker.Worker{control}
 	for _, q := range []struct {
@@ -71,9 +121,10 @@ func (s *Suite) Workers(c client.Client, store string, l Limits) []worker.Worker
 		}
 		free := newSlots(q.limit)
 		w := worker.New(c, activities.StepQueue(queue, q.name), worker.Options{
+			Identity:              s.Name,
 			Tuner:                 free.tuner(),
 			DisableWorkflowWorker: true,
-			WorkerStopTimeout:     10 * time.Second,
+			WorkerStopTimeout:     stopTimeout,
 			// The answer to a sign of life tells of a cancellation. By itself the SDK would hold most of them back.
 			MaxHeartbeatThrottleInterval: beat,
 		})
@@ -100,18 +151,18 @@ func (s *Suite) registerSteps(r registry, free *slots) {
 	r.RegisterActivityWithOptions(s.step(free), activity.RegisterOptions{Name: activities.Execute})
 }
 
-func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
-	defer s.work()()
-	defer heartbeat(ctx)()
-	ctx = ofRun(ctx)
-	if err := cas.Use(ctx, s.Resolver.Store, req.Manifest); err != nil {
-		return activities.Prepared{}, activities.Report(err)
-	}
-	out, err := s.Publisher.Prepare(ctx, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
-	if err == nil && out.Published != nil {
-		err = s.end(ctx)
-	}
-	return out, activities.Report(err)
+func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (out activities.Prepared, err error) {
+	err = s.attempt(ctx, planning, func(working context.Context, _ *try) error {
+		if err := cas.Use(working, s.Resolver.Store, req.Documents()...); err != nil {
+			return err
+		}
+		out, err = s.Publisher.Prepare(working, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
+		if err == nil && out.Published != nil {
+			err = s.end(ctx)
+		}
+		return err
+	})
+	return out, err
 }
 
 // ofRun says of which run an activity is, so that what it uses is kept for it.
@@ -135,76 +186,28 @@ func (s *Suite) step(free *slots) func(context.Context, activities.ExecuteReques
 }
 
 // execute does a step. Each sign of life carries the newest checkpoint: the server keeps it for the next try.
-func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest, at *place) (activities.Result, error) {
-	defer s.work()()
+func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest, at *place) (out activities.Result, err error) {
 	defer at.leave()
-	life := &signs{ctx: ctx, checkpoint: told(ctx)}
-	try := execute.Attempt{Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID, Checkpoint: life.checkpoint, Saved: life.saved}
-	try.Aside = func(h cas.Holder) {
-		at.aside()
-		life.waits(fmt.Sprintf("%s waits for %s, which does the same", req.Step, h))
+	if s.Seen != nil {
+		s.Seen(workflows.StepOutcome{Result: activities.Result{Step: req.Step}, State: workflows.Running})
 	}
-	try.Back = func(ctx context.Context) error {
-		if life.isWaiting() {
-			life.waits("")
-		}
-		return at.back(ctx)
-	}
-	defer beats(ctx, life.details)()
-	working, done := untilStopped(ofRun(ctx))
-	defer done()
-	out, err := s.Executor.Execute(working, req, try)
-	if err != nil && working.Err() != nil && ctx.Err() == nil {
-		return out, errStopped
-	}
-	return out, activities.Report(err)
-}
-
-// told is the checkpoint that an earlier try told of, "" if there is none that can be read.
-func told(ctx context.Context) (d digest.Digest) {
-	if !activity.HasHeartbeatDetails(ctx) || activity.GetHeartbeatDetails(ctx, &d) != nil {
-		return ""
-	}
-	return d
-}
-
-// signs are the details of the signs of life of a step: its newest checkpoint, and for whom it waits.
-type signs struct {
-	ctx context.Context // of the one activity
-
-	mu         sync.Mutex
-	checkpoint digest.Digest
-	waiting    string
-}
-
-func (s *signs) saved(d digest.Digest) { s.tell(func() { s.checkpoint = d }) }
-
-func (s *signs) waits(text string) { s.tell(func() { s.waiting = text }) }
-
-// isWaiting says whether the last sign of life said so.
-func (s *signs) isWaiting() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.waiting != ""
-}
-
-func (s *signs) tell(change func()) {
-	s.mu.Lock()
-	change()
-	s.mu.Unlock()
-	activity.RecordHeartbeat(s.ctx, s.details()...)
-}
-
-func (s *signs) details() []any {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.waiting != "":
-		return []any{s.checkpoint, s.waiting}
-	case s.checkpoint != "":
-		return []any{s.checkpoint}
-	}
-	return nil
+	defer func() { s.seen(req.Step, out, err) }()
+	err = s.attempt(ctx, req.Step, func(working context.Context, t *try) error {
+		out, err = s.Executor.Execute(working, req, execute.Attempt{
+			Invocation: activity.GetInfo(ctx).WorkflowExecution.RunID,
+			Number:     int(t.number), Checkpoint: t.checkpoint, Saved: t.saved, Said: t.said,
+			Aside: func(h cas.Holder) {
+				at.aside()
+				t.waits(fmt.Sprintf("%s waits for %s, which does the same", req.Step, h))
+			},
+			Back: func(ctx context.Context) error {
+				t.waits("")
+				return at.back(ctx)
+			},
+		})
+		return err
+	})
+	return out, err
 }
 
 // errStopped is what a step ends with whose worker stops. It says nothing about the step, so another worker, or
@@ -225,19 +228,14 @@ func untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
 	return working, cancel
 }
 
-func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (activities.Published, error) {
-	defer s.work()()
-	defer heartbeat(ctx)()
-	out, err := s.Publisher.Publish(ofRun(ctx), req, activity.GetInfo(ctx).WorkflowExecution.RunID)
-	if err == nil {
-		err = s.end(ctx)
-	}
-	return out, activities.Report(err)
-}
-
-// heartbeat gives signs of life until the returned function is called.
-func heartbeat(ctx context.Context) (stop func()) {
-	return beats(ctx, func() []any { return nil })
+func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (out activities.Published, err error) {
+	err = s.attempt(ctx, publishing, func(working context.Context, _ *try) error {
+		if out, err = s.Publisher.Publish(working, req, activity.GetInfo(ctx).WorkflowExecution.RunID); err != nil {
+			return err
+		}
+		return s.end(ctx)
+	})
+	return out, err
 }
 
 // beats gives signs of life with details.

@@ -278,6 +278,8 @@ func (out *pulseOut) RecordHeartbeat(ctx context.Context, details ...any) {
 	out.Next.RecordHeartbeat(ctx, details...)
 }
 
+func nothing() []any { return nil }
+
 // TestHeartbeat: a step that says nothing for a minute gives signs of life often enough, and none after its end.
 func TestHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -288,7 +290,7 @@ func TestHeartbeat(t *testing.T) {
 		env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&p}})
 		env.SetTestTimeout(time.Hour)
 		silentStep := func(ctx context.Context) error {
-			defer heartbeat(ctx)()
+			defer beats(ctx, nothing)()
 			time.Sleep(time.Minute - time.Second)
 			return nil
 		}
@@ -307,9 +309,9 @@ func TestHeartbeat(t *testing.T) {
 func TestHeartbeatEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		_ = heartbeat(ctx)
+		_ = beats(ctx, nothing)
 		cancel()
-		stop := heartbeat(context.Background())
+		stop := beats(context.Background(), nothing)
 		stop()
 	}) // which fails if a goroutine is left
 }

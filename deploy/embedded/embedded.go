@@ -15,7 +15,6 @@ package embedded
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -48,7 +47,7 @@ const (
 	logFile        = "engine.log"
 )
 
-// ErrRunning says that another process runs the engine of this folder. Join it with Dial.
+// ErrRunning says that another process runs the engine of this folder. Dial joins it.
 var ErrRunning = errors.New("the engine of this home runs in another process")
 
 // ErrAway says that the engine cannot be joined now: the process that has its folder is just starting or ending.
@@ -56,17 +55,18 @@ var ErrAway = errors.New("the engine of this home is just starting or ending")
 
 // Options say how the engine runs. The zero value is good.
 type Options struct {
-	Port int // of the frontend; 0 takes a free one
+	Port int    // of the frontend; 0 takes a free one
+	Who  string // runs it, for others that would; "" names the process
 }
 
 // Engine is a running server.
 type Engine struct {
-	server  temporal.Server
-	address string
-	tls     *tls.Config
-	lock    *os.File
-	dir     string
-	Moved   Moved // a database that could not be gone on with
+	server   temporal.Server
+	address  string
+	identity *identity
+	lock     *os.File
+	dir      string
+	Moved    Moved // a database that could not be gone on with
 }
 
 // Start runs the engine of a folder. Only one process can; the others get ErrRunning.
@@ -74,7 +74,7 @@ func Start(dir string, o Options) (_ *Engine, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
-	lock, err := takeLock(filepath.Join(dir, lockFile))
+	lock, err := takeLock(filepath.Join(dir, lockFile), o.Who)
 	if err != nil {
 		return nil, err
 	}
@@ -91,18 +91,17 @@ func Start(dir string, o Options) (_ *Engine, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
-	identity, err := newIdentity()
-	if err != nil {
+	if e.identity, err = newIdentity(); err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
-	e.address, e.tls = net.JoinHostPort(loopback, strconv.Itoa(ports[0])), identity.client
-	if e.server, err = newServer(dir, ports, identity); err != nil {
+	e.address = net.JoinHostPort(loopback, strconv.Itoa(ports[0]))
+	if e.server, err = newServer(dir, ports, e.identity); err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
 	if err := e.server.Start(); err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
-	if err := writeConnection(filepath.Join(dir, connectionFile), e.address, identity); err != nil {
+	if err := writeConnection(filepath.Join(dir, connectionFile), e.address, e.identity); err != nil {
 		e.Stop()
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
@@ -124,7 +123,7 @@ func (e *Engine) Address() string { return e.address }
 
 // Client connects to the engine.
 func (e *Engine) Client(o client.Options) (client.Client, error) {
-	return dial(context.Background(), o, e.address, e.tls)
+	return Dial(context.Background(), e.dir, o)
 }
 
 // Stop ends the server in order. A process that is about to exit may leave it out: the database is safe at
@@ -137,19 +136,6 @@ func (e *Engine) Stop() {
 
 // Leave ends the engine's claim to the folder without waiting for the server, for a process that exits next.
 func (e *Engine) Leave() { os.Remove(filepath.Join(e.dir, connectionFile)) }
-
-func dial(ctx context.Context, o client.Options, address string, t *tls.Config) (client.Client, error) {
-	o.HostPort, o.Namespace = address, Namespace
-	o.ConnectionOptions.TLS = t
-	o.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{} // nothing leaves this machine
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	c, err := client.DialContext(ctx, o)
-	if err != nil {
-		return nil, fmt.Errorf("connect to engine at %s: %w", address, err)
-	}
-	return c, nil
-}
 
 const loopback = "127.0.0.1"
 

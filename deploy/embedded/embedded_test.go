@@ -13,17 +13,17 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-func echo(_ workflow.Context, s string) (string, error) { return s, nil }
+func said(_ workflow.Context, s string) (string, error) { return s, nil }
 
 func runEcho(t *testing.T, c client.Client, word string) {
 	t.Helper()
 	w := worker.New(c, "q", worker.Options{})
-	w.RegisterWorkflow(echo)
+	w.RegisterWorkflow(said)
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer w.Stop()
-	run, err := c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: "q"}, echo, word)
+	run, err := c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: "q"}, said, word)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -170,16 +170,16 @@ func exists(file string) bool {
 }
 
 // takeLock holds the folder for this process; the kernel lets go of it when the process ends, however.
-func takeLock(file string) (*os.File, error) {
+func takeLock(file, who string) (*os.File, error) {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		owner, _ := io.ReadAll(io.LimitReader(f, 32))
+		owner, _ := io.ReadAll(io.LimitReader(f, 1<<10))
 		_ = f.Close()
-		return nil, fmt.Errorf("%w (process %s)", ErrRunning, owner)
+		return nil, fmt.Errorf("%w: %s", ErrRunning, owner)
 	}
 	if err != nil {
 		_ = f.Close()
@@ -189,7 +189,10 @@ func takeLock(file string) (*os.File, error) {
 		_ = f.Close()
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
-	if _, err := fmt.Fprint(f, os.Getpid()); err != nil {
+	if who == "" {
+		who = fmt.Sprintf("process %d", os.Getpid())
+	}
+	if _, err := fmt.Fprint(f, who); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("start engine: %w", err)
 	}

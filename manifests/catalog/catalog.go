@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/cairn-bench/cairn/manifests/action"
 )
 
@@ -51,6 +53,7 @@ type Spec struct {
 	Summary     string             `json:"summary"` // one sentence
 	Determinism Determinism        `json:"determinism"`
 	Reason      string             `json:"reason,omitempty"`     // why the class is not exact
+	Digest      digest.Digest      `json:"digest,omitempty"`     // of the folder of an external plugin
 	Components  []action.Component `json:"components,omitempty"` // what else its bytes depend on
 	Queue       string             `json:"queue"`
 	MemoryBytes int64              `json:"memoryBytes,omitempty"`
@@ -62,7 +65,7 @@ type Spec struct {
 
 // Identity returns the part of the promise that belongs into an action.
 func (s Spec) Identity() action.Plugin {
-	return action.Plugin{Kind: string(s.Kind), Name: s.Name, Version: s.Version, Components: slices.Clone(s.Components)}
+	return action.Plugin{Kind: string(s.Kind), Name: s.Name, Version: s.Version, Components: slices.Clone(s.Components), Digest: s.Digest}
 }
 
 // Check says what is wrong with a promise, if anything is.

@@ -12,7 +12,7 @@ import (
 )
 
 // ErrTampered says that the text is not what Marshal wrote.
-var ErrTampered = errors.New("lock was edited; take it from version control again, or let `cairn run` write it")
+var ErrTampered = errors.New("lock was edited; take it from version control again, or remove it and let `cairn run` write another")
 
 // Parse reads a lock. A text that Marshal could not have written is an error that names the line. With
 // ErrTampered comes the lock that the text claims to be.

@@ -121,17 +121,19 @@ func (c *compiler) add(s Step, kind catalog.Kind, plugin string, params json.Raw
 	c.plan.Steps = append(c.plan.Steps, s)
 }
 
+// FetchStep is the name of the step that fetches a dataset.
+func FetchStep(dataset string) string { return "fetch/" + dataset }
+
 // Step names.
-func fetchStep(dataset string) string  { return "fetch/" + dataset }
 func curateStep(dataset string) string { return "curate/" + dataset }
 func modelStep(model string) string    { return "pretrain/" + model }
 
 func (c *compiler) dataset(id string, d manifests.Dataset) {
-	c.add(Step{Name: fetchStep(id), Hints: action.Hints{Title: d.Title}}, catalog.Fetch, d.Fetch.Plugin, d.Fetch.Params, d.Fetch.Seed)
+	c.add(Step{Name: FetchStep(id), Hints: action.Hints{Title: d.Title}}, catalog.Fetch, d.Fetch.Plugin, d.Fetch.Params, d.Fetch.Seed)
 	c.add(Step{
 		Name:    curateStep(id),
 		Dataset: &action.Dataset{ID: id, Modality: d.Modality, Licence: d.Licence, Access: d.Access},
-		Needs:   []Need{{Input: "raw", Step: fetchStep(id)}},
+		Needs:   []Need{{Input: "raw", Step: FetchStep(id)}},
 		Hints:   action.Hints{Title: d.Title},
 	}, catalog.Curate, d.Curate.Plugin, d.Curate.Params, d.Curate.Seed)
 }
@@ -229,7 +231,7 @@ func (p *Plan) Closure(names ...string) (map[string]bool, error) {
 			}
 		}
 		if !found {
-			return nil, fmt.Errorf("no step %q; steps are called like %q", name, fetchStep("NAME"))
+			return nil, fmt.Errorf("no step %q; steps are called like %q", name, FetchStep("NAME"))
 		}
 	}
 	for _, s := range slices.Backward(p.Steps) {

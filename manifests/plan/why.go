@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -103,11 +104,27 @@ func params(path string, was, is json.RawMessage) []Cause {
 	_ = json.Unmarshal(was, &a) // what is no object stays nil
 	_ = json.Unmarshal(is, &b)
 	if a == nil || b == nil {
-		return []Cause{{Component: path, Was: string(was), Is: string(is)}}
+		return items(path, was, is)
 	}
 	var out []Cause
 	for _, name := range union(a, b) {
 		out = append(out, params(path+"."+name, a[name], b[name])...)
+	}
+	return out
+}
+
+// items descends into lists of objects, where both have as many.
+func items(path string, was, is json.RawMessage) []Cause {
+	var a, b []map[string]json.RawMessage
+	none := func(m map[string]json.RawMessage) bool { return m == nil }
+	if json.Unmarshal(was, &a) != nil || json.Unmarshal(is, &b) != nil || len(a) != len(b) || len(a) == 0 || slices.ContainsFunc(slices.Concat(a, b), none) {
+		return []Cause{{Component: path, Was: string(was), Is: string(is)}}
+	}
+	var out []Cause
+	for i := range a {
+		for _, name := range union(a[i], b[i]) {
+			out = append(out, params(fmt.Sprintf("%s[%d].%s", path, i, name), a[i][name], b[i][name])...)
+		}
 	}
 	return out
 }

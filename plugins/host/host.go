@@ -1,43 +1,58 @@
-// Package host runs a plugin. So far it does so in this process only; a subprocess and a container are to take the
-// same Call.
+// Package host runs plugins: in this process (InProcess), or in one of their own.
+//
+// # A plugin in a process of its own
+//
+// A plugin can be written in any language. It is started anew for every step, in the folder of the plugin, reads
+// one JSON object from its standard input (Request), which then ends, writes files into the folder that the
+// request names as output, and says on its standard output how it goes: one JSON object a line (Event). What it
+// writes to standard error is kept for the case that it fails.
+//
+//	{"event":"progress","done":3,"total":10,"unit":"steps","note":"loss 0.41"}
+//	{"event":"log","message":"two records have no header"}
+//	{"event":"checkpoint","step":300,"path":"300.state"}
+//	{"event":"resumed","step":300}
+//	{"event":"file","path":"a/b.csv","size":812,"digest":"sha256:..."}
+//	{"event":"result"}
+//	{"event":"error","code":"permanent","message":"records.csv:7: no label"}
+//
+// The last line is a result or an error, and the process ends after it, with exit code 0 for a result. All that is
+// not one of these lines, and any file in the output that is not a regular one, fails the step; so does a line of
+// more than MaxLine bytes.
+//
+// A plugin sees no more than it needs: of the environment only what it declares, and that only if it fetches; no
+// network unless it fetches, and no process but its own, where the kernel lets us; its inputs read-only.
+//
+// Who wants it to end sends SIGTERM to its process group. Within Grace it can save a checkpoint; then comes
+// SIGKILL. It never outlives the process that started it.
 package host
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"path/filepath"
-	"runtime"
-	"strings"
+	"sync"
 
 	"github.com/cairn-bench/cairn/plugins"
 )
 
+// Runner runs one call of a plugin.
+type Runner func(ctx context.Context, p plugins.Plugin, c plugins.Call) error
+
+// Host starts processes of plugins; all of a program share one.
+type Host struct {
+	Lookup func(name string) (value string, ok bool) // a variable of the environment; nil for none
+
+	open sync.Once // says that the kernel gives no isolation
+}
+
 // ErrPanic marks the error that a plugin's panic became.
-var ErrPanic = errors.New("the plugin panicked")
+var ErrPanic = plugins.ErrPanic
 
 // InProcess runs a plugin in this process. A panic is the plugin's own failure and not the end of the worker,
 // unless it is raised in a goroutine that the plugin started: nobody else can recover that.
 func InProcess(ctx context.Context, p plugins.Plugin, c plugins.Call) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("%w: %v%s", ErrPanic, v, origin())
+			err = plugins.Recovered("the plugin", v)
 		}
 	}()
 	return p.Run(ctx, c)
-}
-
-// origin is where the panic that is being recovered was raised.
-func origin() string {
-	pc := make([]uintptr, 16)
-	frames := runtime.CallersFrames(pc[:runtime.Callers(3, pc)]) // past Callers, origin and the deferred function
-	for {
-		f, more := frames.Next()
-		if f.Function != "" && !strings.HasPrefix(f.Function, "runtime.") {
-			return fmt.Sprintf(" (%s:%d)", filepath.Base(f.File), f.Line)
-		}
-		if !more {
-			return ""
-		}
-	}
 }

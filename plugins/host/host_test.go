@@ -13,10 +13,10 @@ import (
 )
 
 // source lists nothing, the way it is told to.
-type source func() error
+type lister func() error
 
-func (s source) List(context.Context) ([]plugins.SourceFile, error) { return nil, s() }
-func (s source) Open(context.Context, plugins.SourceFile, int64) (io.ReadCloser, error) {
+func (s lister) List(context.Context) ([]plugins.SourceFile, error) { return nil, s() }
+func (s lister) Open(context.Context, plugins.SourceFile, int64) (io.ReadCloser, error) {
 	return nil, errors.New("nothing is listed")
 }
 
@@ -24,7 +24,7 @@ func TestInProcess(t *testing.T) {
 	broken := errors.New("broken")
 	for _, c := range []struct {
 		name  string
-		do    source
+		do    lister
 		panic bool
 		want  string
 	}{

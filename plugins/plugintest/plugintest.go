@@ -13,7 +13,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"testing"
 
 	"github.com/opencontainers/go-digest"
 
@@ -59,6 +58,16 @@ type Case struct {
 
 	Partial  string                 // of a fetch: the folder that outlives a failed run
 	Progress func(plugins.Progress) // may be nil
+
+	Host func(context.Context, plugins.Plugin, plugins.Call) error // runs it; nil for this process
+}
+
+// TB is what a test gives: a command uses this package, too, and has none.
+type TB interface {
+	Helper()
+	Context() context.Context
+	Fatalf(format string, args ...any)
+	TempDir() string
 }
 
 // Run executes a case in memory with that many workers.
@@ -81,14 +90,18 @@ func (c Case) do(ctx context.Context, call plugins.Call) (Files, error) {
 	for _, name := range slices.Sorted(maps.Keys(c.Inputs)) {
 		call.Inputs = append(call.Inputs, plugins.Input{Name: name, Tree: c.Inputs[name]})
 	}
-	if err := c.Plugin.Run(ctx, call); err != nil {
+	run := c.Host
+	if run == nil {
+		run = func(ctx context.Context, p plugins.Plugin, call plugins.Call) error { return p.Run(ctx, call) }
+	}
+	if err := run(ctx, c.Plugin, call); err != nil {
 		return nil, err
 	}
 	return out.files, nil
 }
 
 // Must executes a case with two workers and fails the test on an error.
-func (c Case) Must(t testing.TB) Files {
+func (c Case) Must(t TB) Files {
 	t.Helper()
 	files, err := c.Run(t.Context(), 2, t.TempDir())
 	if err != nil {
@@ -99,7 +112,7 @@ func (c Case) Must(t testing.TB) Files {
 
 // Deterministic runs a case with one, two and five workers in different folders, fails the test if any file
 // differs, and returns the files.
-func (c Case) Deterministic(t testing.TB) Files {
+func (c Case) Deterministic(t TB) Files {
 	t.Helper()
 	first := c.Must(t)
 	for _, workers := range []int{1, 5} {

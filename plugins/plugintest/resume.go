@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"testing"
 
 	"github.com/cairn-bench/cairn/plugins"
 )
@@ -19,7 +18,7 @@ const gap = 3
 
 // Resumes kills a training at its steps, as Resume does, fails the test if a state was not whole, and returns
 // the files.
-func (c Case) Resumes(t testing.TB) Files {
+func (c Case) Resumes(t TB) Files {
 	t.Helper()
 	files, err := c.Resume(t.Context(), t.TempDir)
 	if err != nil {

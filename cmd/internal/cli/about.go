@@ -6,12 +6,10 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/cairn-bench/cairn/manifests"
-	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins/all"
 )
 
@@ -66,42 +64,4 @@ func (a *app) schemaCommand() *cobra.Command {
 			return err
 		},
 	}
-}
-
-func (a *app) pluginCommand() *cobra.Command {
-	c := &cobra.Command{Use: "plugin", Short: "The plugins that this program has"}
-	c.AddCommand(&cobra.Command{
-		Use: "list", Short: "List the plugins", Args: args(0),
-		RunE: func(*cobra.Command, []string) error {
-			set, err := all.Plugins()
-			if err != nil {
-				return err
-			}
-			cat := set.Catalog()
-			return a.print(map[string]any{"schema": "cairn/plugin-list/v1", "plugins": cat}, func(out io.Writer) {
-				t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-				for _, s := range cat {
-					fmt.Fprintf(t, "%s/%s\t%s\t%s\t%s\n", s.Kind, s.Name, s.Version, s.Determinism, s.Summary)
-				}
-				t.Flush()
-			})
-		},
-	}, &cobra.Command{
-		Use: "show KIND NAME", Short: "Show a plugin: its promise, its parameters and their defaults", Args: args(2),
-		RunE: func(_ *cobra.Command, args []string) error {
-			set, err := all.Plugins()
-			if err != nil {
-				return err
-			}
-			p, err := set.Find(catalog.Kind(args[0]), args[1])
-			if err != nil {
-				return &usageError{err}
-			}
-			s := p.Spec()
-			return a.print(s, func(out io.Writer) {
-				fmt.Fprintf(out, "%s/%s %s\n%s\ndeterminism  %s %s\ndefaults     %s\n", s.Kind, s.Name, s.Version, s.Summary, s.Determinism, s.Reason, s.Defaults)
-			})
-		},
-	})
-	return c
 }

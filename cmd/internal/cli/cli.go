@@ -2,6 +2,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,7 +50,8 @@ type World struct {
 	Lookup         func(string) (string, bool)
 	Name           string // what the program was called by; "" is "cairn"
 	Release        Release
-	Exits          bool // the process ends when Main returns, so that nothing needs to be stopped in order
+	Exits          bool     // the process ends when Main returns, so that nothing needs to be stopped in order
+	Self           []string // the command that is this program; nil finds it out
 }
 
 // exitError carries an exit code; an empty message has been printed already.
@@ -72,6 +74,7 @@ type app struct {
 	store   string
 	address string
 	opened  []*workshop
+	goOn    string               // what goes on with what is interrupted
 	view    atomic.Pointer[view] // of the run that is shown; nil if there is none
 }
 
@@ -97,7 +100,7 @@ func Main(ctx context.Context, w World) int {
 		}
 		return coded.code
 	case ctx.Err() != nil:
-		fmt.Fprintln(w.Stderr, "cairn: interrupted; `cairn run` of the same manifest goes on where this stopped")
+		fmt.Fprintln(w.Stderr, "cairn: interrupted;", cmp.Or(a.goOn, "the same command does it again"))
 		return exitInterrupted
 	}
 	fmt.Fprintln(w.Stderr, "cairn:", err)
@@ -141,8 +144,8 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.home, "home", "", "folder of store, cache and engine (default $CAIRN_HOME, else $XDG_DATA_HOME/cairn)")
 	root.PersistentFlags().StringVar(&a.store, "store", "", "oci://host/repository that homes share as their store (default $CAIRN_STORE, else none)")
 	root.PersistentFlags().StringVar(&a.address, "address", "", "host:port of a Temporal cluster (default: TEMPORAL_ADDRESS or the TEMPORAL_PROFILE, else the engine in the box)")
-	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.planCommand(), a.verifyCommand(), a.showCommand(), a.lsCommand(), a.catCommand(), a.proveCommand(),
-		a.explainCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.fmtCommand(), a.schemaCommand(), a.pluginCommand(), a.doctorCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.serverCommand(), a.workerCommand(), a.planCommand(), a.verifyCommand(), a.showCommand(), a.lsCommand(), a.catCommand(), a.proveCommand(),
+		a.explainCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.fmtCommand(), a.schemaCommand(), a.pluginCommand(), a.catalogCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
 
@@ -271,7 +274,7 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 		Resolver: w.resolver,
 		Executor: &execute.Executor{
 			Store: w.store, Cache: w.cache, Plugins: w.plugins, Env: a.env, Scratch: filepath.Join(w.dir, "scratch"),
-			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report,
+			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report, Host: a.runner(o.isolate),
 			Checkpoints: filepath.Join(w.dir, "checkpoints"), Interval: plugins.Interval{Time: o.checkpoint},
 		},
 		Publisher: &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Now: time.Now},

@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/cairn-bench/cairn/deploy/embedded"
@@ -47,9 +48,14 @@ func TestCluster(t *testing.T) {
 		t.Error("the lock is another one than that of the engine in the box")
 	}
 
+	m.want(1, words("run --detach benchmark.yaml"), "no worker serves this store", "cairn worker")
+	worker := m.start("worker")
+	worker.at("serves io, cpu, gpu")
 	detached := object[struct{ Run string }](m, 0, "run", "--detach", "benchmark.yaml")
-	m.want(0, words("status"), "running", detached.Run) // nobody works on it yet
-	m.want(0, words("resume"), "nothing to do")
+	m.want(0, []string{"log", "--follow", detached.Run}, "4 found in the cache", "completed")
+	if code := worker.stop(syscall.SIGINT); code != exitInterrupted {
+		t.Errorf("worker: exit code %d", code)
+	}
 
 	other := smallMachine(newMachine(t, ""))
 	other.env = m.env

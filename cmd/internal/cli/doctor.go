@@ -125,7 +125,7 @@ func (w *workshop) named(ctx context.Context) (string, error) {
 
 // reach connects to the engine and counts the runs it knows.
 func (a *app) reach(ctx context.Context, w *workshop) (string, error) {
-	e, err := a.connect(ctx, w)
+	e, _, err := a.connect(ctx, w, seat{a: a, dir: w.engine()})
 	if err != nil {
 		return "", err
 	}
@@ -141,7 +141,7 @@ func (a *app) reach(ctx context.Context, w *workshop) (string, error) {
 		}
 	}
 	where := "in the box"
-	if !e.ours {
+	if !e.ours() {
 		where = "in another process or on a cluster"
 	}
 	return fmt.Sprintf("Temporal %s answers; %d runs, %d of them open", where, len(runs), open), nil

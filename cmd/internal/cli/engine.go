@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -12,15 +13,12 @@ import (
 	"sync"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 
-	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/suite"
 	"github.com/cairn-bench/cairn/deploy/embedded"
@@ -28,29 +26,68 @@ import (
 
 // engine is a connected Temporal: one in this process, one in another process of this home, or a cluster.
 type engine struct {
-	client client.Client
-	store  string // names this home's store, and so its task queues
-	code   int    // version of the workflow code, which does, too
-	ours   bool   // whether it lives and ends with this process
-	exits  bool   // the process ends next, which stops everything at once
-	work   []worker.Worker
-	stop   func()
+	client    client.Client
+	namespace string
+	store     string // names this home's store, and so its task queues
+	code      int    // version of the workflow code, which does, too
+	exits     bool   // the process ends next, which stops everything at once
+	work      []worker.Worker
+	member    *member // of the crew, if this process works
+
+	crew crew // of the home
 
 	interrupted func() bool
-	busy        func() bool     // whether its workers are at steps
-	gone        <-chan struct{} // closed when the other process that runs it has ended; nil if there is none
+
+	mu  sync.Mutex
+	box *embedded.Engine // if it runs in this process
+	at  func() []string  // what its workers are at
+}
+
+// ours says whether the engine lives and ends with this process.
+func (e *engine) ours() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.box != nil
+}
+
+// settle says where the engine runs from now on.
+func (e *engine) settle(box *embedded.Engine) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.box = box
+}
+
+// underWay returns what the workers of this process are at.
+func (e *engine) underWay() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.at == nil {
+		return nil
+	}
+	return e.at()
 }
 
 // close ends what this process has of the engine. The database is safe at any moment, so a process that is
 // about to end just ends, unless it was interrupted: then the steps under way are told, and save what they can.
 func (e *engine) close() {
-	if !e.exits || e.interrupted() || e.busy() {
+	if !e.exits || e.interrupted() || len(e.underWay()) > 0 {
 		e.dismiss()
 	}
 	if !e.exits && e.client != nil {
 		e.client.Close()
 	}
-	e.stop()
+	if !e.exits && e.member != nil {
+		e.member.leave()
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.box == nil:
+	case e.exits:
+		e.box.Leave()
+	default:
+		e.box.Stop()
+	}
 }
 
 // dismiss stops the workers. What they are at is told, saves what it can, and is free for others.
@@ -59,145 +96,108 @@ func (e *engine) dismiss() {
 	for _, w := range e.work {
 		all.Go(w.Stop)
 	}
-	all.Wait()
-}
-
-// errLost says that the process that ran the engine has ended.
-var errLost = errors.New("the process that ran the engine has ended")
-
-// whileThere returns a context that also ends when the engine is lost.
-func (e *engine) whileThere(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	stopped := make(chan struct{})
 	go func() {
-		select {
-		case <-e.gone:
-			cancel(errLost)
-		case <-ctx.Done():
-		}
+		defer close(stopped)
+		all.Wait()
 	}()
-	return ctx, func() { cancel(nil) }
-}
-
-// lost says whether an error is there because the engine is not. A broken connection may be seen a moment before
-// the end of the process that broke it.
-func (e *engine) lost(ctx context.Context, err error) bool {
-	if err == nil || e.gone == nil || ctx.Err() != nil {
-		return false
-	}
-	var unavailable *serviceerror.Unavailable
-	if errors.As(err, &unavailable) {
-		select {
-		case <-e.gone:
-		case <-time.After(2 * time.Second):
-		case <-ctx.Done():
-		}
-	}
 	select {
-	case <-e.gone:
-		return ctx.Err() == nil
-	default:
-		return false
+	case <-stopped:
+	case <-time.After(grace):
 	}
 }
 
-// stay does something with the engine, and again with another one if it was lost on the way: whoever needs an
+// stay does something with the engine, and goes on with another one if it is lost on the way: whoever needs an
 // engine and finds none runs it himself.
 func (a *app) stay(ctx context.Context, w *workshop, do func(context.Context, *engine) error) error {
-	for {
-		e, err := a.connect(ctx, w)
-		if err != nil {
-			return err
-		}
-		there, cancel := e.whileThere(ctx)
-		err = do(there, e)
-		cancel()
-		if !e.lost(ctx, err) {
-			e.close()
-			return err
-		}
-		fmt.Fprintln(a.Stderr, "the process that ran the engine has ended; this one goes on without it")
-		e.client.Close() // first, or the steps that are told would try to answer the engine that is gone
-		e.dismiss()
-	}
+	return a.with(ctx, w, seat{a: a, dir: w.engine()}, do)
 }
 
-// connect finds the engine: a cluster if an address is configured, else the one of this home.
-func (a *app) connect(ctx context.Context, w *workshop) (*engine, error) {
+func (a *app) with(ctx context.Context, w *workshop, s seat, do func(context.Context, *engine) error) error {
+	e, gone, err := a.connect(ctx, w, s)
+	if err != nil {
+		return err
+	}
+	there, end := context.WithCancelCause(ctx)
+	var kept sync.WaitGroup
+	kept.Go(func() {
+		if err := s.keep(there, e, gone); err != nil {
+			end(err)
+		}
+	})
+	said := context.AfterFunc(ctx, func() { e.stopping(a) })
+	defer func() {
+		end(nil)
+		kept.Wait()
+		if said() && len(e.underWay()) > 0 {
+			e.stopping(a)
+		}
+		e.close()
+		e.overdue(a)
+	}()
+	if err := do(there, e); ctx.Err() != nil || there.Err() == nil {
+		return err
+	}
+	return context.Cause(there)
+}
+
+// engine is the folder of the engine of a home.
+func (w *workshop) engine() string { return filepath.Join(w.dir, "engine") }
+
+// connect finds the engine: a cluster if an address is configured, else the one of this home. The channel is closed
+// when the other process that runs it has ended; it is nil if there is none.
+func (a *app) connect(ctx context.Context, w *workshop, s seat) (*engine, <-chan struct{}, error) {
 	worker.SetBinaryChecksum(version()) // or the first worker hashes this program, which is half of a start
 	store, err := w.id()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	e := &engine{store: store, code: a.Release.workflows(), exits: a.Exits, stop: func() {}, interrupted: func() bool { return ctx.Err() != nil }, busy: func() bool { return false }}
+	e := &engine{store: store, code: a.Release.workflows(), exits: a.Exits, interrupted: func() bool { return ctx.Err() != nil }}
+	if e.crew, err = w.crew(); err != nil {
+		return nil, nil, err
+	}
 	cluster, remote, err := a.cluster()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if remote {
+		e.namespace = cmp.Or(cluster.Namespace, client.DefaultNamespace)
 		e.client, err = client.DialContext(ctx, cluster)
 		if err != nil {
-			return nil, fmt.Errorf("connect to the Temporal cluster at %s: %w", cluster.HostPort, err)
+			return nil, nil, fmt.Errorf("connect to the Temporal cluster at %s: %w", cluster.HostPort, err)
 		}
-		return e, nil
+		return e, nil, nil
 	}
-	if err := a.embed(ctx, filepath.Join(w.dir, "engine"), e); err != nil {
-		e.close()
-		return nil, err
-	}
-	return e, nil
-}
-
-// embed joins the engine of this home if another process runs it, and starts it otherwise.
-func (a *app) embed(ctx context.Context, dir string, e *engine) error {
-	opts := client.Options{Logger: quiet{}}
-	box, err := a.startOrJoin(ctx, dir, e, opts)
-	if err != nil || box == nil {
-		return err
-	}
-	if m := box.Moved; m != (embedded.Moved{}) {
-		fmt.Fprintf(a.Stderr, "the engine's database %s. It is now %s. What its runs had done is in the store, and `%s run MANIFEST` finds it\n", m.Why, m.To, a.typed())
-	}
-	e.ours, e.stop = true, box.Leave
-	if !a.Exits {
-		e.stop = box.Stop
-	}
-	e.client, err = box.Client(opts)
-	return err
-}
-
-// startOrJoin returns the engine if it runs in this process, nil if it has joined that of another one. Who comes
-// while another process starts or ends waits for it.
-func (a *app) startOrJoin(ctx context.Context, dir string, e *engine, opts client.Options) (*embedded.Engine, error) {
-	said, began := false, time.Now()
-	var gone <-chan struct{}
+	e.namespace = embedded.Namespace
 	for {
-		box, running := embedded.Start(dir, embedded.Options{})
-		if !errors.Is(running, embedded.ErrRunning) {
-			return box, running
+		box, gone, err := s.find(ctx)
+		if err != nil {
+			return nil, nil, err
 		}
-		var err error
-		if gone == nil {
-			if gone, err = embedded.Gone(dir); err != nil {
-				return nil, err
-			}
+		e.settle(box)
+		e.client, err = embedded.Dial(ctx, s.dir, client.Options{Logger: quiet{}})
+		if errors.Is(err, embedded.ErrAway) && box == nil { // it was lost meanwhile
+			continue
 		}
-		if e.client, err = embedded.Dial(ctx, dir, opts); err == nil {
-			e.gone = gone
-			return nil, nil
+		if err != nil {
+			e.close()
 		}
-		if !errors.Is(err, embedded.ErrAway) {
-			return nil, err
-		}
-		if !said && time.Since(began) > time.Second {
-			said = true
-			fmt.Fprintf(a.Stderr, "waiting: %v, and it is just starting or ending\n", running)
+		return e, gone, err
+	}
+}
+
+// patient does something again for as long as the engine is away. The SDK bears with that for a minute.
+func patient(ctx context.Context, do func() error) error {
+	for {
+		err := do()
+		var unavailable *serviceerror.Unavailable
+		var late *serviceerror.DeadlineExceeded
+		if ctx.Err() != nil || !errors.As(err, &unavailable) && !errors.As(err, &late) && !errors.Is(err, context.DeadlineExceeded) {
+			return err
 		}
 		select {
-		case <-gone:
-			gone = nil
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(again):
 		case <-ctx.Done():
-			return nil, ctx.Err()
 		}
 	}
 }
@@ -225,47 +225,26 @@ func (e environment) LookupEnv(name string) (string, bool) { return e(name) }
 // Environ lists no variables: they would only add gRPC headers.
 func (e environment) Environ() []string { return nil }
 
-// employ starts this process's workers.
-func (e *engine) employ(ctx context.Context, s *suite.Suite, jobs int) error {
-	if e.ours {
-		if err := e.takeBack(ctx); err != nil {
-			return fmt.Errorf("go on with interrupted runs: %w", err)
-		}
+// employ starts this process's workers, after it has taken back what others left.
+func (e *engine) employ(ctx context.Context, a *app, s *suite.Suite, l suite.Limits) error {
+	care := newCaretaker(e)
+	if err := care.look(ctx); err != nil {
+		return fmt.Errorf("go on with interrupted runs: %w", err)
 	}
-	e.busy, s.Version = s.Busy, e.code
-	for _, w := range s.Workers(e.client, e.store, limits(jobs)) {
+	go care.watch(ctx)
+	m, err := e.crew.join(a.doing())
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.member, e.at = m, s.UnderWay
+	e.mu.Unlock()
+	s.Name, s.Version = m.name, e.code
+	for _, w := range s.Workers(e.client, e.store, l) {
 		if err := w.Start(); err != nil {
 			return fmt.Errorf("start worker: %w", err)
 		}
 		e.work = append(e.work, w)
-	}
-	return nil
-}
-
-// takeBack ends the steps that a process which is gone was at. This process has just started the engine, so no
-// other worker of it can be alive; to wait until their heartbeats are missed would cost half a minute.
-func (e *engine) takeBack(ctx context.Context) error {
-	runs, err := e.list(ctx)
-	if err != nil {
-		return err
-	}
-	gone := temporal.NewApplicationErrorWithOptions("the process that did it has ended", activities.Interrupted, temporal.ApplicationErrorOptions{NextRetryDelay: time.Millisecond})
-	for _, r := range runs {
-		if r.State != stateOpen {
-			continue
-		}
-		d, err := e.client.DescribeWorkflowExecution(ctx, r.Run, "")
-		if err != nil {
-			return err
-		}
-		for _, p := range d.GetPendingActivities() {
-			if p.GetState() != enumspb.PENDING_ACTIVITY_STATE_STARTED {
-				continue
-			}
-			if err := e.client.CompleteActivityByID(ctx, embedded.Namespace, r.Run, "", p.GetActivityId(), nil, gone); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }

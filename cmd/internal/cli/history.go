@@ -20,9 +20,10 @@ type runHistory struct {
 	later    int  // steps that a later execution does
 	earlier  bool // this is not the run's first execution
 	steps    []runStep
-	position map[string]int   // of a step in steps
-	begun    map[int64]string // event that scheduled an activity -> its step
-	kinds    map[int64]string // event that scheduled an activity -> its type
+	position map[string]int    // of a step in steps
+	begun    map[int64]string  // event that scheduled an activity -> its step
+	queue    map[string]string // activity ID -> task queue
+	kinds    map[int64]string  // event that scheduled an activity -> its type
 
 	asked   map[string]activities.ExecuteRequest // activity ID -> what it does
 	request *commonpb.Payloads                   // of this execution
@@ -32,7 +33,7 @@ type runHistory struct {
 }
 
 func newHistory() *runHistory {
-	return &runHistory{position: map[string]int{}, begun: map[int64]string{}, kinds: map[int64]string{}, asked: map[string]activities.ExecuteRequest{}}
+	return &runHistory{position: map[string]int{}, begun: map[int64]string{}, queue: map[string]string{}, kinds: map[int64]string{}, asked: map[string]activities.ExecuteRequest{}}
 }
 
 // add takes the next event.
@@ -47,12 +48,12 @@ func (h *runHistory) add(ev *history.HistoryEvent) error {
 		return h.completed(x.GetScheduledEventId(), x.GetResult())
 	case ev.GetActivityTaskFailedEventAttributes() != nil:
 		x := ev.GetActivityTaskFailedEventAttributes()
-		h.ended(x.GetScheduledEventId(), workflows.Failed, message(x.GetFailure()))
+		h.ended(x.GetScheduledEventId(), workflows.Failed, x.GetFailure())
 	case ev.GetActivityTaskTimedOutEventAttributes() != nil:
 		x := ev.GetActivityTaskTimedOutEventAttributes()
-		h.ended(x.GetScheduledEventId(), workflows.Failed, message(x.GetFailure()))
+		h.ended(x.GetScheduledEventId(), workflows.Failed, x.GetFailure())
 	case ev.GetActivityTaskCanceledEventAttributes() != nil:
-		h.ended(ev.GetActivityTaskCanceledEventAttributes().GetScheduledEventId(), workflows.Failed, "canceled")
+		h.ended(ev.GetActivityTaskCanceledEventAttributes().GetScheduledEventId(), workflows.Cancelled, nil)
 	case ev.GetWorkflowExecutionCompletedEventAttributes() != nil:
 		return h.result(ev.GetWorkflowExecutionCompletedEventAttributes().GetResult())
 	}
@@ -82,12 +83,23 @@ func decodeAll(p *commonpb.Payloads, into ...any) error {
 	return converter.GetDefaultDataConverter().FromPayloads(p, into...)
 }
 
-// message is the innermost message, which is the activity's own.
-func message(f *failurepb.Failure) string {
+// own is the innermost failure, which is the activity's.
+func own(f *failurepb.Failure) *failurepb.Failure {
 	for f.GetCause() != nil {
 		f = f.GetCause()
 	}
-	return f.GetMessage()
+	return f
+}
+
+func message(f *failurepb.Failure) string { return own(f).GetMessage() }
+
+// logOf is the log that a failure names, "" if there is none.
+func logOf(f *failurepb.Failure) digest.Digest {
+	var d activities.Details
+	if decode(own(f).GetApplicationFailureInfo().GetDetails(), &d) != nil {
+		return ""
+	}
+	return d.Log
 }
 
 func (h *runHistory) scheduled(ev *history.HistoryEvent) error {
@@ -101,7 +113,7 @@ func (h *runHistory) scheduled(ev *history.HistoryEvent) error {
 		return err
 	}
 	h.begun[ev.GetEventId()] = req.Step
-	h.asked[x.GetActivityId()] = req
+	h.asked[x.GetActivityId()], h.queue[x.GetActivityId()] = req, x.GetTaskQueue().GetName()
 	h.step(req.Step).State = workflows.Running
 	return nil
 }
@@ -149,14 +161,16 @@ func ranOrCached(r activities.Result) string {
 }
 
 func (h *runHistory) outcome(o workflows.StepOutcome) {
-	s := h.step(o.Step)
-	s.State, s.Action, s.Artifact, s.Seconds, s.Why = o.State, o.Action.Digest(), o.Artifact, o.Seconds, o.Error
+	h.step(o.Step).take(o)
 }
 
-func (h *runHistory) ended(scheduled int64, state, why string) {
+func (h *runHistory) ended(scheduled int64, state string, f *failurepb.Failure) {
 	if name, ok := h.begun[scheduled]; ok {
 		s := h.step(name)
-		s.State, s.Why = state, why
+		s.State, s.Why, s.Log = state, message(f), logOf(f)
+		if kind := own(f).GetApplicationFailureInfo().GetType(); kind != "" {
+			s.Class = activities.ClassOf(kind).Type
+		}
 	}
 }
 
@@ -181,10 +195,11 @@ func (h *runHistory) pending(all []*workflow.PendingActivityInfo) {
 		if !ok {
 			continue
 		}
+		s := h.step(req.Step)
 		if who := waitsFor(p); who != "" {
-			h.step(req.Step).Why = who
+			s.Why = who
 		} else if p.GetLastFailure() != nil {
-			h.step(req.Step).Why = message(p.GetLastFailure())
+			s.Why, s.Log = message(p.GetLastFailure()), logOf(p.GetLastFailure())
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
@@ -21,7 +22,11 @@ func (a *app) logCommand() *cobra.Command {
 		Short: "Show what happened in a run, in order",
 		Args:  args(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withEngine(c.Context(), func(ctx context.Context, _ *workshop, e *engine) error {
+			w, err := a.open()
+			if err != nil {
+				return err
+			}
+			return a.with(c.Context(), w, seat{a: a, dir: w.engine(), looks: true}, func(ctx context.Context, e *engine) error {
 				return a.log(ctx, e, args[0], follow)
 			})
 		},
@@ -37,6 +42,8 @@ type logLine struct {
 	Step   string    `json:"step,omitempty"`
 	Event  string    `json:"event"`
 	Says   string    `json:"says,omitempty"`
+
+	Log digest.Digest `json:"log,omitempty"` // of a try that failed
 }
 
 // log prints the events of a run that mean something to a person, each as soon as it is there.
@@ -45,20 +52,27 @@ func (a *app) log(ctx context.Context, e *engine, id string, follow bool) error 
 		return err
 	}
 	h := newHistory()
-	events := e.client.GetWorkflowHistory(ctx, id, "", follow, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	for events.HasNext() {
-		ev, err := events.Next()
-		if err != nil {
-			return fmt.Errorf("read history of %s: %w", id, err)
+	seen := int64(0)
+	return patient(ctx, func() error {
+		events := e.client.GetWorkflowHistory(ctx, id, "", follow, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+		for events.HasNext() {
+			ev, err := events.Next()
+			if err != nil {
+				return fmt.Errorf("read history of %s: %w", id, err)
+			}
+			if ev.GetEventId() <= seen { // before the engine was lost
+				continue
+			}
+			seen = ev.GetEventId()
+			if err := h.add(ev); err != nil {
+				return fmt.Errorf("read history of %s: event %d: %w", id, seen, err)
+			}
+			if err := a.logEvent(h, ev); err != nil {
+				return err
+			}
 		}
-		if err := h.add(ev); err != nil {
-			return fmt.Errorf("read history of %s: event %d: %w", id, ev.GetEventId(), err)
-		}
-		if err := a.logEvent(h, ev); err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (a *app) logEvent(h *runHistory, ev *history.HistoryEvent) error {
@@ -70,7 +84,7 @@ func (a *app) logEvent(h *runHistory, ev *history.HistoryEvent) error {
 	if a.json {
 		return json.NewEncoder(a.Stdout).Encode(l)
 	}
-	_, err := fmt.Fprintf(a.Stdout, "%s  %-10s %s\n", l.Time.Local().Format("2006-01-02 15:04:05.000"), l.Event, join(l.Step, l.Says))
+	_, err := fmt.Fprintf(a.Stdout, "%s  %-10s %s\n", l.Time.Local().Format("2006-01-02 15:04:05.000"), l.Event, join(l.Step, withLog(l.Says, l.Log)))
 	return err
 }
 
@@ -101,6 +115,7 @@ func (h *runHistory) describe(ev *history.HistoryEvent) (logLine, bool) {
 		l := logLine{Event: "begun", Step: step}
 		if x.GetAttempt() > 1 {
 			l.Says = fmt.Sprintf("try %d, after: %s", x.GetAttempt(), message(x.GetLastFailure()))
+			l.Log = logOf(x.GetLastFailure())
 		}
 		return l, step != ""
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
@@ -124,7 +139,7 @@ func (h *runHistory) ending(scheduled int64) (logLine, bool) {
 		return logLine{}, false
 	}
 	s := h.step(name)
-	l := logLine{Event: s.State, Step: name, Says: s.Why}
+	l := logLine{Event: s.State, Step: name, Says: s.Why, Log: s.Log}
 	if s.State == workflows.Ran {
 		l.Says = fmt.Sprintf("%.1f s  %s", s.Seconds, short(s.Artifact))
 	}

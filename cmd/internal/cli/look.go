@@ -49,7 +49,7 @@ func (w *workshop) ref(ctx context.Context, name string) (digest.Digest, error) 
 func (a *app) showCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show REF",
-		Short: "Show a document of the store: a manifest, an action, a record, a plan",
+		Short: "Show a document of the store: a manifest, an action, a record, a plan, the log of a failed step",
 		Args:  args(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			w, err := a.open()

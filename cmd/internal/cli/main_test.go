@@ -2,16 +2,14 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
+	"time"
 )
 
 // asCairn makes the test binary behave as the command, so that tests run real processes that can be killed.
@@ -21,9 +19,15 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCairn) == "" {
 		os.Exit(m.Run())
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	code := Main(ctx, World{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Lookup: os.LookupEnv, Release: release(os.Getenv(asRelease)), Exits: true})
+	if d, err := time.ParseDuration(os.Getenv(graceTime)); err == nil {
+		grace = d
+	}
+	self, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	code := Main(Interruptible(), World{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Lookup: lookup, Exits: true,
+		Self: []string{"/usr/bin/env", asCairn + "=1", self}, Release: release(os.Getenv(asRelease))})
 	if file := os.Getenv(peakFile); file != "" {
 		status, _ := os.ReadFile("/proc/self/status")
 		_ = os.WriteFile(file, status, 0o600)

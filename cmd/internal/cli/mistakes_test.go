@@ -61,7 +61,7 @@ func TestStepFails(t *testing.T) {
 	if state["fetch/heart"] != "ran" || state["curate/heart"] != "failed" || state["pretrain/single"] != "skipped" && state["pretrain/single/heart"] != "skipped" {
 		t.Errorf("states: %v", state)
 	}
-	m.want(1, words("run benchmark.yaml"), "failed", "needs curate/heart, which failed", "3 of 4 steps have no result")
+	m.want(1, words("run benchmark.yaml"), "failed", "needs curate/heart, which failed", "1 of 4 steps failed and 2 wait for that")
 	m.write("benchmark.yaml", small)
 	m.want(0, words("run benchmark.yaml"), "3 steps done, 1 found in the cache")
 	m.write("benchmark.yaml", strings.Replace(small, "path: data", "path: date", 1))

@@ -103,7 +103,7 @@ func (a *app) meet(ctx context.Context, e *engine, w *workshop, id string, reque
 		return goOn, nil, a.tellMoved(ctx, e, id)
 	}
 	if r.request != request {
-		if !e.ours {
+		if !e.ours() {
 			return goOn, nil, exit(exitFailed, "run %s is under way with this manifest as it was, or with other flags; wait for it, or `cairn cancel %s`", id, id)
 		}
 		fmt.Fprintln(a.Stderr, "an unfinished run of this manifest as it was, or with other flags, is given up; what it had done is in the store")
@@ -113,7 +113,7 @@ func (a *app) meet(ctx context.Context, e *engine, w *workshop, id string, reque
 	if err != nil {
 		return goOn, nil, err
 	}
-	s, err := a.stands(ctx, e, w, h)
+	s, err := a.stand(ctx, e, w, h)
 	if err != nil {
 		return goOn, nil, err
 	}
@@ -127,7 +127,7 @@ func (a *app) meet(ctx context.Context, e *engine, w *workshop, id string, reque
 	case why == "":
 		a.tellStanding(id, s)
 		return goOn, s, nil
-	case e.ours:
+	case e.ours():
 		fmt.Fprintf(a.Stderr, "run %s %s; it is planned anew by this program, which finds what was done in the store\n", id, why)
 		a.tellStanding(id, s)
 		return anew, s, nil
@@ -185,8 +185,8 @@ func (r *openRun) wayOut(a *app) string {
 	return fmt.Sprintf("Let %s finish it; or give it up with `%s cancel %s`, and `%s run %s` plans it anew and finds what was done in the store", r.program, a.typed(), r.id, a.typed(), display(r.file))
 }
 
-// again begins a run anew that another version of the workflow code had begun, with the same request.
-func (a *app) again(ctx context.Context, e *engine, r *openRun, h *runHistory) (client.WorkflowRun, error) {
+// anew begins a run anew that another version of the workflow code had begun, with the same request.
+func (a *app) anew(ctx context.Context, e *engine, r *openRun, h *runHistory) (client.WorkflowRun, error) {
 	req, err := h.asRequested()
 	if err != nil {
 		return nil, exit(exitFailed, "run %s %s, and was asked for in a way that this program does not know: %v. %s", r.id, r.otherCode(a.Release), err, r.wayOut(a))
@@ -227,8 +227,8 @@ func (a *app) tellMoved(ctx context.Context, e *engine, id string) error {
 	return nil
 }
 
-// moved says that the folder of the run's manifest is not there; "" if it is. Its lock could not be written.
-func (r *openRun) moved(a *app) string {
+// astray says that the folder of the run's manifest is not there; "" if it is. Its lock could not be written.
+func (r *openRun) astray(a *app) string {
 	dir := filepath.Dir(r.file)
 	if _, err := os.Stat(dir); err == nil {
 		return ""

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -21,7 +22,9 @@ import (
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/compare"
+	"github.com/cairn-bench/cairn/manifests/drift"
 	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/report"
 	"github.com/cairn-bench/cairn/workflows"
 )
@@ -48,6 +51,13 @@ type runDocument struct {
 	Steps     []runStep      `json:"steps"`
 	Results   []runResult    `json:"results"`
 	Claims    []report.Claim `json:"claims"`
+	Failures  []failure      `json:"failures,omitempty"`
+	Retry     string         `json:"retry,omitempty"` // the command that tries just these again
+
+	// Drift is how datasets differ from the lock that the run began with: refused (exit code 3), accepted with --update,
+	// or noted, where the manifest was edited.
+	Drift   []drift.Report  `json:"drift,omitempty"`
+	Updated *updateDocument `json:"updated,omitempty"` // with --update
 }
 
 type runStep struct {
@@ -59,6 +69,8 @@ type runStep struct {
 	State    string        `json:"state"`
 	Seconds  float64       `json:"seconds"`
 	Why      string        `json:"why,omitempty"`
+	Class    string        `json:"class,omitempty"` // of a failed step
+	Log      digest.Digest `json:"log,omitempty"`   // of a failed step, for `cairn show`
 }
 
 type runResult struct {
@@ -78,31 +90,50 @@ func (a *app) finish(ctx context.Context, w *workshop, o outcome) error {
 	if err != nil {
 		return err
 	}
+	asked, err := o.asked(pl)
+	if err != nil {
+		return err
+	}
 	outcomes := map[string]workflows.StepOutcome{}
 	for _, s := range o.rebuilt.Steps {
 		outcomes[s.Step] = s
 	}
-	failed := 0
+	var refused []drift.Report
 	for _, s := range pl.Steps {
+		if !asked(s.Name) {
+			continue
+		}
 		st := runStep{Name: s.Name, Kind: s.Plugin.Kind, Plugin: s.Plugin.String(), State: workflows.Cached}
 		if out, ok := outcomes[s.Name]; ok {
-			st.State, st.Action, st.Artifact, st.Seconds, st.Why = out.State, out.Action.Digest(), out.Artifact, out.Seconds, out.Error
-		}
-		if st.State == workflows.Failed || st.State == workflows.Skipped {
-			failed++
+			st.take(out)
+			if out.Drift != nil {
+				refused = append(refused, *out.Drift)
+			}
 		}
 		doc.Steps = append(doc.Steps, st)
 	}
 	if o.rebuilt.Published != nil {
 		return a.published(ctx, w, o, doc)
 	}
-	if err := a.print(doc, func(out io.Writer) { printSteps(out, doc.Steps) }); err != nil {
+	shown, err := w.refused(ctx, pl.Benchmark, refused)
+	if err != nil {
 		return err
 	}
-	if failed > 0 {
-		return exit(exitFailed, "%d of %d steps have no result; what does not depend on them is done, and `cairn run %s` tries the rest again", failed, len(doc.Steps), display(o.file))
+	return a.unfinished(o, pl, doc, shown)
+}
+
+// asked says which steps a run was to do; of a whole benchmark it says nothing about the others.
+func (o outcome) asked(pl *plan.Plan) (func(step string) bool, error) {
+	if len(o.rebuilt.Only) == 0 || o.rebuilt.Published != nil {
+		return func(string) bool { return true }, nil
 	}
-	return nil
+	keep, err := pl.Closure(o.rebuilt.Only...)
+	return func(step string) bool { return keep[step] }, err
+}
+
+// take says what became of the step.
+func (s *runStep) take(o workflows.StepOutcome) {
+	s.State, s.Action, s.Artifact, s.Seconds, s.Why, s.Class, s.Log = o.State, o.Action.Digest(), o.Artifact, o.Seconds, o.Error, o.Class, o.Log
 }
 
 func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocument) error {
@@ -123,6 +154,18 @@ func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocu
 			doc.Steps[i].Action, doc.Steps[i].Artifact = e.Action, e.Artifact
 		}
 	}
+	was, err := w.lockAt(ctx, o.rebuilt.Lock)
+	if err != nil {
+		return err
+	}
+	noted, err := w.noted(ctx, was, l, o.rebuilt.Update)
+	if err != nil {
+		return err
+	}
+	doc.Drift = reports(noted)
+	if doc.Updated, err = w.updated(ctx, o.rebuilt, was, l); err != nil {
+		return err
+	}
 	r, err := w.report(ctx, *o.rebuilt.Published)
 	if err != nil {
 		return err
@@ -137,7 +180,7 @@ func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocu
 	if err := w.garbage.Wrote(doc.Lock, text); err != nil {
 		return err
 	}
-	if err := a.print(doc, func(out io.Writer) { a.summary(out, r, doc, o) }); err != nil {
+	if err := a.print(doc, func(out io.Writer) { a.summary(out, r, doc, o); printDrift(out, noted); printUpdated(out, doc.Updated) }); err != nil {
 		return err
 	}
 	return claimError(r.Claims)
@@ -168,13 +211,17 @@ func writeLock(path string, text []byte, locked bool) error {
 	case err == nil && bytes.Equal(have, text):
 		return nil
 	case locked && errors.Is(err, fs.ErrNotExist):
-		return exit(exitUsage, "--locked: there is no %s; run without --locked to write it", path)
+		return noLock(path)
 	case locked && err != nil:
 		return exit(exitUsage, "--locked: %v", err)
 	case locked:
 		return exit(exitDiffers, "--locked: the result is not what %s says; run without --locked to see what changed, or `cairn plan` for why", path)
 	}
 	return cas.ReplaceFile(filepath.Dir(path), path, text)
+}
+
+func noLock(path string) error {
+	return exit(exitUsage, "--locked: there is no %s; run without --locked to write it", path)
 }
 
 // report reads the report of a run and adds what it could not know of itself.
@@ -244,7 +291,7 @@ func printResults(out io.Writer, r report.Report) {
 		if !slices.Contains(groups, x.ModelGroup) {
 			groups = append(groups, x.ModelGroup)
 		}
-		cells[k][x.ModelGroup] = number(x.Value) + interval(x.Low, x.High)
+		cells[k][x.ModelGroup] = number(x.Value) + bounds(x.Low, x.High)
 	}
 	if len(rows) == 0 {
 		return
@@ -285,7 +332,7 @@ func number(v *float64) string {
 	return fmt.Sprintf("%.3f", *v)
 }
 
-func interval(low, high *float64) string {
+func bounds(low, high *float64) string {
 	if low == nil || high == nil {
 		return ""
 	}
@@ -295,16 +342,27 @@ func interval(low, high *float64) string {
 func printSteps(out io.Writer, steps []runStep) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, s := range steps {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", s.State, s.Name, s.Why)
+		why, _, _ := strings.Cut(s.Why, "\n")
+		fmt.Fprintf(t, "%s\t%s\t%s\n", s.State, s.Name, withLog(why, s.Log))
 	}
 	t.Flush()
 }
 
+// withLog adds to a text where the log lies.
+func withLog(says string, log digest.Digest) string {
+	if log == "" {
+		return says
+	}
+	return fmt.Sprintf("%s (log %s)", says, log)
+}
+
 // typed is how this program was called, so that the commands it recommends can be typed as they are.
 func (a *app) typed() string {
-	name := cmp.Or(a.Name, "cairn")
-	if a.home != "" {
-		name += " --home " + a.home
+	name := quote(cmp.Or(a.Name, "cairn"))
+	for _, given := range []struct{ flag, value string }{{"home", a.home}, {"store", a.store}, {"address", a.address}} {
+		if given.value != "" {
+			name += fmt.Sprintf(" --%s %s", given.flag, quote(given.value))
+		}
 	}
 	return name
 }

@@ -23,6 +23,7 @@ const (
 	planCached  = "cached"
 	planRun     = "run"
 	planBlocked = "blocked" // what it gave was deleted on purpose
+	planDiffers = "differs" // what it gave is not what the lock has
 )
 
 type planDocument struct {
@@ -66,7 +67,11 @@ func (a *app) plan(ctx context.Context, file string) error {
 	if err != nil {
 		return exit(exitUsage, "%v", err)
 	}
-	states, err := w.resolver.States(ctx, p)
+	_, l, err := lockBeside(lockPath(file))
+	if err != nil {
+		return err
+	}
+	states, err := w.resolver.States(ctx, p, resolve.NewPins(l))
 	if err != nil {
 		return err
 	}
@@ -124,6 +129,8 @@ func (b before) explain(s resolve.State, now map[string]digest.Digest) planStep 
 		out.State = planCached
 	case s.Forgotten:
 		out.State = planBlocked
+	case s.Differs != "":
+		out.State, out.Why = planDiffers, []plan.Cause{{Component: "lock", Was: s.Wanted.Pinned.String(), Is: s.Differs.String()}}
 	case !s.Bound:
 		out.Why = b.waiting(s, was, known, now)
 	case known:
@@ -168,6 +175,9 @@ func printPlan(out io.Writer, doc planDocument) {
 	}
 	t.Flush()
 	fmt.Fprintf(out, "\n%d cached, %d to run\n", counts[planCached], counts[planRun])
+	if n := counts[planDiffers]; n > 0 {
+		fmt.Fprintf(out, "%d not what the lock has: a run says how, does the rest and exits with 3; `run --update DATASET` asks the publisher again and accepts what it gives\n", n)
+	}
 	if n := counts[planBlocked]; n > 0 {
 		fmt.Fprintf(out, "%d blocked: a run is refused\n", n)
 	}

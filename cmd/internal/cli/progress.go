@@ -90,7 +90,7 @@ func (v *view) progress(step string, p plugins.Progress) {
 	m.last = p
 	if now := v.now(); !v.live && now.Sub(m.spoke) >= speak {
 		m.spoke = now
-		fmt.Fprintf(v.out, "  …   %s  %s\n", step, amount(p))
+		fmt.Fprintf(v.out, "  …   %s  %s%s\n", step, amount(p), rate(p, now.Sub(m.started)))
 	}
 }
 
@@ -216,6 +216,11 @@ func (v *view) show(p workflows.Progress) {
 	v.draw(b.String())
 }
 
+// step is told of each step that begins or ends in this process.
+func (v *view) step(o workflows.StepOutcome) {
+	v.show(workflows.Progress{Steps: []workflows.StepOutcome{o}})
+}
+
 // draw puts finished lines above the bars and draws the bars anew.
 func (v *view) draw(finished string) {
 	if !v.live {
@@ -287,10 +292,10 @@ func bar(step string, m meter, now time.Time, width int) string {
 }
 
 func rate(p plugins.Progress, took time.Duration) string {
-	if took < time.Second || p.Done <= 0 {
+	if took < time.Second || p.Done <= p.Had {
 		return ""
 	}
-	perSecond := float64(p.Done) / took.Seconds()
+	perSecond := float64(p.Done-p.Had) / took.Seconds()
 	s := fmt.Sprintf("  %.3g/s", perSecond)
 	if p.Unit == bytesUnit {
 		s = "  " + size(perSecond) + "/s"

@@ -25,6 +25,8 @@ func TestBar(t *testing.T) {
 		{plugins.Progress{Done: 50, Total: 100, Unit: "samples"}, 5 * time.Second, 120,
 			"  ..  fetch/ecg                         [██████████··········] 50/100 samples  10/s  5s left"},
 		{plugins.Progress{Done: 3 << 20, Unit: "bytes"}, 2 * time.Second, 80, "  ..  fetch/ecg                         3.15 MB  1.57 MB/s"},
+		{plugins.Progress{Done: 9e6, Total: 1e7, Had: 7e6, Unit: "bytes"}, 2 * time.Second, 120,
+			"  ..  fetch/ecg                         [██████████████████··] 9 MB/10 MB  1 MB/s  1s left"},
 		{plugins.Progress{Done: 7, Total: 5, Unit: "steps", Note: "epoch 2/2"}, time.Second, 120,
 			"  ..  fetch/ecg                         [████████████████████] 7/5 steps  7/s  epoch 2/2"},
 		{plugins.Progress{Done: 50, Total: 100, Unit: "samples"}, 5 * time.Second, 30, "  ..  fetch/ecg             …"},
@@ -71,7 +73,7 @@ func TestView(t *testing.T) {
 	v.progress("fetch/a", plugins.Progress{Done: 2, Total: 2, Unit: "files"})
 	v.show(state(workflows.Failed))
 	v.show(state(workflows.Failed))
-	want := "  →   fetch/a\n  …   fetch/a  resumed\n  …   fetch/a  2/2 files\n  failed  fetch/a: \n"
+	want := "  →   fetch/a\n  …   fetch/a  resumed\n  …   fetch/a  2/2 files  0.4/s\n  failed  fetch/a: \n"
 	if out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}

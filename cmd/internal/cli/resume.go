@@ -46,27 +46,27 @@ func (a *app) resume(ctx context.Context, w *workshop, e *engine, args []string,
 		}
 		return exit(exitFailed, "run %s has ended: %s; `%s run %s` starts another", id, run.State, a.typed(), display(run.Manifest))
 	}
-	if away := r.moved(a); away != "" {
+	if away := r.astray(a); away != "" {
 		return exit(exitFailed, "%s", away)
 	}
 	v, err := a.newView(o.progress)
 	if err != nil {
 		return err
 	}
-	run, s, err := a.goOn(ctx, w, e, r)
+	run, s, err := a.takeUp(ctx, w, e, r)
 	if err != nil {
 		return err
 	}
-	if err := e.employ(ctx, w.suite(a, o, v.progress), o.jobs); err != nil {
+	if err := e.employ(ctx, a, w.suite(a, o, v.progress), limits(o.jobs)); err != nil {
 		return err
 	}
 	return a.follow(ctx, w, e, run, r.file, s, o, v)
 }
 
-// goOn says how an open run stands. One of another version of the workflow code is begun anew: its steps are found in
+// takeUp says how an open run stands. One of another version of the workflow code is begun anew: its steps are found in
 // the store. One that was planned with other plugins is not: with these it would give something else, which is
 // for who runs it to decide.
-func (a *app) goOn(ctx context.Context, w *workshop, e *engine, r *openRun) (client.WorkflowRun, *standing, error) {
+func (a *app) takeUp(ctx context.Context, w *workshop, e *engine, r *openRun) (client.WorkflowRun, *standing, error) {
 	h, err := readHistory(ctx, e.client, r.id)
 	if err != nil {
 		return nil, nil, err
@@ -78,7 +78,7 @@ func (a *app) goOn(ctx context.Context, w *workshop, e *engine, r *openRun) (cli
 	if why != "" {
 		return nil, nil, exit(exitFailed, "run %s %s. %s", r.id, why, r.wayOut(a))
 	}
-	s, err := a.stands(ctx, e, w, h)
+	s, err := a.stand(ctx, e, w, h)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -87,12 +87,12 @@ func (a *app) goOn(ctx context.Context, w *workshop, e *engine, r *openRun) (cli
 	case why == "":
 		a.tellStanding(r.id, s)
 		return e.client.GetWorkflow(ctx, r.id, ""), s, nil
-	case !e.ours:
+	case !e.ours():
 		return nil, nil, exit(exitFailed, "run %s %s. %s", r.id, why, r.wayOut(a))
 	}
 	fmt.Fprintf(a.Stderr, "run %s %s; it begins anew with the same manifest, and finds what was done in the store\n", r.id, why)
 	a.tellStanding(r.id, s)
-	run, err := a.again(ctx, e, r, h)
+	run, err := a.anew(ctx, e, r, h)
 	return run, s, err
 }
 

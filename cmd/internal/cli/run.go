@@ -12,9 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 
-	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/gc"
 	"github.com/cairn-bench/cairn/manifests/canonical"
@@ -24,6 +22,7 @@ import (
 
 type runOptions struct {
 	only     []string
+	update   []string
 	locked   bool
 	offline  bool
 	detach   bool
@@ -31,6 +30,7 @@ type runOptions struct {
 	jobs     int
 
 	checkpoint time.Duration
+	isolate    bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -41,7 +41,8 @@ func (a *app) runCommand() *cobra.Command {
 		Args:  args(1),
 		RunE:  func(c *cobra.Command, args []string) error { return a.run(c.Context(), args[0], o) },
 	}
-	c.Flags().StringSliceVar(&o.only, "only", nil, "do only these steps and what they need; no lock is written")
+	c.Flags().StringSliceVar(&o.only, "only", nil, "do only these steps and what they need; the lock is written if nothing else is missing")
+	c.Flags().StringSliceVar(&o.update, "update", nil, "ask the publishers of these datasets again, accept what they give, and write it into the lock")
 	c.Flags().BoolVar(&o.locked, "locked", false, "fail with exit code 3 if the result is not what the lock says; leave the lock alone")
 	c.Flags().BoolVar(&o.offline, "offline", false, "do nothing that needs the network")
 	c.Flags().BoolVar(&o.detach, "detach", false, "start the run and leave it to the workers of a cluster or of another process")
@@ -53,6 +54,7 @@ func (a *app) runCommand() *cobra.Command {
 func followFlags(c *cobra.Command, o *runOptions) {
 	c.Flags().StringVar(&o.progress, "progress", "auto", "none, plain (a line a step), fancy (live bars), or auto: fancy on a terminal")
 	c.Flags().IntVarP(&o.jobs, "jobs", "j", 0, "steps of one kind at a time (default: one CPU step a core, four fetches)")
+	c.Flags().BoolVar(&o.isolate, "isolate", false, "do each step in a process of its own: one that crashes or runs out of memory takes no other along")
 	c.Flags().DurationVar(&o.checkpoint, "checkpoint", plugins.DefaultInterval.Time, "save the state of a training this often, so that it goes on from there after a kill")
 }
 
@@ -68,14 +70,22 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := o.checkUpdate(b); err != nil {
+		return err
+	}
 	if file, err = filepath.Abs(file); err != nil {
+		return err
+	}
+	pins, err := a.pins(ctx, w, file, o)
+	if err != nil {
 		return err
 	}
 	id, err := cas.PutBytes(ctx, w.store, text)
 	if err != nil {
 		return err
 	}
-	req := workflows.RebuildRequest{Manifest: id, Dir: filepath.Dir(file), Only: o.only, Offline: o.offline}
+	req := workflows.RebuildRequest{Manifest: id, Dir: filepath.Dir(file), Only: o.only, Offline: o.offline, Pins: pins}
+	a.foretell(b, pins.Update)
 	return a.stay(ctx, w, func(ctx context.Context, e *engine) error {
 		if o.detach {
 			return a.detach(ctx, e, w, file, b.Name, req)
@@ -88,7 +98,7 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 		if err != nil {
 			return err
 		}
-		if err := e.employ(ctx, w.suite(a, o, v.progress), o.jobs); err != nil {
+		if err := e.employ(ctx, a, w.suite(a, o, v.progress), limits(o.jobs)); err != nil {
 			return err
 		}
 		return a.follow(ctx, w, e, run, file, stood, o, v)
@@ -97,8 +107,11 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 
 // detach starts a run that the workers of others do.
 func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name string, req workflows.RebuildRequest) error {
-	if e.ours {
-		return &usageError{errors.New("--detach: no engine outlives this command; give --address, or leave a `cairn run` of this home running")}
+	if e.ours() {
+		return &usageError{errors.New("--detach: no engine outlives this command; leave `cairn server` and `cairn worker` of this home running, or give --address")}
+	}
+	if err := e.attended(ctx); err != nil {
+		return err
 	}
 	run, _, err := a.start(ctx, e, w, file, name, req)
 	if err != nil {
@@ -110,6 +123,7 @@ func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name str
 
 // follow shows how a run goes until it ends, and writes what it gave.
 func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.WorkflowRun, file string, stood *standing, o runOptions, v *view) error {
+	a.goOn = fmt.Sprintf("`%s resume %s` goes on", a.typed(), run.GetID())
 	started := time.Now()
 	watch, unwatch := context.WithCancel(ctx)
 	defer unwatch()
@@ -117,21 +131,14 @@ func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.Wor
 	a.view.Store(v)
 	v.watch(ctx, e.client, run)
 	var out workflows.Rebuilt
-	err := run.Get(ctx, &out)
+	err := patient(ctx, func() error { return run.Get(ctx, &out) })
 	v.end()
 	a.view.Store(nil)
-	var app *temporal.ApplicationError
-	switch {
-	case errors.As(err, &app) && app.Type() == activities.Invalid:
-		return exit(exitUsage, "%s", app.Message())
-	case errors.As(err, &app) && app.Type() == activities.Refused:
-		return exit(exitRefused, "%s", app.Message())
-	case errors.As(err, &app):
-		return errors.New(app.Message())
-	case err != nil:
-		return err
+	end := outcome{run: run.GetID(), file: file, stood: stood, options: o, rebuilt: out, took: time.Since(started)}
+	if err != nil {
+		return a.ended(ctx, e, run, end, err)
 	}
-	return a.finish(ctx, w, outcome{run: run.GetID(), file: file, stood: stood, options: o, rebuilt: out, took: time.Since(started)})
+	return a.finish(ctx, w, end)
 }
 
 // runID names the runs of one manifest of one home: a second `cairn run` joins the first.
@@ -147,9 +154,14 @@ func (a *app) start(ctx context.Context, e *engine, w *workshop, file, name stri
 	if err != nil {
 		return nil, nil, err
 	}
-	// The manifest has to stay for as long as the run may want it, also if this process is killed next.
+	// Manifest and lock have to stay for as long as the run may want them, also if this process is killed next.
 	if err := w.layout.Use(gc.WithRun(ctx, id, ""), req.Manifest); err != nil {
 		return nil, nil, err
+	}
+	if req.Lock != "" {
+		if err := w.layout.Use(gc.WithRun(ctx, id, ""), req.Lock); err != nil {
+			return nil, nil, err
+		}
 	}
 	policy, stood, err := a.meet(ctx, e, w, id, request)
 	if err != nil {

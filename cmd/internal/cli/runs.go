@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -53,7 +54,7 @@ func (a *app) cancelCommand() *cobra.Command {
 					return exit(exitFailed, "run %s has ended: %s", run.Run, run.State)
 				}
 				if run.State == stateOpen {
-					if err := e.cancel(ctx, run.Run); err != nil {
+					if err := e.cancel(ctx, run); err != nil {
 						return err
 					}
 				}
@@ -82,15 +83,19 @@ func (a *app) withEngine(ctx context.Context, do func(context.Context, *workshop
 }
 
 // cancel asks the workers of a run to stop; where there are none, the run just ends.
-func (e *engine) cancel(ctx context.Context, run string) error {
-	r, err := findOpen(ctx, e.client, run)
+func (e *engine) cancel(ctx context.Context, r runInfo) error {
+	there, err := e.attendance()
 	if err != nil {
 		return err
 	}
-	if e.ours || r != nil && r.code != e.code { // of another version there may be no worker that could hear of it
-		return e.client.TerminateWorkflow(ctx, run, "", "cairn cancel")
+	workers, err := there.of(ctx, r)
+	if err != nil {
+		return err
 	}
-	return e.client.CancelWorkflow(ctx, run, "")
+	if e.ours() || len(workers) == 0 {
+		return e.client.TerminateWorkflow(ctx, r.Run, "", "cairn cancel")
+	}
+	return e.client.CancelWorkflow(ctx, r.Run, "")
 }
 
 // runInfo is one run as status shows it.
@@ -100,9 +105,12 @@ type runInfo struct {
 	State    string     `json:"state"` // running, completed, failed, canceled, terminated
 	Started  time.Time  `json:"started"`
 	Ended    *time.Time `json:"ended,omitempty"`
+	Workers  []string   `json:"workers,omitempty"` // that serve it, if it is running
 	Cached   int        `json:"cached"`
 	Steps    []runStep  `json:"steps,omitempty"`
 	Standing *standing  `json:"standing,omitempty"` // of one that is open
+
+	queue string
 }
 
 // stateOpen is the state of a run that has not ended, whether or not somebody works on it now.
@@ -110,7 +118,7 @@ const stateOpen = "running"
 
 func describeRun(x *workflow.WorkflowExecutionInfo) runInfo {
 	r := runInfo{Run: x.GetExecution().GetWorkflowId(), Manifest: memo(x.GetMemo().GetFields()[memoFile]),
-		State: strings.ToLower(x.GetStatus().String()), Started: x.GetStartTime().AsTime()}
+		State: strings.ToLower(x.GetStatus().String()), Started: x.GetStartTime().AsTime(), queue: x.GetTaskQueue()}
 	if x.GetCloseTime() != nil {
 		t := x.GetCloseTime().AsTime()
 		r.Ended = &t
@@ -148,6 +156,17 @@ func (a *app) listRuns(ctx context.Context, e *engine) error {
 	if err != nil {
 		return err
 	}
+	there, err := e.attendance()
+	if err != nil {
+		return err
+	}
+	idle := false
+	for i, r := range all {
+		if all[i].Workers, err = there.of(ctx, r); err != nil {
+			return err
+		}
+		idle = idle || r.State == stateOpen && len(all[i].Workers) == 0
+	}
 	doc := map[string]any{"schema": "cairn/status/v1", "runs": all}
 	return a.print(doc, func(out io.Writer) {
 		if len(all) == 0 {
@@ -160,6 +179,9 @@ func (a *app) listRuns(ctx context.Context, e *engine) error {
 			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", r.Run, r.State, r.Started.Local().Format(time.DateTime), r.length(), display(r.Manifest))
 		}
 		t.Flush()
+		if idle {
+			fmt.Fprintf(out, "\nworkers  %s\n", there.advice("RUN"))
+		}
 	})
 }
 
@@ -175,13 +197,23 @@ func (a *app) showRun(ctx context.Context, e *engine, w *workshop, id string) er
 	if err != nil {
 		return err
 	}
+	there, err := e.attendance()
+	if err != nil {
+		return err
+	}
+	if r.Workers, err = there.of(ctx, r); err != nil {
+		return err
+	}
 	h, err := readHistory(ctx, e.client, id)
 	if err != nil {
 		return err
 	}
+	if err := there.missing(ctx, h, h.open); err != nil {
+		return err
+	}
 	r.Cached, r.Steps = h.cached, h.steps
 	if r.State == stateOpen {
-		if r.Standing, err = a.stands(ctx, e, w, h); err != nil {
+		if r.Standing, err = a.stands(ctx, there, w, h); err != nil {
 			return err
 		}
 	}
@@ -190,7 +222,11 @@ func (a *app) showRun(ctx context.Context, e *engine, w *workshop, id string) er
 		runInfo
 	}{"cairn/status/v1", r}
 	return a.print(doc, func(out io.Writer) {
-		fmt.Fprintf(out, "run       %s\nmanifest  %s\nstate     %s\nstarted   %s\ntook      %s\ncached    %d steps\n\n", r.Run, display(r.Manifest), r.State, r.Started.Local().Format(time.DateTime), r.length(), r.Cached)
+		fmt.Fprintf(out, "run       %s\nmanifest  %s\nstate     %s\nstarted   %s\ntook      %s\ncached    %d steps\n", r.Run, display(r.Manifest), r.State, r.Started.Local().Format(time.DateTime), r.length(), r.Cached)
+		if r.State == stateOpen {
+			fmt.Fprintf(out, "workers   %s\n", cmp.Or(strings.Join(r.Workers, "\n          "), there.advice(r.Run)))
+		}
+		fmt.Fprintln(out)
 		printSteps(out, r.Steps)
 		if r.Standing != nil {
 			fmt.Fprintln(out)

@@ -11,22 +11,23 @@ import (
 	"go.temporal.io/api/workflow/v1"
 
 	"github.com/cairn-bench/cairn/activities/execute"
+	"github.com/cairn-bench/cairn/activities/suite"
 	"github.com/cairn-bench/cairn/workflows"
 )
 
 // standing is where a run stood when somebody came to go on with it: what is done, what is left, and what of that
 // will be done again.
 type standing struct {
-	Planned   bool    `json:"planned"` // or else what is left is not known yet
-	Done      int     `json:"done"`
-	Left      int     `json:"left"`
-	Failed    int     `json:"failed"`    // with what needs them; not tried again by this run
-	Elsewhere int     `json:"elsewhere"` // of what is left: under way in another process
-	Again     []again `json:"again"`     // of what is left: under way when their worker ended
+	Planned   bool      `json:"planned"` // or else what is left is not known yet
+	Done      int       `json:"done"`
+	Left      int       `json:"left"`
+	Failed    int       `json:"failed"`    // with what needs them; not tried again by this run
+	Elsewhere int       `json:"elsewhere"` // of what is left: under way in another process
+	Again     []restart `json:"again"`     // of what is left: under way when their worker ended
 }
 
-// again is a step that was under way, and what is left of that.
-type again struct {
+// restart is a step that was under way, and what is left of that.
+type restart struct {
 	Step       string `json:"step"`
 	Checkpoint int64  `json:"checkpoint,omitempty"` // step of the training that it goes on from
 	Steps      int64  `json:"steps,omitempty"`      // of the training
@@ -37,8 +38,8 @@ type again struct {
 }
 
 // stands reads how an open run stands. It has to be asked before the workers of this process begin.
-func (a *app) stands(ctx context.Context, e *engine, w *workshop, h *runHistory) (*standing, error) {
-	s := &standing{Planned: h.planned, Done: h.cached, Left: h.later, Again: []again{}}
+func (a *app) stands(ctx context.Context, there *attendance, w *workshop, h *runHistory) (*standing, error) {
+	s := &standing{Planned: h.planned, Done: h.cached, Left: h.later, Again: []restart{}}
 	vain := h.vain()
 	for _, step := range h.steps {
 		switch {
@@ -56,7 +57,7 @@ func (a *app) stands(ctx context.Context, e *engine, w *workshop, h *runHistory)
 		switch {
 		case !ok || !begun(p):
 			continue
-		case p.GetState() == enumspb.PENDING_ACTIVITY_STATE_STARTED && !e.ours:
+		case p.GetState() == enumspb.PENDING_ACTIVITY_STATE_STARTED && !there.gone(p.GetLastWorkerIdentity()):
 			s.Elsewhere++
 			continue
 		}
@@ -64,12 +65,21 @@ func (a *app) stands(ctx context.Context, e *engine, w *workshop, h *runHistory)
 		if err != nil {
 			return nil, fmt.Errorf("look for what is left of %s: %w", req.Step, err)
 		}
-		s.Again = append(s.Again, newAgain(req.Step, left, message(p.GetLastFailure())))
+		s.Again = append(s.Again, newRestart(req.Step, left, message(p.GetLastFailure())))
 	}
 	return s, nil
 }
 
-// begun says whether a step has left the queue. Whose engine this process has just started has no worker by now.
+// stand is stands for who has not looked yet who works.
+func (a *app) stand(ctx context.Context, e *engine, w *workshop, h *runHistory) (*standing, error) {
+	there, err := e.attendance()
+	if err != nil {
+		return nil, err
+	}
+	return a.stands(ctx, there, w, h)
+}
+
+// begun says whether a step has left the queue.
 func begun(p *workflow.PendingActivityInfo) bool {
 	return p.GetState() == enumspb.PENDING_ACTIVITY_STATE_STARTED || p.GetAttempt() > 1
 }
@@ -85,22 +95,22 @@ func lastCheckpoint(p *workflow.PendingActivityInfo) (d digest.Digest) {
 // waitsFor is what the last sign of life said of the step: for whom it waits; "" if for nobody.
 func waitsFor(p *workflow.PendingActivityInfo) string {
 	var d digest.Digest
-	var who string
+	var word suite.Word
 	if p.GetLastHeartbeatTime().AsTime().Before(p.GetLastStartedTime().AsTime()) { // it is of an earlier try
 		return ""
 	}
-	if len(p.GetHeartbeatDetails().GetPayloads()) != 2 || decodeAll(p.GetHeartbeatDetails(), &d, &who) != nil {
+	if len(p.GetHeartbeatDetails().GetPayloads()) != 2 || decodeAll(p.GetHeartbeatDetails(), &d, &word) != nil {
 		return ""
 	}
-	return who
+	return word.Waits
 }
 
-func newAgain(step string, l execute.Left, why string) again {
-	return again{Step: step, Checkpoint: l.Checkpoint, Steps: l.Steps, Downloaded: l.Download.Bytes, Size: max(l.Download.Size, 0), Stored: l.Saved, Why: why}
+func newRestart(step string, l execute.Left, why string) restart {
+	return restart{Step: step, Checkpoint: l.Checkpoint, Steps: l.Steps, Downloaded: l.Download.Bytes, Size: max(l.Download.Size, 0), Stored: l.Saved, Why: why}
 }
 
 // from says where a step goes on.
-func (b again) from() string {
+func (b restart) from() string {
 	var parts []string
 	if b.Checkpoint > 0 {
 		parts = append(parts, fmt.Sprintf("from its checkpoint at step %d%s", b.Checkpoint, of(b.Steps, fmt.Sprint(b.Steps))))
@@ -126,20 +136,20 @@ func of(n int64, text string) string {
 
 // print says it in words.
 func (s *standing) print(out io.Writer) {
-	fmt.Fprintf(out, "%d %s done, ", s.Done, plural(s.Done, "step is", "steps are"))
+	fmt.Fprintf(out, "%d %s done, ", s.Done, either(s.Done, "step is", "steps are"))
 	if !s.Planned {
 		fmt.Fprintln(out, "what is left is found out first")
 		return
 	}
-	fmt.Fprintf(out, "%d %s left", s.Left, plural(s.Left, "is", "are"))
+	fmt.Fprintf(out, "%d %s left", s.Left, either(s.Left, "is", "are"))
 	if n := len(s.Again); n > 0 {
-		fmt.Fprintf(out, "; %d of these %s under way when it stopped and %s begun again", n, plural(n, "was", "were"), plural(n, "is", "are"))
+		fmt.Fprintf(out, "; %d of these %s under way when it stopped and %s begun again", n, either(n, "was", "were"), either(n, "is", "are"))
 	}
 	if n := s.Elsewhere; n > 0 {
-		fmt.Fprintf(out, "; %d %s under way in another process, and begun again if that gives no sign of life", n, plural(n, "is", "are"))
+		fmt.Fprintf(out, "; %d %s under way in another process, and begun again if that gives no sign of life", n, either(n, "is", "are"))
 	}
 	if n := s.Failed; n > 0 {
-		fmt.Fprintf(out, "; %d %s no result and %s not tried again by this run", n, plural(n, "has", "have"), plural(n, "is", "are"))
+		fmt.Fprintf(out, "; %d %s no result and %s not tried again by this run", n, either(n, "has", "have"), either(n, "is", "are"))
 	}
 	fmt.Fprintln(out)
 	for _, b := range s.Again {
@@ -147,7 +157,7 @@ func (s *standing) print(out io.Writer) {
 	}
 }
 
-func plural(n int, one, many string) string {
+func either(n int, one, many string) string {
 	if n == 1 {
 		return one
 	}

@@ -15,11 +15,11 @@ func TestStandingInWords(t *testing.T) {
 		"3 steps are done, what is left is found out first\n": {Done: 3},
 		"1 step is done, 1 is left\n":                         {Planned: true, Done: 1, Left: 1},
 		"0 steps are done, 4 are left; 1 of these was under way when it stopped and is begun again; 2 are under way in another process, and begun again if that gives no sign of life; 3 have no result and are not tried again by this run\n" +
-			"  again  fetch/a                           from its start\n": {Planned: true, Left: 4, Failed: 3, Elsewhere: 2, Again: []again{{Step: "fetch/a"}}},
+			"  again  fetch/a                           from its start\n": {Planned: true, Left: 4, Failed: 3, Elsewhere: 2, Again: []restart{{Step: "fetch/a"}}},
 		"0 steps are done, 3 are left; 3 of these were under way when it stopped and are begun again\n" +
 			"  again  pretrain/a                        from its checkpoint at step 40 of 90\n" +
 			"  again  fetch/a                           8.39 MB of 20 MB have arrived\n" +
-			"  again  fetch/b                           20 MB have arrived, 10 MB are in the store\n": {Planned: true, Left: 3, Again: []again{
+			"  again  fetch/b                           20 MB have arrived, 10 MB are in the store\n": {Planned: true, Left: 3, Again: []restart{
 			{Step: "pretrain/a", Checkpoint: 40, Steps: 90}, {Step: "fetch/a", Downloaded: 8 << 20, Size: 20e6}, {Step: "fetch/b", Downloaded: 20e6, Stored: 10e6}}},
 	} {
 		var b strings.Builder
@@ -47,11 +47,11 @@ func TestStandingCountsWhatWaitsInVain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.leave()
-	got, err := a.stands(t.Context(), &engine{}, w, h)
+	got, err := a.stands(t.Context(), &attendance{e: &engine{}}, w, h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(&standing{Planned: true, Done: 6, Left: 8, Failed: 4, Again: []again{}}, got); diff != "" {
+	if diff := cmp.Diff(&standing{Planned: true, Done: 6, Left: 8, Failed: 4, Again: []restart{}}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

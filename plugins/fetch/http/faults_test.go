@@ -87,7 +87,16 @@ func (q request) without(header string) {
 	q.offer.serve(q.ResponseWriter, q.r)
 }
 
-const always = 1 << 30
+const (
+	always = 1 << 30
+	spill  = 8 << 10 // what is read of an answer that is then refused
+)
+
+// untold answers without a length, up to the byte n, and hangs up: as servers did before HTTP/1.1.
+func (q request) untold(n int) {
+	q.status(http.StatusOK, "Transfer-Encoding", "identity", "ETag", q.offer.etag)
+	_, _ = q.Write(q.offer.data[:n])
+}
 
 // faultRows is the whole list of what a publisher can do to a transfer.
 var faultRows = []struct {
@@ -98,7 +107,8 @@ var faultRows = []struct {
 
 	codes  string       // of the faults that were survived, in order
 	end    plugins.Code // "" if the file arrived
-	bytes  int          // given by the publisher
+	bytes  int          // given by the publisher, or
+	most   int          // at most, where it takes more than one connection, or an answer is refused when some of it has been read
 	waits  time.Duration
 	hint   string // in the error
 	healed int    // bytes of a second run, when the publisher serves as it should
@@ -135,11 +145,11 @@ var faultRows = []struct {
 			q.r.Header.Del("Range")
 			q.offer.serve(&shears{q.ResponseWriter, large}, q.r)
 		}
-	}, codes: "no-ranges", bytes: -1},
+	}, codes: "no-ranges", most: 8*block + large + 2*spill},
 	{name: "gives parts, but nothing vouches for them", file: "large", times: always, fault: func(q request) {
 		q.offer.etag = ""
 		q.offer.serve(q.ResponseWriter, q.r)
-	}, codes: "no-ranges", bytes: -1},
+	}, codes: "no-ranges", most: large + spill},
 	{name: "gives parts, and the list vouches for them", file: "large listed", times: always, fault: func(q request) {
 		q.offer.etag = `W/"v1"`
 		q.offer.serve(q.ResponseWriter, q.r)
@@ -151,6 +161,12 @@ var faultRows = []struct {
 	}, codes: "no-ranges", bytes: small},
 	{name: "answers 416 to everything", file: "small", times: always, fault: func(q request) { q.status(http.StatusRequestedRangeNotSatisfiable) },
 		codes: "no-ranges", end: plugins.FaultNoRanges, healed: small},
+	{name: "cut, then answers 416", file: "small listed", times: 2, fault: func(q request) {
+		if q.n == 1 {
+			q.cut(half)
+		}
+		q.status(http.StatusRequestedRangeNotSatisfiable)
+	}, codes: "cut no-ranges", bytes: half + small},
 	{name: "an empty file, of which no part can be given", file: "empty listed", times: 1, fault: func(q request) {
 		q.status(http.StatusRequestedRangeNotSatisfiable, "Content-Range", "bytes */0")
 	}, codes: "no-ranges"},
@@ -161,11 +177,19 @@ var faultRows = []struct {
 		}
 	}, codes: "cut changed", bytes: half + small},
 	{name: "changed between the parts", file: "large", times: 1, fault: func(q request) { q.offer.other().serve(q.ResponseWriter, q.r) },
-		codes: "changed", bytes: -1},
+		codes: "changed", most: 8*block + large + 2*spill},
 	{name: "changed without a word", file: "small listed", times: 1, fault: func(q request) { q.offer.other().serve(&shears{q.ResponseWriter, half}, q.r) },
 		codes: "cut changed", bytes: half + small},
 	{name: "changed, and the list is old", file: "small listed", times: always, fault: func(q request) { q.offer.other().serve(q.ResponseWriter, q.r) },
 		codes: "damaged", end: plugins.FaultDiffers, bytes: 2 * small, hint: "digest differs: publisher says sha256:", healed: small},
+	{name: "another ETag, the same bytes", file: "small listed", times: 1, fault: func(q request) {
+		q.offer.etag = `"other"`
+		q.cut(half)
+	}, codes: "cut changed", bytes: half + small},
+	{name: "each server has an ETag of its own", file: "large", times: always, fault: func(q request) {
+		q.offer.etag = fmt.Sprintf(`"%d"`, q.n)
+		q.offer.serve(q.ResponseWriter, q.r)
+	}, codes: "changed changed", most: 2*8*block + large + 4*spill},
 	{name: "changes at every request", file: "small", times: always, fault: func(q request) {
 		q.offer.etag = fmt.Sprintf(`"%d"`, q.n)
 		q.cut(half)
@@ -180,7 +204,7 @@ var faultRows = []struct {
 		z := gzip.NewWriter(q)
 		_, _ = z.Write(q.offer.data)
 		_ = z.Close()
-	}, end: plugins.FaultEncoded, bytes: -1, hint: `encoded as "gzip"`, healed: small},
+	}, end: plugins.FaultEncoded, most: spill, hint: `encoded as "gzip"`, healed: small},
 
 	{name: "redirects to a login page", file: "small", times: always, fault: func(q request) {
 		if q.r.URL.Path == "/login" {
@@ -188,11 +212,27 @@ var faultRows = []struct {
 			return
 		}
 		http.Redirect(q, q.r, "/login?next=s3cret", http.StatusFound)
-	}, end: plugins.FaultLogin, bytes: -1, hint: `titled "Log in to PhysioNet"; log in there and accept the terms`, healed: small},
+	}, end: plugins.FaultLogin, most: spill, hint: `titled "Log in to PhysioNet"; log in there and accept the terms`, healed: small},
 	{name: "redirects for ever", file: "small", times: always, fault: func(q request) { http.Redirect(q, q.r, "/again", http.StatusFound) },
-		end: plugins.FaultRedirect, bytes: -1, hint: "more than 10", healed: small},
+		end: plugins.FaultRedirect, most: spill, hint: "more than 10", healed: small},
 	{name: "HTML with 200", file: "small", times: always, fault: func(q request) { q.login() }, end: plugins.FaultNotData, bytes: 75, hint: "not data but a web page", healed: small},
 	{name: "HTML with 200 for a listed file", file: "small listed", times: always, fault: func(q request) { q.login() }, end: plugins.FaultNotData, bytes: 75, healed: small},
+	{name: "cut, then HTML with 200", file: "small listed", times: 2, fault: func(q request) {
+		if q.n == 1 {
+			q.cut(half)
+		}
+		q.login()
+	}, codes: "cut", end: plugins.FaultNotData, bytes: half + 75, healed: small - half},
+	{name: "cut, then redirects to a login page", file: "small listed", times: 3, fault: func(q request) {
+		switch {
+		case q.n == 1:
+			q.cut(half)
+		case q.r.URL.Path == "/login":
+			q.login()
+		default:
+			http.Redirect(q, q.r, "/login", http.StatusFound)
+		}
+	}, codes: "cut", end: plugins.FaultLogin, most: half + spill, healed: small - half},
 
 	{name: "403 until terms are accepted", file: "small listed", times: always, fault: func(q request) { q.status(http.StatusForbidden) },
 		end: plugins.FaultForbidden, hint: "accept the terms at the publisher's, wait for its approval if it gives one, and run again", healed: small},
@@ -203,7 +243,18 @@ var faultRows = []struct {
 			q.cut(half)
 		}
 		q.status(http.StatusUnauthorized)
-	}, codes: "cut", end: plugins.FaultUnauthorized, bytes: half, healed: small - 2*block},
+	}, codes: "cut", end: plugins.FaultUnauthorized, bytes: half, healed: small - half},
+	{name: "the token expires in a large file", file: "large listed", times: always, fault: func(q request) {
+		if q.n > 1 {
+			q.status(http.StatusUnauthorized)
+		}
+	}, end: plugins.FaultUnauthorized, bytes: 8 * block, healed: large - 8*block},
+	{name: "403 midway, as an expired signature gives it", file: "small", times: always, fault: func(q request) {
+		if q.n == 1 {
+			q.cut(half)
+		}
+		q.status(http.StatusForbidden)
+	}, codes: "cut", end: plugins.FaultForbidden, bytes: half, healed: small - half},
 	{name: "404", file: "small listed", times: always, fault: func(q request) { q.status(http.StatusNotFound) }, end: plugins.FaultAbsent, hint: "404 Not Found", healed: small},
 	{name: "451", file: "small listed", times: always, fault: func(q request) { q.status(http.StatusUnavailableForLegalReasons) }, end: plugins.FaultRefused, healed: small},
 
@@ -214,7 +265,15 @@ var faultRows = []struct {
 	}, codes: "busy", bytes: small, waits: 80 * time.Second},
 	{name: "429 for an hour is the engine's to wait", file: "small listed", times: always, fault: func(q request) { q.status(http.StatusTooManyRequests, "Retry-After", "3600") },
 		codes: "busy", end: plugins.FaultBusy, healed: small},
+	{name: "429 for good", file: "small listed", times: always, fault: func(q request) { q.status(http.StatusTooManyRequests, "Retry-After", "30") },
+		codes: "busy busy busy", end: plugins.FaultBusy, waits: 60 * time.Second, healed: small},
 	{name: "500 once", file: "small listed", times: 1, fault: func(q request) { q.status(http.StatusInternalServerError) }, codes: "unavailable", bytes: small},
+	{name: "503 with seconds, midway", file: "small", times: 2, fault: func(q request) {
+		if q.n == 1 {
+			q.cut(half)
+		}
+		q.status(http.StatusServiceUnavailable, "Retry-After", "100")
+	}, codes: "cut unavailable", bytes: small, waits: 100 * time.Second},
 	{name: "503 for good", file: "small listed", times: always, fault: func(q request) { q.status(http.StatusServiceUnavailable) },
 		codes: "unavailable unavailable unavailable", end: plugins.FaultUnavailable, hint: "503 Service Unavailable", healed: small},
 
@@ -223,13 +282,20 @@ var faultRows = []struct {
 		_, _ = q.Write(q.offer.data)
 		panic(http.ErrAbortHandler)
 	}, codes: "cut no-ranges", bytes: 2*small + len("invalid range: failed to overlap\n")},
+	{name: "no length, in chunks", file: "small", times: always, fault: func(q request) { _, _ = q.Write(q.offer.data) }, bytes: small},
+	{name: "no length at all", file: "small", times: always, fault: func(q request) { q.untold(small) }, codes: "no-length", bytes: 2 * small},
+	{name: "no length at all, listed", file: "small listed", times: always, fault: func(q request) { q.untold(small) }, bytes: small},
+	{name: "no length at all, cut", file: "small", times: 1, fault: func(q request) { q.untold(half) }, codes: "no-length", bytes: half + small},
+	{name: "no length at all, cut, listed", file: "small listed", times: 1, fault: func(q request) { q.untold(half) }, codes: "cut", bytes: small},
+	{name: "no length at all, cut elsewhere each time", file: "small", times: always, fault: func(q request) { q.untold(half + q.n) },
+		codes: "no-length no-length no-length", end: plugins.FaultNoLength, bytes: 3*half + 6, hint: "neither a length nor a checksum", healed: small},
 	{name: "Content-Length that is not the listed size", file: "small listed", times: always, fault: func(q request) {
 		q.offer.data = q.offer.data[:small-100]
 		q.offer.serve(q.ResponseWriter, q.r)
-	}, end: plugins.FaultWrongSize, bytes: -1, hint: "size differs: publisher says 20580, received 20480", healed: small},
+	}, end: plugins.FaultWrongSize, most: spill, hint: "size differs: publisher says 20580, received 20480", healed: small},
 	{name: "more than the listed size", file: "small listed", times: always, fault: func(q request) {
 		_, _ = q.Write(append(bytes.Clone(q.offer.data), "more"...)) // in chunks, so without a length
-	}, end: plugins.FaultWrongSize, bytes: -1, hint: "received more", healed: small},
+	}, end: plugins.FaultWrongSize, bytes: small + len("more"), hint: "received more", healed: small},
 	{name: "wrong Content-Range", file: "small listed", times: always, fault: func(q request) {
 		if q.r.Header.Get("Range") != "" {
 			q.status(http.StatusPartialContent, "Content-Range", "bytes 5-9/20580", "Content-Length", "5")
@@ -238,10 +304,16 @@ var faultRows = []struct {
 	{name: "wrong Content-Range to everything", file: "small listed", times: always, fault: func(q request) {
 		q.status(http.StatusPartialContent, "Content-Range", "bytes 5-9/20580", "Content-Length", "5")
 	}, codes: "wrong-range", end: plugins.FaultWrongRange, bytes: 0, healed: small},
+	{name: "gives more than the part", file: "large", times: always, fault: func(q request) {
+		if q.r.Header.Get("Range") != "" {
+			q.status(http.StatusPartialContent, "Content-Range", fmt.Sprintf("bytes 0-%d/%d", large-1, large), "Content-Length", fmt.Sprint(large))
+			_, _ = q.Write(q.offer.data)
+		}
+	}, codes: "wrong-range", most: large + spill},
 	{name: "Content-Range of another size", file: "small listed", times: always, fault: func(q request) {
 		q.status(http.StatusPartialContent, "Content-Range", "bytes 0-9/10", "Content-Length", "10")
 		_, _ = q.Write(q.offer.data[:10])
-	}, end: plugins.FaultWrongSize, bytes: -1, healed: small},
+	}, end: plugins.FaultWrongSize, bytes: 10, healed: small},
 }
 
 // flip is the offer with one bit of it wrong.
@@ -313,8 +385,8 @@ func TestEveryFault(t *testing.T) {
 				if err == nil && !bytes.Equal(got, o.data) {
 					t.Fatalf("a wrong byte got in: %d bytes", len(got))
 				}
-				if err == nil && v.done != int64(len(o.data)) {
-					t.Errorf("progress ends at %d bytes, want %d", v.done, len(o.data))
+				if n := int64(len(o.data)); err == nil && (v.done != n || v.total != n) {
+					t.Errorf("progress ends at %d of %d bytes, want %d", v.done, v.total, n)
 				}
 				if err != nil && (!strings.Contains(err.Error(), row.hint) || strings.Contains(err.Error(), "s3cret")) {
 					t.Errorf("error is %v, want %q in it and no secret", err, row.hint)
@@ -323,8 +395,9 @@ func TestEveryFault(t *testing.T) {
 					t.Errorf("survived %q, want %q", codes, row.codes)
 				}
 				synctest.Wait() // until the publisher has counted
-				if _, bytes := p.asked(); row.bytes >= 0 && bytes != int64(row.bytes) {
-					t.Errorf("the publisher gave %d bytes, want %d; it was asked for %q", bytes, row.bytes, p.requests)
+				_, bytes := p.asked()
+				if row.most == 0 && bytes != int64(row.bytes) || row.most > 0 && bytes > int64(row.most) {
+					t.Errorf("the publisher gave %d bytes, want %d, or at most %d; it was asked for %q", bytes, row.bytes, row.most, p.requests)
 				}
 				if took := time.Since(start); took < row.waits || took > row.waits+10*time.Second {
 					t.Errorf("took %v, want %v and a pause", took, row.waits)
@@ -395,6 +468,7 @@ type visitor struct {
 	mu    sync.Mutex
 	codes []string
 	done  int64 // the last word on how many bytes are here
+	total int64
 }
 
 func (v *visitor) fetch(t *testing.T) ([]byte, error) {
@@ -409,7 +483,7 @@ func (v *visitor) fetch(t *testing.T) ([]byte, error) {
 func (v *visitor) progress(p plugins.Progress) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.done = p.Done
+	v.done, v.total = p.Done, p.Total
 	if code, ok := strings.CutPrefix(p.Note, "data.bin: "); ok {
 		v.codes = append(v.codes, strings.TrimSuffix(code, ", tries again"))
 	}

@@ -215,12 +215,15 @@ const (
 // errRedirect is a redirect that is not followed, and would not be a second time.
 var errRedirect = errors.New("redirect refused")
 
-// transport keeps the connections of all fetches of this process.
+// transport keeps the connections of all fetches of this process. It speaks HTTP/1.1: HTTP/2 would bring the parts of a
+// large file over one connection, and keep 4 MiB of each here that a kill loses.
 func transport() *http.Transport {
+	only := new(http.Protocols)
+	only.SetHTTP1(true)
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		ForceAttemptHTTP2:     true,
+		Protocols:             only,
 		TLSHandshakeTimeout:   dialTimeout,
 		ResponseHeaderTimeout: headTimeout,
 		MaxIdleConnsPerHost:   16,

@@ -1,6 +1,7 @@
 package httpfetch
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -71,18 +72,18 @@ func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
 
 func (s *source) fetchSums(ctx context.Context) ([]sum, error) {
 	var text []byte
-	fetch := func(ctx context.Context) (bool, error) {
-		body, err := s.Open(ctx, plugins.SourceFile{Path: name(s.sums), Size: -1, Ref: s.sums.String()}, 0)
-		if err != nil {
+	err := s.env.Retry.Do(ctx, func(ctx context.Context) (bool, error) {
+		var endless bool
+		var err error
+		if text, endless, err = s.readSums(ctx); err != nil || !endless {
 			return false, err
 		}
-		defer body.Close()
-		if text, err = io.ReadAll(io.LimitReader(body, maxSums+1)); err != nil {
-			return false, err
+		again, _, err := s.readSums(ctx) // the end of a list that was cut would not be missed
+		if err == nil && !bytes.Equal(text, again) {
+			err = &plugins.Fault{Code: plugins.FaultNoLength, Err: errors.New("two transfers gave two different lists, and the publisher gives no length"), Again: true}
 		}
-		return false, plugins.RefusePage(s.sums.String(), text[:min(len(text), 4096)])
-	}
-	err := s.env.Retry.Do(ctx, fetch)
+		return false, err
+	})
 	if err == nil && len(text) > maxSums {
 		err = fmt.Errorf("longer than %d bytes", maxSums)
 	}
@@ -96,13 +97,25 @@ func (s *source) fetchSums(ctx context.Context) ([]sum, error) {
 	return listed, nil
 }
 
+func (s *source) readSums(ctx context.Context) (text []byte, endless bool, err error) {
+	a, err := s.OpenPart(ctx, plugins.SourceFile{Path: name(s.sums), Size: -1, Ref: s.sums.String()}, plugins.Part{Length: -1})
+	if err != nil {
+		return nil, false, err
+	}
+	defer a.Body.Close()
+	if text, err = io.ReadAll(io.LimitReader(a.Body, maxSums+1)); err != nil {
+		return nil, false, err
+	}
+	return text, a.Endless, plugins.RefusePage(s.sums.String(), text[:min(len(text), 4096)])
+}
+
 // fromSums lists what the publisher's list holds and the manifest wants.
 func (s *source) fromSums(listed []sum) []plugins.SourceFile {
 	filter := match.Filter{Include: s.Include, Exclude: s.Exclude}
 	var out []plugins.SourceFile
 	for _, l := range listed {
 		if filter.Keep(l.path) {
-			out = append(out, plugins.SourceFile{Path: l.path, Size: -1, Digest: l.digest, Ref: s.under(l.path).String()})
+			out = append(out, plugins.SourceFile{Path: l.path, Size: -1, Digest: l.digest, List: s.list(), Ref: s.under(l.path).String()})
 		}
 	}
 	return out
@@ -112,6 +125,9 @@ func (s *source) fromSums(listed []sum) []plugins.SourceFile {
 func (s *source) under(file string) *url.URL {
 	return s.base.ResolveReference(&url.URL{Path: "./" + file}) // "./", since a name may hold a colon
 }
+
+// list is the address of the checksum list.
+func (s *source) list() string { return plugins.PublicRef(s.sums.String()) }
 
 // place is a URL without its query and however it was escaped.
 func place(u *url.URL) string { return origin(u) + u.Path }
@@ -134,9 +150,11 @@ func (s *source) named(f File, u *url.URL, known map[string]digest.Digest) (plug
 		case !ok:
 			return out, fmt.Errorf("%s is not in the publisher's checksum list", plugins.PublicRef(u.String()))
 		case out.Digest != "" && out.Digest != theirs:
-			return out, fmt.Errorf("manifest says %s, publisher's checksum list says %s", out.Digest, theirs)
+			err := fmt.Errorf("manifest says %s, publisher's checksum list says %s", out.Digest, theirs)
+			return out, &plugins.Dispute{Path: out.Path, Ref: plugins.PublicRef(u.String()), List: s.list(), Want: theirs, Manifest: out.Digest,
+				Err: &plugins.Fault{Code: plugins.FaultManifest, Err: err}}
 		}
-		out.Digest = theirs
+		out.Digest, out.List = theirs, s.list()
 	}
 	if f.Unpack {
 		opts := archive.Options{Strip: f.Strip, Prefix: f.Path}
@@ -246,7 +264,7 @@ func (s *source) failed(ctx context.Context, f plugins.SourceFile, err error) er
 // judge says what an answer is, if it is one to what was asked.
 func (s *source) judge(resp *http.Response, f plugins.SourceFile, want plugins.Part) (plugins.Opened, error) {
 	ref := plugins.PublicRef(f.Ref)
-	out := plugins.Opened{To: resp.ContentLength, Size: resp.ContentLength}
+	out := plugins.Opened{To: resp.ContentLength, Size: resp.ContentLength, Endless: resp.ContentLength < 0 && len(resp.TransferEncoding) == 0}
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusPartialContent:

@@ -1,0 +1,94 @@
+package resolve
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/catalog"
+	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/plan"
+)
+
+// Pins are what a lock says of the fetches of a plan. nil says nothing.
+type Pins struct {
+	entries map[string]lock.Step
+	loose   []string // steps that the lock does not pin
+	fresh   []string // those of them that have no result yet, whatever the action cache says
+}
+
+// NewPins reads the pins out of a lock, which may be nil. Those of the updated datasets do not hold.
+func NewPins(l *lock.Lock, update ...string) *Pins {
+	p := &Pins{entries: map[string]lock.Step{}}
+	for _, dataset := range update {
+		p.loose = append(p.loose, plan.FetchStep(dataset))
+	}
+	if l != nil {
+		for _, s := range l.Steps {
+			p.entries[s.Name] = s
+		}
+	}
+	return p
+}
+
+// ReadPins reads those of a request. again are the datasets that are still to be asked for.
+func (r *Resolver) ReadPins(ctx context.Context, req activities.Pins, again ...string) (*Pins, error) {
+	var l *lock.Lock
+	if req.Lock != "" {
+		text, err := cas.ReadAll(ctx, r.Store, req.Lock, maxManifest)
+		if err != nil {
+			return nil, fmt.Errorf("lock: %w", err)
+		}
+		if l, err = lock.Parse("benchmark.lock", text); err != nil {
+			return nil, invalid(ctx, err)
+		}
+	}
+	p := NewPins(l, req.Update...)
+	for _, dataset := range again {
+		p.fresh = append(p.fresh, plan.FetchStep(dataset))
+	}
+	return p, nil
+}
+
+// wanted says what may come of a step whose action is known.
+func (p *Pins) wanted(s plan.Step, id action.ID) activities.Wanted {
+	if p == nil || s.Plugin.Kind != string(catalog.Fetch) {
+		return activities.Wanted{}
+	}
+	if slices.Contains(p.loose, s.Name) {
+		return activities.Wanted{Fresh: slices.Contains(p.fresh, s.Name)}
+	}
+	was, ok := p.entries[s.Name]
+	switch {
+	case !ok:
+		return activities.Wanted{}
+	case was.Action != id.Digest():
+		return activities.Wanted{Pinned: was.Artifact, Was: action.ID(was.Action)}
+	}
+	return activities.Wanted{Pinned: was.Artifact}
+}
+
+// hold holds the result that was found of a fetch against the lock. One that is another is no result: the step itself
+// says in what it differs. The lock's own may be here, too, if the publisher has changed its mind since.
+func (r *Resolver) hold(ctx context.Context, s *State) error {
+	pin := s.Wanted.Pinned
+	switch {
+	case s.Wanted.Fresh:
+		s.Miss = "asked for again (--update)"
+	case pin == "" || s.Wanted.Was != "" || s.Done() && s.Entry.Artifact == pin:
+	default:
+		entry, miss, err := r.Cache.Gave(ctx, s.ID, pin)
+		if err != nil {
+			return fmt.Errorf("step %s: %w", s.Step.Name, err)
+		}
+		if miss.Reason == "" {
+			s.Entry, s.Miss, s.Forgotten = entry, "", false
+		} else if s.Done() {
+			s.Miss, s.Differs = "the result in the store is not the lock's", s.Entry.Artifact
+		}
+	}
+	return nil
+}
