@@ -11,7 +11,7 @@ import (
 // Downloaded is what a folder of partial files holds for the next call of the same action.
 type Downloaded struct {
 	Files int   // that were begun
-	Bytes int64 // in whole blocks
+	Bytes int64 // in whole blocks, and before marks in others
 	Size  int64 // of those files; -1 if that of one is not known
 }
 
@@ -38,6 +38,13 @@ func ReadPartial(dir string, block int64) (Downloaded, error) {
 	}
 	p := &partials{dir: dir, block: block, known: map[string]ledger{}, ages: map[string]int64{}}
 	p.replay(text)
+	marked, err := os.ReadFile(filepath.Join(dir, marksFile)) // it is as small as the number of connections
+	if err == nil {
+		err = eachMark(marked, func(file string, age int64, m mark) { p.applyMark(file, age, m) })
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Downloaded{}, err
+	}
 	var all Downloaded
 	for key, l := range p.known {
 		info, err := os.Stat(filepath.Join(dir, filepath.Base(key)))
@@ -53,6 +60,11 @@ func (a *Downloaded) add(p *partial, onDisk int64) {
 	for b := range p.blocks {
 		if p.end(b) > onDisk {
 			delete(p.blocks, b) // the journal came through a crash and the bytes did not
+		}
+	}
+	for b, m := range p.marks {
+		if m.pos > onDisk {
+			delete(p.marks, b)
 		}
 	}
 	a.Files++

@@ -62,20 +62,30 @@ func openMarks(dir string, want func(file string, age int64, m mark) (block int6
 	if err != nil {
 		return nil, errors.Join(errors.New("read marks of partial files: "+withoutPath(err)), f.Close())
 	}
-	for ; len(text) >= markBytes; text = text[markBytes:] {
-		var l markLine
-		if _, err := binary.Decode(text[:markBytes], binary.BigEndian, &l); err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-		name := hex.EncodeToString(l.File[:])
-		if block, ok := want(name, l.Age, mark{l.Pos, l.Sum}); ok {
+	err = eachMark(text, func(name string, age int64, m mark) {
+		if block, ok := want(name, age, m); ok {
 			t.places[blockOf{name, block}] = t.next
 		} else {
 			t.free = append(t.free, t.next)
 		}
 		t.next++
+	})
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	return t, nil
+}
+
+// eachMark reads the whole marks of a table.
+func eachMark(text []byte, do func(file string, age int64, m mark)) error {
+	for ; len(text) >= markBytes; text = text[markBytes:] {
+		var l markLine
+		if _, err := binary.Decode(text[:markBytes], binary.BigEndian, &l); err != nil {
+			return err
+		}
+		do(hex.EncodeToString(l.File[:]), l.Age, mark{l.Pos, l.Sum})
+	}
+	return nil
 }
 
 func (t *marks) close() { _ = t.file.Close() }
