@@ -126,3 +126,18 @@ func TestUpgradedPlugin(t *testing.T) {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
 }
+
+// TestUpgradeBeside: a run that another release is at, or may be at, is left to it.
+func TestUpgradeBeside(t *testing.T) {
+	m := smallMachine(newMachine(t, ""))
+	m.write("benchmark.yaml", slow)
+	was, is := m.released("v1"), m.released("v2")
+	first := was.start(words("run benchmark.yaml --progress plain")...)
+	first.at("→   pretrain/single")
+	run := runOf(is)
+	for _, verb := range []string{"run benchmark.yaml", "resume"} {
+		is.want(1, words(verb), "run "+run+" was begun by cairn v1", "Let cairn v1 finish it", "cancel "+run, "run benchmark.yaml")
+	}
+	first.done()
+	is.want(0, words("run benchmark.yaml"), "nothing to do")
+}
