@@ -23,7 +23,7 @@ FUZZTIME      ?= 20s
 TOOLS         := $(CURDIR)/.cache/tools
 REGISTRY      := github.com/distribution/distribution/v3/cmd/registry@v3.1.2
 
-.PHONY: help tools build demo test unit e2e check vet lint tidy arm64 chaos fuzz bench peers hot clean
+.PHONY: help tools build demo test unit e2e check vet lint tidy arm64 chaos large fuzz bench peers hot clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -70,6 +70,9 @@ arm64: ## the golden tests on an emulated arm64: the same bytes as here
 
 chaos: ## N (20) rebuilds of the demo, each killed several times at random; the locks must be those of a straight run
 	CHAOS_N=$(or $(N),20) $(GO) test -tags $(TAGS) -count 1 -timeout 120m -v -run TestChaos ./cmd/internal/cli
+
+large: ## N (10000) small steps, once straight and once killed in the middle and resumed: the same lock; what each command takes
+	CAIRN_LARGE=$(or $(N),10000) $(GO) test -tags $(TAGS) -count 1 -timeout 120m -v -run 'TestLarge$$' ./cmd/internal/cli
 
 fuzz: ## every fuzz target for FUZZTIME (20s)
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' activities manifests plugins workflows | xargs -n1 dirname | sort -u); do \

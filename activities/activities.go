@@ -6,6 +6,8 @@
 package activities
 
 import (
+	"fmt"
+
 	"strconv"
 
 	"github.com/opencontainers/go-digest"
@@ -17,6 +19,7 @@ import (
 const (
 	Prepare = "cairn.Prepare"
 	Execute = "cairn.Execute"
+	Many    = "cairn.ExecuteMany"
 	Publish = "cairn.Publish"
 )
 
@@ -79,6 +82,9 @@ type Node struct {
 	After   []int   `json:",omitempty"` // positions in Todo of the steps it needs
 	Inputs  []Bound `json:",omitempty"` // artifacts of needed steps that were found in the cache
 	Blocked string  `json:",omitempty"` // a step before From that it needs and that has no result
+	// Group is of steps that may share one activity, as long as they turn out to be small. Empty is for a step that is
+	// always done alone.
+	Group string `json:",omitempty"`
 	Wanted
 }
 
@@ -89,8 +95,25 @@ type Wanted struct {
 	Pinned digest.Digest `json:",omitempty"`
 	// Was is set where Pinned is what the lock has for another action, to compare with: the manifest was edited.
 	Was action.ID `json:",omitempty"`
-	// Fresh asks again, although there may be a result.
-	Fresh bool `json:",omitempty"`
+	// Fresh asks again, although there may be a result, and accepts another than Pinned. It is set to the lock, or to
+	// NoLock: what was accepted before and never came into that lock is not asked for once more.
+	Fresh digest.Digest `json:",omitempty"`
+}
+
+// NoLock is the lock that is not there.
+const NoLock digest.Digest = "none"
+
+// Holds is the artifact that the step has to give, "" if it may give any.
+func (w Wanted) Holds() digest.Digest {
+	if w.Was != "" || w.Fresh != "" {
+		return ""
+	}
+	return w.Pinned
+}
+
+// Accepted says whether an artifact that was accepted against some lock answers a request to ask again.
+func (w Wanted) Accepted(artifact, against digest.Digest) bool {
+	return against == w.Fresh && (w.Was != "" || artifact != w.Pinned)
 }
 
 // Bound is the artifact of a step.
@@ -101,13 +124,35 @@ type Bound struct {
 
 // ExecuteRequest asks for one step to be done.
 type ExecuteRequest struct {
-	Plan   digest.Digest
+	Plan   digest.Digest `json:",omitempty"` // in a ManyRequest it stands there
 	Step   string
-	Dir    string
+	Dir    string  `json:",omitempty"` // as Plan
 	Inputs []Bound `json:",omitempty"`
 	// Offline refuses a step that needs the network.
 	Offline bool `json:",omitempty"`
 	Wanted
+}
+
+// ManyRequest asks for steps that are taken for small, with what they have in common said once.
+type ManyRequest struct {
+	Plan    digest.Digest
+	Dir     string
+	Offline bool `json:",omitempty"`
+	Steps   []ExecuteRequest
+}
+
+// Summary names the steps in a few words.
+func (r ManyRequest) Summary() string {
+	if len(r.Steps) == 0 {
+		return "no steps"
+	}
+	return fmt.Sprintf("%d steps, %s to %s", len(r.Steps), r.Steps[0].Step, r.Steps[len(r.Steps)-1].Step)
+}
+
+// ManyResult is what came of it. A step that was begun and is not here is to be done alone.
+type ManyResult struct {
+	Done []Result
+	Left int `json:",omitempty"` // steps at the end of the request that there was no time to begin
 }
 
 // Result is what a step gave. The record of it is found through the action cache.

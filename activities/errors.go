@@ -118,6 +118,9 @@ func NextTry(reported error) (time.Duration, bool) {
 	return e.NextRetryDelay(), true
 }
 
+// Passes says whether another try can help against an error.
+func Passes(err error) bool { return err != nil && ClassOf(Kind(err)).Again != Never }
+
 // LogOf is the log that the details of an error name, "" if there is none.
 func LogOf(err *temporal.ApplicationError) digest.Digest { return details(err).Log }
 

@@ -444,3 +444,26 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestTouched: models that learn from a dataset, wherever they are scored, and the claims about these numbers.
+func TestTouched(t *testing.T) {
+	b := &manifests.Benchmark{
+		Models:      map[string]manifests.Model{"multi": {Datasets: []string{"xray", "ecg"}}, "single": {Datasets: []string{"ecg", "xray"}, Each: true}},
+		Evaluations: map[string]manifests.Evaluation{"test": {Models: []string{"multi", "single"}}, "quick": {Models: []string{"multi"}, Datasets: []string{"ecg"}}},
+		Claims:      []manifests.Claim{{Evaluation: "test", Model: "single", Dataset: "ecg"}, {Evaluation: "test", Model: "single/xray", Dataset: "xray"}, {Evaluation: "quick", Model: "multi", Dataset: "ecg"}},
+	}
+	for _, c := range []struct{ dataset, models, evaluations, claims string }{
+		{"ecg", "[multi single/ecg]", "[{quick multi ecg} {test multi ecg} {test multi xray} {test single/ecg ecg}]", "[single multi]"},
+		{"xray", "[multi single/xray]", "[{quick multi ecg} {test multi ecg} {test multi xray} {test single/xray xray}]", "[single/xray multi]"},
+		{"other", "[]", "[]", "[]"},
+	} {
+		got := b.Touched([]string{c.dataset})
+		claims := []string{}
+		for _, x := range got.Claims {
+			claims = append(claims, x.Model)
+		}
+		if fmt.Sprint(got.Models) != c.models || fmt.Sprint(got.Evaluations) != c.evaluations || fmt.Sprint(claims) != c.claims {
+			t.Errorf("%s touches %v, %v and claims of %v; want %s, %s, %s", c.dataset, got.Models, got.Evaluations, claims, c.models, c.evaluations, c.claims)
+		}
+	}
+}

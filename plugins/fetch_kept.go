@@ -11,7 +11,7 @@ import (
 // Downloaded is what a folder of partial files holds for the next call of the same action.
 type Downloaded struct {
 	Files int   // that were begun
-	Bytes int64 // in whole blocks, and before marks in others
+	Bytes int64 // in whole blocks, and in others up to a mark
 	Size  int64 // of those files; -1 if that of one is not known
 }
 
@@ -36,15 +36,13 @@ func ReadPartial(dir string, block int64) (Downloaded, error) {
 	if err != nil {
 		return Downloaded{}, err
 	}
-	p := &partials{dir: dir, block: block, known: map[string]ledger{}, ages: map[string]int64{}}
+	p := newPartials(dir, block)
 	p.replay(text)
-	marked, err := os.ReadFile(filepath.Join(dir, marksFile)) // it is as small as the number of connections
-	if err == nil {
-		err = eachMark(marked, func(file string, age int64, m mark) { p.applyMark(file, age, m) })
-	}
+	marks, err := os.ReadFile(filepath.Join(dir, marksFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Downloaded{}, err
 	}
+	readMarks(marks, p.applyMark)
 	var all Downloaded
 	for key, l := range p.known {
 		info, err := os.Stat(filepath.Join(dir, filepath.Base(key)))

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,29 +16,31 @@ func TestReadPartial(t *testing.T) {
 	for name, c := range map[string]struct {
 		size   int64 // announced
 		blocks []int64
-		marks  []int64 // how far others are
 		harm   func(dir, file string) error
 		want   Downloaded
 	}{
-		"nothing has arrived":       {100, nil, nil, nil, Downloaded{1, 0, 100}},
-		"two blocks":                {100, []int64{0, 3}, nil, nil, Downloaded{1, 20, 100}},
-		"the last block is shorter": {95, []int64{9}, nil, nil, Downloaded{1, 5, 95}},
-		"blocks under way":          {100, []int64{0}, []int64{14, 27}, nil, Downloaded{1, 21, 100}},
-		"bytes under way were lost": {100, []int64{0}, []int64{14, 27}, func(dir, file string) error { return os.Truncate(filepath.Join(dir, file), 15) },
-			Downloaded{1, 14, 100}},
-		"size not known": {-1, []int64{0}, nil, nil, Downloaded{1, 10, -1}},
-		"bytes were lost": {100, []int64{0, 9}, nil, func(dir, file string) error { return os.Truncate(filepath.Join(dir, file), 15) },
+		"nothing has arrived":       {100, nil, nil, Downloaded{1, 0, 100}},
+		"two blocks":                {100, []int64{0, 3}, nil, Downloaded{1, 20, 100}},
+		"the last block is shorter": {95, []int64{9}, nil, Downloaded{1, 5, 95}},
+		"size not known":            {-1, []int64{0}, nil, Downloaded{1, 10, -1}},
+		"bytes were lost": {100, []int64{0, 9}, func(dir, file string) error { return os.Truncate(filepath.Join(dir, file), 15) },
 			Downloaded{1, 10, 100}},
-		"file was lost":    {100, []int64{0}, nil, func(dir, file string) error { return os.Remove(filepath.Join(dir, file)) }, Downloaded{}},
-		"journal was lost": {100, []int64{0}, nil, func(dir, _ string) error { return os.Remove(filepath.Join(dir, journalFile)) }, Downloaded{}},
-		"journal is torn": {100, []int64{0, 1}, nil, func(dir, _ string) error {
+		"file was lost":    {100, []int64{0}, func(dir, file string) error { return os.Remove(filepath.Join(dir, file)) }, Downloaded{}},
+		"journal was lost": {100, []int64{0}, func(dir, _ string) error { return os.Remove(filepath.Join(dir, journalFile)) }, Downloaded{}},
+		"journal is torn": {100, []int64{0, 1}, func(dir, _ string) error {
 			text, err := os.ReadFile(filepath.Join(dir, journalFile))
 			if err != nil {
 				return err
 			}
 			return os.WriteFile(filepath.Join(dir, journalFile), text[:len(text)-5], 0o600)
 		}, Downloaded{1, 10, 100}},
-		"journal leads out of the folder": {100, []int64{0}, nil, func(dir, file string) error {
+		"a mark in a block that is not whole": {100, []int64{1}, func(dir, file string) error {
+			return markIn(dir, blockOf{file, 3}, mark{pos: 37})
+		}, Downloaded{1, 17, 100}},
+		"a mark behind what is on the disk": {100, []int64{1}, func(dir, file string) error {
+			return errors.Join(markIn(dir, blockOf{file, 3}, mark{pos: 37}), os.Truncate(filepath.Join(dir, file), 36))
+		}, Downloaded{1, 10, 100}},
+		"journal leads out of the folder": {100, []int64{0}, func(dir, file string) error {
 			text, err := os.ReadFile(filepath.Join(dir, journalFile))
 			if err != nil {
 				return err
@@ -66,11 +69,6 @@ func TestReadPartial(t *testing.T) {
 			if err := f.file.Truncate(max(c.size, 10)); err != nil {
 				t.Fatal(err)
 			}
-			for _, pos := range c.marks {
-				if err := p.marks.put(blockOf{f.key, pos / 10}, 1, mark{pos: pos}); err != nil {
-					t.Fatal(err)
-				}
-			}
 			for _, b := range c.blocks {
 				if err := f.put(b, some); err != nil {
 					t.Fatal(err)
@@ -89,4 +87,13 @@ func TestReadPartial(t *testing.T) {
 	if got, err := ReadPartial(filepath.Join(t.TempDir(), "none"), 0); got != (Downloaded{}) || err != nil {
 		t.Errorf("no folder: %+v, %v", got, err)
 	}
+}
+
+func markIn(dir string, b blockOf, m mark) error {
+	t, err := openMarks(dir, func(string, int64, mark) (int64, bool) { return 0, false })
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	return t.put(b, 1, m)
 }

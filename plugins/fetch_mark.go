@@ -62,30 +62,31 @@ func openMarks(dir string, want func(file string, age int64, m mark) (block int6
 	if err != nil {
 		return nil, errors.Join(errors.New("read marks of partial files: "+withoutPath(err)), f.Close())
 	}
-	err = eachMark(text, func(name string, age int64, m mark) {
-		if block, ok := want(name, age, m); ok {
-			t.places[blockOf{name, block}] = t.next
-		} else {
+	for _, b := range readMarks(text, want) {
+		if b == (blockOf{}) {
 			t.free = append(t.free, t.next)
+		} else {
+			t.places[b] = t.next
 		}
 		t.next++
-	})
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
 	}
 	return t, nil
 }
 
-// eachMark reads the whole marks of a table.
-func eachMark(text []byte, do func(file string, age int64, m mark)) error {
+// readMarks says for each place of a table what block it is of; of none, if its mark is not wanted.
+func readMarks(text []byte, want func(file string, age int64, m mark) (block int64, ok bool)) []blockOf {
+	var places []blockOf
 	for ; len(text) >= markBytes; text = text[markBytes:] {
 		var l markLine
-		if _, err := binary.Decode(text[:markBytes], binary.BigEndian, &l); err != nil {
-			return err
+		_, _ = binary.Decode(text[:markBytes], binary.BigEndian, &l) // there is enough of it, and any bytes are a mark
+		name := hex.EncodeToString(l.File[:])
+		if block, ok := want(name, l.Age, mark{l.Pos, l.Sum}); ok {
+			places = append(places, blockOf{name, block})
+		} else {
+			places = append(places, blockOf{})
 		}
-		do(hex.EncodeToString(l.File[:]), l.Age, mark{l.Pos, l.Sum})
 	}
-	return nil
+	return places
 }
 
 func (t *marks) close() { _ = t.file.Close() }

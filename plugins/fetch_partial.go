@@ -70,12 +70,16 @@ const (
 	newFileFlags = os.O_RDWR | os.O_CREATE
 )
 
+func newPartials(dir string, block int64) *partials {
+	return &partials{dir: dir, block: block, known: map[string]ledger{}, ages: map[string]int64{}}
+}
+
 // openPartials opens the folder, or makes it.
 func openPartials(dir string, block int64) (*partials, error) {
 	if block <= 0 {
 		block = defaultBlock
 	}
-	p := &partials{dir: dir, block: block, known: map[string]ledger{}, ages: map[string]int64{}}
+	p := newPartials(dir, block)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, errors.New("make folder of partial files: " + withoutPath(err))
 	}

@@ -48,6 +48,7 @@ type Earlier struct {
 	Next   int           // position in the plan of the first step that had no try yet
 	Cached int           // as in Rebuilt
 	Steps  []StepOutcome // without digests
+	Until  int           `json:",omitempty"` // more than that of any Progress of the executions so far
 }
 
 // Rebuilt is the outcome of a run.
@@ -84,11 +85,12 @@ type StepOutcome struct {
 	Drift *drift.Report `json:",omitempty"` // of a step that failed because its result is not the lock's
 }
 
-// Progress is where a run stands.
+// Progress is where a run stands, or what has changed of it since another answer.
 type Progress struct {
 	Cached int
 	Steps  []StepOutcome
 	Later  int `json:",omitempty"` // steps that are not among Steps yet
+	Until  int // to ask with for what changes after this answer
 }
 
 // Rebuild does every step of a manifest that has no result yet, each as soon as its inputs are there, and
@@ -168,13 +170,13 @@ type rebuild struct {
 	pending  []int   // for each step, how many of those it needs are not done
 	needs    [][]int // for each step, those that need it
 	ready    []int
-	inFlight int
+	inFlight int // activities
+	changed  []int
+	left     int             // steps of the run that are still to be begun
+	alone    []bool          // steps that got no result in an activity with others
+	large    map[string]bool // groups of which an activity gave no result at all
 
 	published *activities.Published // by Prepare, which found nothing to do
-}
-
-func (r *rebuild) progress() (Progress, error) {
-	return Progress{Cached: r.earlier.Cached, Steps: r.steps(), Later: r.later}, nil
 }
 
 // steps lists what became of every step so far, also in earlier executions.
@@ -199,6 +201,7 @@ func (r *rebuild) prepare(ctx workflow.Context) error {
 func (r *rebuild) start(p activities.Prepared) {
 	r.plan, r.next, r.later, r.whole, r.nodes = p.Plan, p.Next, p.Later, p.Whole, p.Todo
 	r.outcomes = make([]StepOutcome, len(p.Todo))
+	r.left, r.alone, r.large = p.Later+len(p.Todo), make([]bool, len(p.Todo)), map[string]bool{}
 	r.pending = make([]int, len(p.Todo))
 	r.needs = make([][]int, len(p.Todo))
 	for i, n := range p.Todo {
@@ -213,7 +216,8 @@ func (r *rebuild) start(p activities.Prepared) {
 	}
 	for i, n := range p.Todo {
 		if n.Blocked != "" {
-			r.outcomes[i].State, r.outcomes[i].Error = Skipped, needs(n.Blocked)
+			r.outcomes[i].Error = needs(n.Blocked)
+			r.set(i, Skipped)
 			r.skip(i, n.Blocked)
 		}
 	}
@@ -225,9 +229,11 @@ func (r *rebuild) walk(ctx workflow.Context) error {
 	done := workflow.NewSelector(ctx)
 	for {
 		for ctx.Err() == nil && len(r.ready) > 0 && r.inFlight < maxInFlight {
-			i := r.ready[0]
-			r.ready = r.ready[1:]
-			r.launch(ctx, done, i)
+			if some := r.together(); len(some) > 1 {
+				r.launchMany(ctx, done, some)
+			} else {
+				r.launch(ctx, done, some[0])
+			}
 		}
 		if r.inFlight == 0 {
 			return ctx.Err()
@@ -238,7 +244,7 @@ func (r *rebuild) walk(ctx workflow.Context) error {
 
 func (r *rebuild) launch(ctx workflow.Context, done workflow.Selector, i int) {
 	n := r.nodes[i]
-	r.outcomes[i].State = Running
+	r.set(i, Running)
 	r.inFlight++
 	f := workflow.ExecuteActivity(heavy(ctx, n.Step, n.Queue), activities.Execute,
 		activities.ExecuteRequest{Plan: r.plan, Step: n.Step, Dir: r.req.Dir, Inputs: r.inputs(n), Offline: r.req.Offline, Wanted: n.Wanted})
@@ -267,7 +273,8 @@ func (r *rebuild) finish(i int, res activities.Result) {
 	if res.Cached {
 		state = Cached
 	}
-	r.outcomes[i] = StepOutcome{Result: res, State: state}
+	r.outcomes[i] = StepOutcome{Result: res}
+	r.set(i, state)
 	for _, j := range r.needs[i] {
 		r.pending[j]--
 		if r.pending[j] == 0 && r.outcomes[j].State == Waiting {
@@ -278,10 +285,11 @@ func (r *rebuild) finish(i int, res activities.Result) {
 
 func (r *rebuild) fail(i int, err error) {
 	if temporal.IsCanceledError(err) {
-		r.outcomes[i].State = Cancelled
+		r.set(i, Cancelled)
 		return
 	}
 	r.outcomes[i] = failure(r.nodes[i].Step, err)
+	r.set(i, Failed)
 	r.skip(i, r.nodes[i].Step)
 }
 
@@ -289,7 +297,8 @@ func (r *rebuild) fail(i int, err error) {
 func (r *rebuild) skip(i int, failed string) {
 	for _, j := range r.needs[i] {
 		if r.outcomes[j].State == Waiting {
-			r.outcomes[j].State, r.outcomes[j].Error = Skipped, needs(failed)
+			r.outcomes[j].Error = needs(failed)
+			r.set(j, Skipped)
 			r.skip(j, failed)
 		}
 	}
@@ -300,7 +309,7 @@ func needs(step string) string { return fmt.Sprintf("needs %s, which failed", st
 // goOn ends this execution and starts the next one with what the plan has left.
 func (r *rebuild) goOn(ctx workflow.Context) error {
 	next := r.req
-	next.Earlier = &Earlier{Plan: r.plan, Next: r.next, Cached: r.earlier.Cached, Steps: slices.Clone(r.earlier.Steps)}
+	next.Earlier = &Earlier{Plan: r.plan, Next: r.next, Cached: r.earlier.Cached, Steps: slices.Clone(r.earlier.Steps), Until: r.until() + 1}
 	logs := maxLogs - len(slices.DeleteFunc(slices.Clone(r.earlier.Steps), func(o StepOutcome) bool { return o.Log == "" }))
 	for _, o := range r.outcomes {
 		if o.Log != "" {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
@@ -15,6 +16,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/cairn-bench/cairn/activities"
@@ -27,10 +29,12 @@ type world struct {
 	prepare func(activities.PrepareRequest) (activities.Prepared, error)
 	execute func(context.Context, activities.ExecuteRequest) (activities.Result, error)
 	publish func() error
+	many    func(context.Context, activities.ManyRequest) (activities.ManyResult, error)
 
 	mu        sync.Mutex
 	prepared  []activities.PrepareRequest
 	executed  []activities.ExecuteRequest // in the order of their starts
+	together  []activities.ManyRequest    // those that shared an activity
 	published []activities.PublishRequest
 }
 
@@ -60,6 +64,23 @@ func (w *world) doExecute(ctx context.Context, req activities.ExecuteRequest) (a
 	return w.execute(ctx, req)
 }
 
+func (w *world) doMany(ctx context.Context, req activities.ManyRequest) (activities.ManyResult, error) {
+	w.mu.Lock()
+	w.together = append(w.together, req)
+	w.mu.Unlock()
+	if w.many == nil {
+		return each(req.Steps), nil
+	}
+	return w.many(ctx, req)
+}
+
+func each(steps []activities.ExecuteRequest) (out activities.ManyResult) {
+	for _, s := range steps {
+		out.Done = append(out.Done, done(s.Step))
+	}
+	return out
+}
+
 func (w *world) doPublish(_ context.Context, req activities.PublishRequest) (activities.Published, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -86,9 +107,11 @@ func (w *world) env() *testsuite.TestWorkflowEnvironment {
 	var s testsuite.WorkflowTestSuite
 	s.SetLogger(silent{})
 	env := s.NewTestWorkflowEnvironment()
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // with the race detector, on a busy machine
 	env.RegisterWorkflowWithOptions(workflows.Rebuild, workflow.RegisterOptions{Name: workflows.RebuildName})
 	env.RegisterActivityWithOptions(w.doPrepare, activity.RegisterOptions{Name: activities.Prepare})
 	env.RegisterActivityWithOptions(w.doExecute, activity.RegisterOptions{Name: activities.Execute})
+	env.RegisterActivityWithOptions(w.doMany, activity.RegisterOptions{Name: activities.Many})
 	env.RegisterActivityWithOptions(w.doPublish, activity.RegisterOptions{Name: activities.Publish})
 	return env
 }

@@ -6,7 +6,6 @@
 package actioncache
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/manifests/action"
@@ -29,6 +29,9 @@ import (
 
 // Schema names the entry and its version.
 const Schema = "cairn/action-entry/v2"
+
+// syncers is how many entries wait for the disk at a time.
+const syncers = 8
 
 // Limits of what a look-up reads.
 const (
@@ -42,6 +45,9 @@ type Entry struct {
 	Action   action.ID     `json:"action"`
 	Artifact digest.Digest `json:"artifact"`
 	Record   digest.Digest `json:"record"`
+	// Against is the lock that had another artifact when this one was accepted (--update). Until it stands in a lock
+	// itself, it is what whoever accepts once more is given.
+	Against digest.Digest `json:"against,omitempty"`
 }
 
 // Miss is why there is no hit. The zero value is a hit.
@@ -184,14 +190,27 @@ func parse(text []byte, id action.ID) (Entry, error) {
 	if e.Action != id {
 		return e, fmt.Errorf("it is of action %q", e.Action)
 	}
-	if again, err := canonical.Marshal(e); err != nil || !bytes.Equal(text, again) {
+	if string(text) != e.canonical() {
 		return e, errors.New("its bytes are not canonical")
 	}
 	return e, e.check()
 }
 
+// canonical is what canonical.Marshal gives of an entry that passes check, for less.
+func (e Entry) canonical() string {
+	var against string
+	if e.Against != "" {
+		against = fmt.Sprintf(`"against":"%s",`, e.Against)
+	}
+	return fmt.Sprintf(`{"action":"%s",%s"artifact":"%s","record":"%s","schema":"%s"}`, e.Action, against, e.Artifact, e.Record, e.Schema)
+}
+
 func (e Entry) check() error {
-	for _, d := range []digest.Digest{e.Action.Digest(), e.Artifact, e.Record} {
+	all := []digest.Digest{e.Action.Digest(), e.Artifact, e.Record}
+	if e.Against != "" {
+		all = append(all, e.Against)
+	}
+	for _, d := range all {
 		if err := d.Validate(); err != nil || d.Algorithm() != digest.SHA256 {
 			return fmt.Errorf("%q is not a sha256 digest", d)
 		}
@@ -272,6 +291,16 @@ func (c *Cache) Put(ctx context.Context, e Entry) error {
 	return c.putOwn(e)
 }
 
+// PutMany keeps entries. Most of what that costs is to wait for the disk, so they wait together.
+func (c *Cache) PutMany(ctx context.Context, all []Entry) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(syncers)
+	for _, e := range all {
+		group.Go(func() error { return c.Put(ctx, e) })
+	}
+	return group.Wait()
+}
+
 // Lock waits until no other process does the action. The kernel frees a lock when its process dies. waiting is told
 // once of who does it, if that takes longer than a second; nil stands for the cache's own.
 func (c *Cache) Lock(ctx context.Context, id action.ID, waiting func(cas.Holder)) (func(), error) {
@@ -285,11 +314,32 @@ func (c *Cache) Lock(ctx context.Context, id action.ID, waiting func(cas.Holder)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("lock action: %w", err)
 	}
-	release, err := cas.LockFile(ctx, path, strings.TrimPrefix(c.At+", action "+string(id), ", "), waiting)
+	release, err := cas.LockFile(ctx, path, c.at(id), waiting)
 	if err != nil {
 		return nil, fmt.Errorf("lock action %s: %w", id, err)
 	}
 	return release, nil
+}
+
+// TryLock is Lock for those who have something else to do: release is nil if another does the action.
+func (c *Cache) TryLock(id action.ID) (release func(), err error) {
+	if err := id.Digest().Validate(); err != nil {
+		return nil, fmt.Errorf("lock action %q: %w", id, err)
+	}
+	path := c.path(id, ".lock")
+	err = os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		release, err = cas.TryLockFile(path, c.at(id))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock action %s: %w", id, err)
+	}
+	return release, nil
+}
+
+// at is what whoever holds the lock of an action is at.
+func (c *Cache) at(id action.ID) string {
+	return strings.TrimPrefix(c.At+", action "+string(id), ", ")
 }
 
 // Peek returns the entry of an action without looking for its blobs.

@@ -272,3 +272,51 @@ func FuzzEntry(f *testing.F) {
 		}
 	})
 }
+
+// TestGave: an action that has given two artifacts has two entries, each as good as its blobs.
+func TestGave(t *testing.T) {
+	h := newHome(t)
+	later := h.entry
+	later.Artifact, later.Record = packFile(t, h.store, "metrics.json", "others"), packFile(t, h.store, "record.json", "another")
+	if err := errors.Join(h.cache.Put(t.Context(), later), h.cache.Put(t.Context(), later)); err != nil {
+		t.Fatal(err)
+	}
+	gave := func(artifact digest.Digest, want actioncache.Entry, reason string) {
+		t.Helper()
+		got, miss, err := h.cache.Gave(t.Context(), h.entry.Action, artifact)
+		if err != nil || (miss.Reason == "") != (reason == "") || !strings.Contains(miss.Reason, reason) || reason == "" && got != want {
+			t.Errorf("gave %s: %+v, %q, %v; want %+v, %q", artifact, got, miss.Reason, err, want, reason)
+		}
+	}
+	gave(h.entry.Artifact, h.entry, "")
+	gave(later.Artifact, later, "")
+	gave(digest.FromString("nothing"), actioncache.Entry{}, "never run")
+	if got, miss, err := h.cache.Get(t.Context(), h.entry.Action); err != nil || miss.Reason != "" || got != later {
+		t.Errorf("the entry is %+v, %q, %v; want the later one", got, miss.Reason, err)
+	}
+	if all, err := h.cache.Entries(); err != nil || len(all) != 1 {
+		t.Errorf("entries are %v, %v; want one", all, err)
+	}
+	beside := strings.TrimSuffix(h.file(), ".json") + "." + h.entry.Artifact.Encoded() + ".json"
+	good, err := os.ReadFile(beside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := os.ReadFile(h.file())
+	if err != nil {
+		t.Fatal(err)
+	}
+	overwrite(t, beside, string(other))
+	gave(h.entry.Artifact, actioncache.Entry{}, "it is of artifact")
+	overwrite(t, beside, "{")
+	gave(h.entry.Artifact, actioncache.Entry{}, "damaged")
+	overwrite(t, beside, string(good))
+	h.remove(t, h.layer)
+	gave(h.entry.Artifact, actioncache.Entry{}, "is missing")
+	gave(later.Artifact, later, "")
+	if err := h.cache.Remove(h.entry.Action); err != nil {
+		t.Fatal(err)
+	}
+	gave(h.entry.Artifact, actioncache.Entry{}, "never run")
+	gave(later.Artifact, actioncache.Entry{}, "never run")
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/opencontainers/image-spec/specs-go"
@@ -46,4 +47,25 @@ func tag(ix *ocispec.Index, named map[string]ocispec.Descriptor) {
 		d.Annotations = notes
 		ix.Manifests = append(ix.Manifests, d)
 	}
+}
+
+// tagged says whether blobs have their names.
+func tagged(ix ocispec.Index, named map[string]ocispec.Descriptor) bool {
+	right := 0
+	for _, have := range ix.Manifests {
+		if d, ok := named[have.Annotations[ocispec.AnnotationRefName]]; ok && same(have, d) {
+			right++
+		}
+	}
+	return right == len(named)
+}
+
+// same compares an entry of the index with what is to have its name.
+func same(have, d ocispec.Descriptor) bool {
+	d.Annotations = maps.Clone(d.Annotations)
+	if d.Annotations == nil {
+		d.Annotations = map[string]string{}
+	}
+	d.Annotations[ocispec.AnnotationRefName] = have.Annotations[ocispec.AnnotationRefName]
+	return reflect.DeepEqual(have, d)
 }

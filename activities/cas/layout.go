@@ -249,6 +249,9 @@ func (l *Layout) Tag(ctx context.Context, named map[string]ocispec.Descriptor) e
 	if err := checkNames(named); err != nil {
 		return err
 	}
+	if ix, err := l.index(); err != nil || tagged(ix, named) {
+		return l.fault("update index", err)
+	}
 	return l.fault("update index", l.update(ctx, func(ix *ocispec.Index) { tag(ix, named) }))
 }
 

@@ -49,6 +49,19 @@ func LockFile(ctx context.Context, path, what string, waiting func(Holder)) (rel
 	return lockFile(ctx, Disk{}, path, what, waiting)
 }
 
+// TryLockFile takes the lock of a file as LockFile does, and release is nil if somebody has it.
+func TryLockFile(path, what string) (release func(), err error) {
+	f, err := Disk{}.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	err = f.Flock(syscall.LOCK_EX | syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, f.Close()
+	}
+	return held(f, what, err)
+}
+
 func lockFile(ctx context.Context, fsys FS, path, what string, waiting func(Holder)) (func(), error) {
 	f, err := fsys.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

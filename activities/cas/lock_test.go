@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/cairn-bench/cairn/activities/cas"
 )
 
@@ -102,7 +105,7 @@ func TestTagEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var locked *cas.LockedError
-	if err := l.Tag(ctx, nil); !errors.As(err, &locked) || locked.Holder.What != "keeping it" {
+	if err := l.Tag(ctx, map[string]ocispec.Descriptor{"a": {Digest: digest.FromString("a")}}); !errors.As(err, &locked) || locked.Holder.What != "keeping it" {
 		t.Errorf("Tag = %v; want a LockedError", err)
 	}
 }

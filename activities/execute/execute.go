@@ -58,17 +58,18 @@ type Attempt struct {
 	Aside func(cas.Holder)            // is told that somebody else does the same, and that this try needs no room meanwhile; may be nil
 	Back  func(context.Context) error // asks for room before the work begins; may be nil
 
-	log *stepLog
+	log     *stepLog
+	sitting *sitting // of several steps, of which this is one; nil if it is done alone
 }
 
 // planCache keeps the last plan: all steps of a run share it.
 type planCache struct {
 	mu   sync.Mutex
 	id   digest.Digest
-	plan *plan.Plan
+	plan map[string]plan.Step // by name
 }
 
-func (c *planCache) read(ctx context.Context, s cas.Store, d digest.Digest) (*plan.Plan, error) {
+func (c *planCache) read(ctx context.Context, s cas.Store, d digest.Digest) (map[string]plan.Step, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.id == d {
@@ -78,8 +79,11 @@ func (c *planCache) read(ctx context.Context, s cas.Store, d digest.Digest) (*pl
 	if err != nil {
 		return nil, err
 	}
-	c.id, c.plan = d, p
-	return p, nil
+	c.id, c.plan = d, map[string]plan.Step{}
+	for _, step := range p.Steps {
+		c.plan[step.Name] = step
+	}
+	return c.plan, nil
 }
 
 func (e *Executor) execute(ctx context.Context, req activities.ExecuteRequest, try Attempt) (activities.Result, error) {
@@ -95,8 +99,8 @@ func (e *Executor) execute(ctx context.Context, req activities.ExecuteRequest, t
 }
 
 // bind finds the step that is asked for, and its action.
-func bind(p *plan.Plan, req activities.ExecuteRequest) (plan.Step, action.Action, error) {
-	step, ok := p.Find(req.Step)
+func bind(steps map[string]plan.Step, req activities.ExecuteRequest) (plan.Step, action.Action, error) {
+	step, ok := steps[req.Step]
 	if !ok {
 		return step, action.Action{}, fmt.Errorf("plan %s has no step %q", req.Plan, req.Step)
 	}
@@ -117,7 +121,7 @@ func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, re
 		return activities.Result{}, activities.Permanent(activities.Invalid, err)
 	}
 	before := e.peek(id)
-	unlock, err := e.Cache.Lock(ctx, id, try.Aside)
+	unlock, err := e.lock(ctx, id, try)
 	if err != nil {
 		return activities.Result{}, err
 	}
@@ -160,12 +164,13 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 			try.Said(p)
 		}
 	}
-	r := RunRequest{Store: e.Store, Into: e.Store, Plugins: e.Plugins, Action: a, Env: try.log.hiding(e.Env(req.Dir)), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval, Host: e.Host}
+	into := e.into(try.sitting)
+	r := RunRequest{Store: e.Store, Into: into, Plugins: e.Plugins, Action: a, Env: try.log.hiding(e.Env(req.Dir)), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval, Host: e.Host}
 	kept = e.checkpoints(ctx, step.Plugin.Kind, id, try, report)
 	if kept != nil {
 		r.Checkpoints = kept
 	}
-	part, err := e.openPartial(step, id, holds(req.Wanted), started)
+	part, err := e.openPartial(step, id, req.Holds(), started)
 	if err != nil {
 		return activities.Result{}, err
 	}
@@ -175,11 +180,19 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 	if err != nil {
 		return activities.Result{}, e.disputed(ctx, req, a, fmt.Errorf("%s: %w", step.Name, err))
 	}
+	if req.Pinned != "" && req.Pinned != desc.Digest { // what is refused is compared in the store
+		if err := into.Flush(ctx); err != nil {
+			return activities.Result{}, err
+		}
+	}
 	if err := e.pinned(ctx, req, a, desc.Digest); err != nil {
 		return activities.Result{}, errors.Join(err, part.refuse())
 	}
 	finished := e.Now()
-	err = e.record(ctx, a, id, desc, provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished})
+	entry, err := e.record(ctx, into, a, actioncache.Entry{Action: id, Artifact: desc.Digest, Against: against(req.Wanted)}, desc, provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished})
+	if err == nil {
+		err = e.settle(ctx, try.sitting, into, entry)
+	}
 	if err != nil {
 		return activities.Result{}, err
 	}
@@ -188,18 +201,15 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 	return activities.Result{Step: step.Name, Action: id, Artifact: desc.Digest, Seconds: finished.Sub(started).Round(time.Millisecond).Seconds()}, nil
 }
 
-// record keeps the action, the statement of what it gave, and the entry that leads from one to the other.
-func (e *Executor) record(ctx context.Context, a action.Action, id action.ID, desc ocispec.Descriptor, x provenance.Execution) error {
+// record makes the action and the statement of what it gave, and completes the entry that leads from one to the other.
+func (e *Executor) record(ctx context.Context, into cas.Store, a action.Action, entry actioncache.Entry, desc ocispec.Descriptor, x provenance.Execution) (actioncache.Entry, error) {
 	text, err := a.Canonical()
 	if err != nil {
-		return err
+		return actioncache.Entry{}, err
 	}
-	if _, _, err := e.Store.Put(ctx, id.Digest(), bytes.NewReader(text)); err != nil {
-		return err
+	if _, _, err := into.Put(ctx, entry.Action.Digest(), bytes.NewReader(text)); err != nil {
+		return actioncache.Entry{}, err
 	}
-	record, err := attest.Write(ctx, e.Store, a, desc, x)
-	if err != nil {
-		return err
-	}
-	return e.Cache.Put(ctx, actioncache.Entry{Schema: actioncache.Schema, Action: id, Artifact: desc.Digest, Record: record})
+	entry.Record, err = attest.Write(ctx, into, a, desc, x)
+	return entry, err
 }

@@ -51,7 +51,7 @@ func TestFailures(t *testing.T) {
 		{"network", activities.Network, plugins.Transient(errors.New("reset"), 0), []string{"Network: ", "*plugins.Fault"}},
 		{"disk of the store", activities.Disk, fmt.Errorf("write: %w", full), []string{"Disk: ", "make room", "*cas.FaultError", "syscall.Errno"}},
 		{"disk of the scratch folder", activities.Disk, &os.PathError{Op: "write", Path: "f", Err: syscall.ENOSPC}, []string{"Disk: ", "*fs.PathError"}},
-		{"process", activities.Failed, process{}, []string{"Failed: ", "exit status 137", "MemoryError"}},
+		{"process", activities.Crashed, process{}, []string{"Crashed: ", "exit status 137", "MemoryError"}},
 		{"killed process", activities.Interrupted, fmt.Errorf("train: %w", process{killed: true}), []string{"Interrupted: "}},
 		{"starved process", activities.OutOfMemory, fmt.Errorf("train: %w", process{true, true}), []string{"OutOfMemory: it was killed", "MemoryError: 16 GiB"}},
 		{"forbidden", activities.Refused, activities.Permanent(activities.Refused, errors.New("forgotten")), []string{"Refused: "}},

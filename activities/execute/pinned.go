@@ -22,13 +22,13 @@ const fewFiles = 3
 
 // found looks for the result of an action that is locked. before is what was there when the lock was asked for.
 func (e *Executor) found(ctx context.Context, id action.ID, want activities.Wanted, before digest.Digest, try Attempt) (actioncache.Entry, actioncache.Miss, error) {
-	if want.Pinned != "" && want.Was == "" {
-		if entry, miss, err := e.Cache.Gave(ctx, id, want.Pinned); err != nil || miss.Reason == "" {
+	if pin := want.Holds(); pin != "" {
+		if entry, miss, err := e.Cache.Gave(ctx, id, pin); err != nil || miss.Reason == "" {
 			return entry, miss, err
 		}
 	}
 	entry, miss, err := e.Cache.Get(ctx, id)
-	if err == nil && miss.Reason == "" && want.Fresh && entry.Record == before && !e.ours(ctx, entry, try) {
+	if err == nil && miss.Reason == "" && want.Fresh != "" && entry.Record == before && !want.Accepted(entry.Artifact, entry.Against) && !e.ours(ctx, entry, try) {
 		miss.Reason = "asked for again"
 	}
 	return entry, miss, err
@@ -49,17 +49,17 @@ func (e *Executor) ours(ctx context.Context, entry actioncache.Entry, try Attemp
 	return err == nil && try.Invocation != "" && st.Predicate.RunDetails.Metadata.InvocationID == try.Invocation
 }
 
-// holds is the artifact that a step has to give, "" if it may give any.
-func holds(want activities.Wanted) digest.Digest {
-	if want.Was != "" {
+// against is the lock that a result is accepted against, "" if there is none.
+func against(want activities.Wanted) digest.Digest {
+	if want.Fresh == activities.NoLock {
 		return ""
 	}
-	return want.Pinned
+	return want.Fresh
 }
 
 // pinned refuses another artifact than the lock's, and says which files differ and who has changed his mind.
 func (e *Executor) pinned(ctx context.Context, req activities.ExecuteRequest, a action.Action, got digest.Digest) error {
-	if pin := holds(req.Wanted); pin == "" || got == pin {
+	if pin := req.Holds(); pin == "" || got == pin {
 		return nil
 	}
 	c, err := Compare(ctx, e.Store, Given{Artifact: req.Pinned}, got, a)

@@ -177,7 +177,9 @@ func (s *sources) fetch(t *testing.T, params string, l *lock.Lock, update ...str
 		t.Fatal(err)
 	}
 	want := states[0].Wanted
-	want.Fresh = len(update) > 0
+	if len(update) > 0 {
+		want.Fresh = activities.NoLock
+	}
 	return s.Execute(t.Context(), activities.ExecuteRequest{Plan: s.plan, Step: "fetch/x", Wanted: want}, execute.Attempt{Invocation: "run"})
 }
 
@@ -359,7 +361,7 @@ func TestUpdateTakesWhatWasShown(t *testing.T) {
 func (s *sources) update(t *testing.T, params string, before digest.Digest) activities.Result {
 	t.Helper()
 	s.use(t, params)
-	res, err := s.Execute(t.Context(), activities.ExecuteRequest{Plan: s.plan, Step: "fetch/x", Wanted: activities.Wanted{Fresh: true}}, execute.Attempt{Invocation: "update"})
+	res, err := s.Execute(t.Context(), activities.ExecuteRequest{Plan: s.plan, Step: "fetch/x", Wanted: activities.Wanted{Fresh: activities.NoLock}}, execute.Attempt{Invocation: "update"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -389,7 +391,7 @@ func TestOneUpdateForTwo(t *testing.T) {
 	s.Home.Cache.Waiting = func(cas.Holder) { waiting <- struct{}{} }
 	for i := range results {
 		both.Go(func() {
-			res, err := s.Execute(t.Context(), activities.ExecuteRequest{Plan: s.plan, Step: "fetch/x", Wanted: activities.Wanted{Fresh: true}}, execute.Attempt{Invocation: fmt.Sprint("run", i)})
+			res, err := s.Execute(t.Context(), activities.ExecuteRequest{Plan: s.plan, Step: "fetch/x", Wanted: activities.Wanted{Fresh: activities.NoLock}}, execute.Attempt{Invocation: fmt.Sprint("run", i)})
 			if err != nil {
 				t.Error(err)
 			}

@@ -56,7 +56,7 @@ func (p *process) begin(t testing.TB, run string) (context.Context, *publish.Pub
 		t.Fatal(err)
 	}
 	pub := &publish.Publisher{Resolver: &resolve.Resolver{Store: p.Store, Cache: p.Cache, Plugins: p.Plugins, Env: p.Env}, Tag: p.Store.Tag, Now: activitytest.Now()}
-	todo, err := pub.Prepare(ctx, activities.PrepareRequest{Manifest: id, Only: last}, run)
+	todo, err := pub.Resolver.Prepare(ctx, activities.PrepareRequest{Manifest: id, Only: last})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,9 @@ func (e evidence) OpenAt(_ context.Context, d digest.Digest) (cas.ReaderAtCloser
 	return os.Open(e.Store.Path(d))
 }
 
-func (e evidence) Record(context.Context, digest.Digest) (digest.Digest, error) { return "", nil }
+func (e evidence) Record(context.Context, digest.Digest, digest.Digest) (digest.Digest, error) {
+	return "", nil
+}
 
 func (e evidence) Tombstone(ctx context.Context, d digest.Digest) (digest.Digest, error) {
 	return e.gc.Tombstone(ctx, d)

@@ -19,6 +19,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/activities/sandbox"
+	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/canonical"
@@ -92,27 +93,60 @@ func (p *Publisher) Prepare(ctx context.Context, req activities.PrepareRequest, 
 	return found.Prepared, err
 }
 
+// Unchanged plans, and names what is published if every step has its result and the documents of just these results
+// are there. What it has planned is what the next Prepare of this manifest starts from, whatever it finds.
+func (p *Publisher) Unchanged(ctx context.Context, b *manifests.Benchmark, req activities.PrepareRequest) (activities.Prepared, error) {
+	pl, id, err := p.Resolver.PlanAhead(ctx, b, req.Manifest, req.Dir)
+	if err != nil {
+		return activities.Prepared{}, err
+	}
+	req.Plan = id
+	found, err := p.Resolver.Prepare(ctx, req)
+	if err != nil || !found.Done() {
+		return found.Prepared, err
+	}
+	publish := activities.PublishRequest{Plan: id, Manifest: req.Manifest}
+	doc, err := p.lookUp(ctx, publish, found.States)
+	if err != nil || !doc.Done() {
+		return found.Prepared, err
+	}
+	published, err := p.name(ctx, pl.Benchmark, found.States, doc)
+	found.Published = &published
+	return found.Prepared, err
+}
+
 func (p *Publisher) publish(ctx context.Context, req activities.PublishRequest, pl *plan.Plan, states []resolve.State, invocation string) (activities.Published, error) {
-	a, err := bind(req, states)
+	doc, err := p.lookUp(ctx, req, states)
+	if err == nil && !doc.Done() {
+		doc.Entry, err = p.documents(ctx, req, pl, doc.Action, states, invocation)
+	}
 	if err != nil {
 		return activities.Published{}, err
+	}
+	return p.name(ctx, pl.Benchmark, states, doc)
+}
+
+// lookUp looks for the documents.
+func (p *Publisher) lookUp(ctx context.Context, req activities.PublishRequest, states []resolve.State) (resolve.State, error) {
+	a, err := bind(req, states)
+	if err != nil {
+		return resolve.State{}, err
 	}
 	id, err := a.ID()
 	if err != nil {
-		return activities.Published{}, err
+		return resolve.State{}, err
 	}
 	entry, miss, err := p.Resolver.Cache.Get(ctx, id)
-	if err == nil && miss.Reason != "" {
-		entry, err = p.documents(ctx, req, pl, a, states, invocation)
-	}
+	return resolve.State{Step: plan.Step{Name: verify.DocumentsStep}, Bound: true, Action: a, ID: id, Entry: entry, Miss: miss.Reason}, err
+}
+
+// name ties documents and results together.
+func (p *Publisher) name(ctx context.Context, benchmark string, states []resolve.State, doc resolve.State) (activities.Published, error) {
+	out, err := p.published(ctx, doc.Entry.Artifact)
 	if err != nil {
 		return activities.Published{}, err
 	}
-	out, err := p.published(ctx, entry.Artifact)
-	if err != nil {
-		return activities.Published{}, err
-	}
-	out.Benchmark, err = p.index(ctx, pl.Benchmark, append(states, resolve.State{Step: plan.Step{Name: verify.DocumentsStep}, ID: id, Entry: entry}))
+	out.Benchmark, err = p.index(ctx, benchmark, append(states, doc))
 	return out, err
 }
 
@@ -281,8 +315,8 @@ func (p *Publisher) index(ctx context.Context, name string, states []resolve.Sta
 	if err != nil {
 		return "", err
 	}
-	d, err := cas.PutBytes(ctx, p.Resolver.Store, text)
-	if err != nil {
+	d := digest.FromBytes(text)
+	if err := cas.PutMany(ctx, p.Resolver.Store, map[digest.Digest][]byte{d: text}); err != nil { // it may be there
 		return "", err
 	}
 	named[name] = ocispec.Descriptor{MediaType: ix.MediaType, ArtifactType: BenchmarkType, Digest: d, Size: int64(len(text))}

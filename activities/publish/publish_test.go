@@ -151,7 +151,9 @@ type evidence struct{ *cas.Layout }
 func (e evidence) Open(_ context.Context, d digest.Digest) (io.ReadCloser, error) {
 	return os.Open(e.Path(d))
 }
-func (e evidence) Record(context.Context, digest.Digest) (digest.Digest, error) { return "", nil }
+func (e evidence) Record(context.Context, digest.Digest, digest.Digest) (digest.Digest, error) {
+	return "", nil
+}
 
 // TestPublishedOnce: what was put together is found again, also by the activity that plans, and puts nothing new
 // into the store.

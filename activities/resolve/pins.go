@@ -1,9 +1,12 @@
 package resolve
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
@@ -16,8 +19,9 @@ import (
 // Pins are what a lock says of the fetches of a plan. nil says nothing.
 type Pins struct {
 	entries map[string]lock.Step
+	lock    digest.Digest
 	loose   []string // steps that the lock does not pin
-	fresh   []string // those of them that have no result yet, whatever the action cache says
+	fresh   []string // those of them that are asked for again
 }
 
 // NewPins reads the pins out of a lock, which may be nil. Those of the updated datasets do not hold.
@@ -47,6 +51,7 @@ func (r *Resolver) ReadPins(ctx context.Context, req activities.Pins, again ...s
 		}
 	}
 	p := NewPins(l, req.Update...)
+	p.lock = cmp.Or(req.Lock, activities.NoLock)
 	for _, dataset := range again {
 		p.fresh = append(p.fresh, plan.FetchStep(dataset))
 	}
@@ -58,27 +63,28 @@ func (p *Pins) wanted(s plan.Step, id action.ID) activities.Wanted {
 	if p == nil || s.Plugin.Kind != string(catalog.Fetch) {
 		return activities.Wanted{}
 	}
-	if slices.Contains(p.loose, s.Name) {
-		return activities.Wanted{Fresh: slices.Contains(p.fresh, s.Name)}
+	was, locked := p.entries[s.Name]
+	out := activities.Wanted{Pinned: was.Artifact}
+	if locked && was.Action != id.Digest() {
+		out.Was = action.ID(was.Action)
 	}
-	was, ok := p.entries[s.Name]
 	switch {
-	case !ok:
+	case slices.Contains(p.fresh, s.Name):
+		out.Fresh = p.lock
+	case slices.Contains(p.loose, s.Name):
 		return activities.Wanted{}
-	case was.Action != id.Digest():
-		return activities.Wanted{Pinned: was.Artifact, Was: action.ID(was.Action)}
 	}
-	return activities.Wanted{Pinned: was.Artifact}
+	return out
 }
 
 // hold holds the result that was found of a fetch against the lock. One that is another is no result: the step itself
 // says in what it differs. The lock's own may be here, too, if the publisher has changed its mind since.
 func (r *Resolver) hold(ctx context.Context, s *State) error {
-	pin := s.Wanted.Pinned
+	pin := s.Wanted.Holds()
 	switch {
-	case s.Wanted.Fresh:
+	case s.Wanted.Fresh != "" && s.Done() && !s.Wanted.Accepted(s.Entry.Artifact, s.Entry.Against):
 		s.Miss = "asked for again (--update)"
-	case pin == "" || s.Wanted.Was != "" || s.Done() && s.Entry.Artifact == pin:
+	case pin == "" || s.Done() && s.Entry.Artifact == pin:
 	default:
 		entry, miss, err := r.Cache.Gave(ctx, s.ID, pin)
 		if err != nil {

@@ -8,6 +8,8 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/plan"
 )
 
@@ -55,7 +57,7 @@ func (r *Resolver) Prepare(ctx context.Context, req activities.PrepareRequest) (
 			return Found{}, activities.Permanent(activities.Refused, fmt.Errorf("%s: %s", st.Step.Name, st.Miss))
 		}
 	}
-	out := nextPart(states, wanted, req.From)
+	out := nextPart(states, wanted, req.From, r.group)
 	out.Plan = id
 	out.Whole = len(req.Only) > 0 && !slices.ContainsFunc(states, func(s State) bool { return !wanted(s.Step.Name) && !s.Done() })
 	return Found{Prepared: out, Steps: p, States: states}, nil
@@ -64,8 +66,14 @@ func (r *Resolver) Prepare(ctx context.Context, req activities.PrepareRequest) (
 // planFor reads the plan that a run began with, or makes it.
 func (r *Resolver) planFor(ctx context.Context, req activities.PrepareRequest) (*plan.Plan, digest.Digest, error) {
 	if req.Plan != "" {
+		if a := r.ahead.Load(); a != nil && a.id == req.Plan {
+			return a.plan, a.id, nil
+		}
 		p, err := ReadPlan(ctx, r.Store, req.Plan)
 		return p, req.Plan, err
+	}
+	if a := r.ahead.Swap(nil); a != nil && a.manifest == req.Manifest && a.dir == req.Dir {
+		return a.plan, a.id, cas.Use(ctx, r.Store, a.id)
 	}
 	b, err := r.ReadManifest(ctx, req.Manifest)
 	if err != nil {
@@ -83,17 +91,28 @@ func closure(p *plan.Plan, only []string) (func(step string) bool, error) {
 	return func(step string) bool { return keep[step] }, err
 }
 
+// group names the steps that may turn out to be small like one another: those of one plugin. A training is never small,
+// nor is what waits for the network, and who asks for an accelerator has it alone.
+func (r *Resolver) group(s plan.Step) string {
+	p, err := r.Plugins.Find(catalog.Kind(s.Plugin.Kind), s.Plugin.Name)
+	if err != nil || p.Spec().Network || p.Spec().Kind == catalog.Pretrain || p.Spec().Queue == catalog.QueueGPU {
+		return ""
+	}
+	return s.Plugin.Kind + "/" + s.Plugin.Name
+}
+
 // part collects the steps that one execution of a workflow does.
 type part struct {
 	activities.Prepared
+	group     func(plan.Step) string
 	inputs    int
 	positions map[string]int           // in Todo
 	artifacts map[string]digest.Digest // of what was found
 }
 
 // nextPart lists the wanted steps without a result from a position of the plan on, with what they wait for.
-func nextPart(states []State, wanted func(step string) bool, from int) activities.Prepared {
-	p := &part{positions: map[string]int{}, artifacts: map[string]digest.Digest{}}
+func nextPart(states []State, wanted func(step string) bool, from int, group func(plan.Step) string) activities.Prepared {
+	p := &part{group: group, positions: map[string]int{}, artifacts: map[string]digest.Digest{}}
 	p.Next = len(states)
 	for i, s := range states {
 		switch {
@@ -120,7 +139,7 @@ func (p *part) full(s plan.Step) bool {
 }
 
 func (p *part) add(s plan.Step, wanted activities.Wanted) {
-	n := activities.Node{Step: s.Name, Queue: s.Hints.Queue, Wanted: wanted}
+	n := activities.Node{Step: s.Name, Queue: s.Hints.Queue, Group: p.group(s), Wanted: wanted}
 	for _, need := range s.Needs {
 		before, todo := p.positions[need.Step]
 		found, ok := p.artifacts[need.Step]

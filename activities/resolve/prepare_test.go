@@ -42,7 +42,7 @@ func TestParts(t *testing.T) {
 		states := sweep(c.datasets, c.steps)
 		from, left := 0, c.steps
 		for i, want := range c.parts {
-			p := nextPart(states, func(string) bool { return true }, from)
+			p := nextPart(states, func(string) bool { return true }, from, func(plan.Step) string { return "" })
 			left -= want
 			if len(p.Todo) != want || p.Later != left || p.Cached != c.datasets {
 				t.Fatalf("%s, part %d: %d steps, %d later, %d cached; want %d, %d, %d", c.name, i, len(p.Todo), p.Later, p.Cached, want, left, c.datasets)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -30,6 +31,26 @@ type Resolver struct {
 	Cache   *actioncache.Cache
 	Plugins plugins.Set
 	Env     func(dir string) plugins.Env
+
+	ahead atomic.Pointer[ahead]
+}
+
+// ahead is a plan that was made a moment ago for the Prepare that comes next: a look at a large local source takes
+// hours.
+type ahead struct {
+	manifest digest.Digest
+	dir      string
+	plan     *plan.Plan
+	id       digest.Digest
+}
+
+// PlanAhead plans a manifest. The next Prepare of it takes this plan.
+func (r *Resolver) PlanAhead(ctx context.Context, b *manifests.Benchmark, manifest digest.Digest, dir string) (*plan.Plan, digest.Digest, error) {
+	p, id, err := r.Plan(ctx, b, dir)
+	if err == nil {
+		r.ahead.Store(&ahead{manifest, dir, p, id})
+	}
+	return p, id, err
 }
 
 // Plan compiles a manifest and keeps the plan in the store. What no other try can help is marked as such.

@@ -77,10 +77,10 @@ func TestPlanIsKept(t *testing.T) {
 	b := newBench(t, "a", "b")
 	got := b.ask(t)
 	want := activities.Prepared{Plan: got.Plan, Next: 7, Todo: []activities.Node{
-		{Step: "fetch/a", Queue: "io"}, {Step: "curate/a", Queue: "cpu", After: []int{0}},
-		{Step: "fetch/b", Queue: "io"}, {Step: "curate/b", Queue: "cpu", After: []int{2}},
+		{Step: "fetch/a", Queue: "io"}, {Step: "curate/a", Queue: "cpu", Group: "curate/files", After: []int{0}},
+		{Step: "fetch/b", Queue: "io"}, {Step: "curate/b", Queue: "cpu", Group: "curate/files", After: []int{2}},
 		{Step: "pretrain/all", Queue: "gpu", After: []int{1, 3}},
-		{Step: "evaluate/test/all/a", Queue: "cpu", After: []int{1, 4}}, {Step: "evaluate/test/all/b", Queue: "cpu", After: []int{3, 4}},
+		{Step: "evaluate/test/all/a", Queue: "cpu", Group: "evaluate/count", After: []int{1, 4}}, {Step: "evaluate/test/all/b", Queue: "cpu", Group: "evaluate/count", After: []int{3, 4}},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("prepared (-want +got):\n%s", diff)
@@ -107,8 +107,8 @@ func TestPartlyDone(t *testing.T) {
 		return out
 	}
 	want := activities.Prepared{Plan: first.Plan, Cached: 5, Next: 7, Todo: []activities.Node{
-		{Step: "evaluate/test/all/a", Queue: "cpu", Inputs: in("curate/a", "pretrain/all")},
-		{Step: "evaluate/test/all/b", Queue: "cpu", Inputs: in("curate/b", "pretrain/all")}}}
+		{Step: "evaluate/test/all/a", Queue: "cpu", Group: "evaluate/count", Inputs: in("curate/a", "pretrain/all")},
+		{Step: "evaluate/test/all/b", Queue: "cpu", Group: "evaluate/count", Inputs: in("curate/b", "pretrain/all")}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("prepared (-want +got):\n%s", diff)
 	}
@@ -128,10 +128,10 @@ func TestHoleUpstream(t *testing.T) {
 	}
 	got := b.ask(t)
 	want := activities.Prepared{Plan: first.Plan, Cached: 3, Next: 7, Todo: []activities.Node{
-		{Step: "curate/b", Queue: "cpu", Inputs: []activities.Bound{{Step: "fetch/b", Artifact: done["fetch/b"].Artifact}}},
+		{Step: "curate/b", Queue: "cpu", Group: "curate/files", Inputs: []activities.Bound{{Step: "fetch/b", Artifact: done["fetch/b"].Artifact}}},
 		{Step: "pretrain/all", Queue: "gpu", After: []int{0}, Inputs: []activities.Bound{{Step: "curate/a", Artifact: done["curate/a"].Artifact}}},
-		{Step: "evaluate/test/all/a", Queue: "cpu", After: []int{1}, Inputs: []activities.Bound{{Step: "curate/a", Artifact: done["curate/a"].Artifact}}},
-		{Step: "evaluate/test/all/b", Queue: "cpu", After: []int{0, 1}},
+		{Step: "evaluate/test/all/a", Queue: "cpu", Group: "evaluate/count", After: []int{1}, Inputs: []activities.Bound{{Step: "curate/a", Artifact: done["curate/a"].Artifact}}},
+		{Step: "evaluate/test/all/b", Queue: "cpu", Group: "evaluate/count", After: []int{0, 1}},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("prepared (-want +got):\n%s", diff)
@@ -220,9 +220,9 @@ func TestFrom(t *testing.T) {
 	}
 	got := found.Prepared
 	want := activities.Prepared{Plan: first.Plan, Cached: 1, Next: 7, Todo: []activities.Node{
-		{Step: "fetch/b", Queue: "io"}, {Step: "curate/b", Queue: "cpu", After: []int{0}},
+		{Step: "fetch/b", Queue: "io"}, {Step: "curate/b", Queue: "cpu", Group: "curate/files", After: []int{0}},
 		{Step: "pretrain/all", Queue: "gpu", After: []int{1}, Blocked: "curate/a"},
-		{Step: "evaluate/test/all/a", Queue: "cpu", After: []int{2}, Blocked: "curate/a"}, {Step: "evaluate/test/all/b", Queue: "cpu", After: []int{1, 2}},
+		{Step: "evaluate/test/all/a", Queue: "cpu", Group: "evaluate/count", After: []int{2}, Blocked: "curate/a"}, {Step: "evaluate/test/all/b", Queue: "cpu", Group: "evaluate/count", After: []int{1, 2}},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" || len(done) != 1 {
 		t.Errorf("prepared (-want +got):\n%s", diff)

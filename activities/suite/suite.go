@@ -149,6 +149,7 @@ func (s *Suite) registerControl(r registry) {
 // registerSteps registers what takes one of the slots for as long as it works; nil are any number.
 func (s *Suite) registerSteps(r registry, free *slots) {
 	r.RegisterActivityWithOptions(s.step(free), activity.RegisterOptions{Name: activities.Execute})
+	r.RegisterActivityWithOptions(s.many, activity.RegisterOptions{Name: activities.Many})
 }
 
 func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (out activities.Prepared, err error) {
@@ -183,6 +184,18 @@ func (s *Suite) step(free *slots) func(context.Context, activities.ExecuteReques
 	return func(ctx context.Context, req activities.ExecuteRequest) (activities.Result, error) {
 		return s.execute(ctx, req, &place{of: free})
 	}
+}
+
+// many does steps that are taken for small.
+func (s *Suite) many(ctx context.Context, req activities.ManyRequest) (out activities.ManyResult, err error) {
+	err = s.attempt(ctx, req.Summary(), func(working context.Context, _ *try) error {
+		out, err = s.Executor.ExecuteMany(working, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
+		for _, res := range out.Done {
+			s.seen(res.Step, res, err)
+		}
+		return errors.Join(err, working.Err())
+	})
+	return out, err
 }
 
 // execute does a step. Each sign of life carries the newest checkpoint: the server keeps it for the next try.

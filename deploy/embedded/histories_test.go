@@ -81,6 +81,19 @@ func (w *world) execute(ctx context.Context, req activities.ExecuteRequest) (act
 	return activities.Result{Step: req.Step, Action: action.ID(digest.FromString("action " + req.Step)), Artifact: digest.FromString(req.Step), Seconds: 1.25}, nil
 }
 
+// many does the steps that share an activity; where one fails, it and all behind it get no result.
+func (w *world) many(ctx context.Context, req activities.ManyRequest) (out activities.ManyResult, _ error) {
+	for i, one := range req.Steps {
+		res, err := w.execute(ctx, one)
+		if err != nil {
+			out.Left = len(req.Steps) - i - 1
+			break
+		}
+		out.Done = append(out.Done, res)
+	}
+	return out, nil
+}
+
 func (w *world) end(step string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -102,6 +115,7 @@ func (w *world) work(t *testing.T, c client.Client) string {
 	control.RegisterActivityWithOptions(w.publish, activity.RegisterOptions{Name: activities.Publish})
 	steps := worker.New(c, activities.StepQueue(queue, "cpu"), worker.Options{DisableWorkflowWorker: true, MaxHeartbeatThrottleInterval: 50 * time.Millisecond})
 	steps.RegisterActivityWithOptions(w.execute, activity.RegisterOptions{Name: activities.Execute})
+	steps.RegisterActivityWithOptions(w.many, activity.RegisterOptions{Name: activities.Many})
 	for _, wk := range []worker.Worker{control, steps} {
 		if err := wk.Start(); err != nil {
 			t.Fatal(err)
@@ -238,6 +252,22 @@ func TestHistories(t *testing.T) {
 		}
 		keep(t, c, "retry", run.GetID(), run.GetRunID())
 	})
+	t.Run("together", func(t *testing.T) {
+		w := &world{nodes: alike(40), do: func(ctx context.Context, step string) error {
+			if step == "fetch/dataset-001" && activity.GetInfo(ctx).ActivityType.Name == activities.Many {
+				return errors.New("it takes too long")
+			}
+			return nil
+		}}
+		run := start(t, c, w.work(t, c))
+		if out := result(t, run); out.Published == nil || len(out.Steps) != 80 {
+			t.Errorf("result is %+v", out)
+		}
+		h := keep(t, c, "together", run.GetID(), run.GetRunID())
+		if n := len(slices.Collect(filter(h.Events, scheduled(activities.Many)))); n < 10 {
+			t.Errorf("%d activities of several steps", n)
+		}
+	})
 	t.Run("parts", func(t *testing.T) { parts(t, c) })
 	t.Run("cancelled", func(t *testing.T) { cancelled(t, c) })
 }
@@ -290,6 +320,21 @@ func cancelled(t *testing.T, c client.Client) {
 	}
 }
 
+func scheduled(name string) func(*historypb.HistoryEvent) bool {
+	return func(e *historypb.HistoryEvent) bool {
+		return e.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName() == name
+	}
+}
+
+// alike is a plan of n datasets and nothing else, all of one kind.
+func alike(n int) []activities.Node {
+	nodes := benchmark(n)[:2*n]
+	for i := range nodes {
+		nodes[i].Group, _, _ = strings.Cut(nodes[i].Step, "/")
+	}
+	return nodes
+}
+
 func filter[T any](all []T, keep func(T) bool) func(yield func(T) bool) {
 	return func(yield func(T) bool) {
 		for _, v := range all {
@@ -301,7 +346,7 @@ func filter[T any](all []T, keep func(T) bool) func(yield func(T) bool) {
 }
 
 // TestHistorySize holds the promises about histories: what we put into one stays under 1 KiB a step, and at six
-// events a step the 1,000 steps of an execution stay under 10,240 events.
+// events a step the 1,000 steps of an execution stay under 10,240 events. What share activities take far less.
 func TestHistorySize(t *testing.T) {
 	c := engine(t)
 	chain := make([]activities.Node, 100)
@@ -311,20 +356,50 @@ func TestHistorySize(t *testing.T) {
 			chain[i].After = []int{i - 1}
 		}
 	}
-	for name, nodes := range map[string][]activities.Node{"chain": chain, "benchmark": benchmark(44)} {
-		t.Run(name, func(t *testing.T) {
-			w := &world{nodes: nodes}
+	for _, x := range []struct {
+		name   string
+		nodes  []activities.Node
+		events int // a step
+	}{{"chain", chain, 6}, {"benchmark", benchmark(44), 6}, {"together", alike(500), 1}} {
+		t.Run(x.name, func(t *testing.T) {
+			w := &world{nodes: x.nodes}
 			run := start(t, c, w.work(t, c))
 			result(t, run)
 			h := keep(t, c, "", run.GetID(), run.GetRunID())
-			t.Logf("%d steps: %d events, %d bytes, %d of them ours", len(nodes), len(h.Events), proto.Size(h), payloads(h))
-			if ours, all := payloads(h)/len(nodes), proto.Size(h)/len(nodes); ours > 1024 || all > 1536 {
+			n := len(x.nodes)
+			t.Logf("%d steps: %d events, %d bytes, %d of them ours", n, len(h.Events), proto.Size(h), payloads(h))
+			if ours, all := payloads(h)/n, proto.Size(h)/n; ours > 1024 || all > 1536 {
 				t.Errorf("a step takes %d bytes, %d of them ours; want at most 1536 and 1024", all, ours)
 			}
-			if most := 6*len(nodes) + 20; len(h.Events) > most {
-				t.Errorf("%d steps took %d events, want at most %d", len(nodes), len(h.Events), most)
+			if most := x.events*n + 20; len(h.Events) > most {
+				t.Errorf("%d steps took %d events, want at most %d", n, len(h.Events), most)
 			}
 		})
+	}
+}
+
+// TestLargePlan holds them for a run of 10,000 steps, in whatever number of executions.
+func TestLargePlan(t *testing.T) {
+	c := engine(t)
+	w := &world{nodes: alike(5000), part: 1000}
+	run := start(t, c, w.work(t, c))
+	first := run.GetRunID()
+	if out := result(t, run); out.Published == nil || len(out.Steps) != 10_000 {
+		t.Fatalf("%d steps, published %v", len(out.Steps), out.Published)
+	}
+	ours, executions := 0, 0
+	for id := first; id != ""; executions++ {
+		h := history(t, c, run.GetID(), id)
+		last := h.Events[len(h.Events)-1]
+		id = last.GetWorkflowExecutionContinuedAsNewEventAttributes().GetNewExecutionRunId()
+		ours += payloads(h)
+		t.Logf("%d events, %d bytes, %d of them ours", len(h.Events), proto.Size(h), payloads(h))
+		if len(h.Events) > 1000 {
+			t.Errorf("an execution of 1,000 small steps has %d events", len(h.Events))
+		}
+	}
+	if executions != 10 || ours > 10_000*1024 {
+		t.Errorf("%d executions, %d bytes of ours a step; want 10, and at most 1024", executions, ours/10_000)
 	}
 }
 
@@ -333,7 +408,8 @@ func payloads(h *historypb.History) int {
 	n := 0
 	for _, e := range h.Events {
 		n += proto.Size(e.GetActivityTaskScheduledEventAttributes().GetInput()) + proto.Size(e.GetActivityTaskCompletedEventAttributes().GetResult()) +
-			proto.Size(e.GetWorkflowExecutionStartedEventAttributes().GetInput()) + proto.Size(e.GetWorkflowExecutionCompletedEventAttributes().GetResult())
+			proto.Size(e.GetWorkflowExecutionStartedEventAttributes().GetInput()) + proto.Size(e.GetWorkflowExecutionCompletedEventAttributes().GetResult()) +
+			proto.Size(e.GetWorkflowExecutionContinuedAsNewEventAttributes().GetInput())
 	}
 	return n
 }

@@ -18,11 +18,13 @@ func (f Fetch) Judge() Verdict {
 	moved := slices.IndexFunc(f.Edits, address)
 	switch {
 	case f.Edited && same && moved >= 0:
-		return say(VersionKeptSum, "the manifest's %s, and the files are still those of the lock: the new version has the same data, or the address leads to the old one", change(f.Edits[moved]))
+		return say(VersionKeptSum, "%s, and the files are still those of the lock: the new version has the same data, or the address leads to the old one", change(f.Edits[moved]))
 	case f.Edited && same:
 		return Verdict{}
+	case f.Edited && len(f.Edits) > 0 && f.Edits[0].Component == "source":
+		return say(ManifestChanged, "the local source has other files than when the lock was written")
 	case f.Edited && len(f.Edits) > 0:
-		return say(ManifestChanged, "the manifest's %s since the lock was written, so other files are what it asks for", change(f.Edits[0]))
+		return say(ManifestChanged, "%s since the lock was written, so other files are what is asked for", change(f.Edits[0]))
 	case f.Edited:
 		return say(ManifestChanged, "the step is another one than when the lock was written, so its result is not held against the lock")
 	case same:
@@ -40,7 +42,7 @@ func (f File) Judge() Verdict {
 	case f.Varies:
 		return say(Damaged, "each transfer of %s gave other bytes: something on the way damages them; %s", f.Path, f.agreement())
 	case moved >= 0 && f.OldSum:
-		return say(URLKeptSum, "the manifest's %s, but its checksum %s is still the one that stands in the lock, of the earlier address: take the new file's from its publisher", change(f.Edits[moved]), short(f.manifestSum()))
+		return say(URLKeptSum, "%s, but the checksum beside it, %s, is still the one of the lock, of the earlier address: take the new file's from its publisher", change(f.Edits[moved]), short(f.manifestSum()))
 	case f.Said != "" && (f.Lock == f.Said || f.Lock == "" && f.OldSum):
 		return say(PublisherChanged, "lock and manifest have %s for %s, the publisher's checksum list %s now has %s: the publisher has changed it", short(f.Said), f.Path, f.List, short(f.Want))
 	case f.Said != "":
@@ -113,7 +115,10 @@ const longest = 100 // bytes of a value in a text, which stays in a history
 // change says what became of a component. An address may hold a secret, so its query is left out, and what is neither
 // a word nor a number is not shown at all.
 func change(c plan.Cause) string {
-	name, was, is := strings.TrimPrefix(c.Component, "params."), value(c.Was), value(c.Is)
+	name, was, is := "the step's "+c.Component, value(c.Was), value(c.Is)
+	if param, ok := strings.CutPrefix(c.Component, "params."); ok {
+		name = "the manifest's " + param
+	}
 	if was == "" || is == "" {
 		return name + " changed"
 	}

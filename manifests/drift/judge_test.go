@@ -36,6 +36,8 @@ func TestFetches(t *testing.T) {
 		{"a new version, the same files", Fetch{Known: true, Was: was, Is: was, Edited: true, Edits: moved}, VersionKeptSum, "files[0].url changed from https://a.org/v1 to https://a.org/v2, and the files are still those of the lock"},
 		{"another filter, the same files", Fetch{Known: true, Was: was, Is: was, Edited: true, Edits: edited}, "", ""},
 		{"another filter, other files", Fetch{Known: true, Was: was, Is: is, Edited: true, Edits: edited}, ManifestChanged, "exclude changed since the lock was written"},
+		{"a local source", Fetch{Known: true, Was: was, Is: is, Edited: true, Edits: []plan.Cause{{Component: "source", Was: "sha256:1", Is: "sha256:2"}}}, ManifestChanged, "the local source has other files"},
+		{"another version of the plugin", Fetch{Known: true, Was: was, Is: is, Edited: true, Edits: []plan.Cause{{Component: "plugin.version", Was: "1", Is: "2"}}}, ManifestChanged, "the step's plugin.version changed from 1 to 2"},
 		{"an unknown edit", Fetch{Is: is, Edited: true}, ManifestChanged, "is not held against the lock"},
 		{"no files at all are no proof", Fetch{Edited: true, Edits: moved}, ManifestChanged, ""},
 	} {

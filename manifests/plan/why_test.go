@@ -222,3 +222,22 @@ func TestWaiting(t *testing.T) {
 		t.Errorf("cause is %+v, want %+v", got, want)
 	}
 }
+
+// TestListsOfObjects: of a list of files the one that changed is named.
+func TestListsOfObjects(t *testing.T) {
+	for _, c := range []struct{ was, is, want string }{
+		{`{"f":[{"u":"a","s":1},{"u":"b"}]}`, `{"f":[{"u":"a","s":1},{"u":"c"}]}`, `params.f[1].u "b" "c"`},
+		{`{"f":[{"u":"a"}]}`, `{"f":[{"u":"a"},{"u":"b"}]}`, `params.f [{"u":"a"}] [{"u":"a"},{"u":"b"}]`},
+		{`{"f":[{}]}`, `{"f":[null]}`, `params.f [{}] [null]`},
+		{`{"f":["a"]}`, `{"f":["b"]}`, `params.f ["a"] ["b"]`},
+		{`{"f":[]}`, `{"f":null}`, `params.f [] null`},
+	} {
+		got := ""
+		for _, x := range plan.Differ(action.Action{Params: json.RawMessage(c.was)}, action.Action{Params: json.RawMessage(c.is)}, nil) {
+			got += x.Component + " " + x.Was + " " + x.Is
+		}
+		if got != c.want {
+			t.Errorf("%s and %s: %s, want %s", c.was, c.is, got, c.want)
+		}
+	}
+}

@@ -55,7 +55,7 @@ type listed struct {
 	artifacts map[digest.Digest]bool
 }
 
-func (l *listed) Record(_ context.Context, action digest.Digest) (digest.Digest, error) {
+func (l *listed) Record(_ context.Context, action, _ digest.Digest) (digest.Digest, error) {
 	return l.records[action], nil
 }
 

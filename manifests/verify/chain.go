@@ -90,7 +90,7 @@ func (v *verifier) artifact(d digest.Digest) {
 
 // record checks the statement that the action gave the artifact.
 func (v *verifier) record(s lock.Step) {
-	d, err := v.store.Record(v.ctx, s.Action)
+	d, err := v.store.Record(v.ctx, s.Action, s.Artifact)
 	if err != nil || d == "" {
 		v.problem(Problem{Code: RecordMissing, Path: "record", Digest: s.Action, Want: "a record of the action", Got: fmt.Sprint(err)})
 		return

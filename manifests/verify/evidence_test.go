@@ -110,7 +110,7 @@ func (s *store) OpenAt(ctx context.Context, d digest.Digest) (artifact.ReaderAtC
 	return at{bytes.NewReader(text)}, err
 }
 
-func (s *store) Record(_ context.Context, action digest.Digest) (digest.Digest, error) {
+func (s *store) Record(_ context.Context, action, _ digest.Digest) (digest.Digest, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.records[action], nil

@@ -18,7 +18,9 @@ func (endless) Open(context.Context, digest.Digest) (io.ReadCloser, error) {
 	return io.NopCloser(endless{}), nil
 }
 
-func (endless) Record(context.Context, digest.Digest) (digest.Digest, error) { return "", nil }
+func (endless) Record(context.Context, digest.Digest, digest.Digest) (digest.Digest, error) {
+	return "", nil
+}
 
 // A blob that is far too large for what it should be is not held in memory.
 func TestHugeDocument(t *testing.T) {

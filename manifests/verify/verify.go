@@ -115,8 +115,9 @@ type Verdict struct {
 // for a blob that is not there wraps fs.ErrNotExist. A blob that Open gives as an io.WriterTo is read by that.
 type Store interface {
 	artifact.Source
-	// Record names the record of an action, "" if none is known. Its word is not trusted.
-	Record(ctx context.Context, action digest.Digest) (digest.Digest, error)
+	// Record names the record of an action that gave an artifact, or else any of the action, "" if none is known. Its word
+	// is not trusted.
+	Record(ctx context.Context, action, artifact digest.Digest) (digest.Digest, error)
 }
 
 // Graveyard is a Store that knows tombstones. A tombstone explains why the blobs that it lists are not there, and

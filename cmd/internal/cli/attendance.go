@@ -74,27 +74,40 @@ func (t *attendance) missing(ctx context.Context, h *runHistory, all []*workflow
 		return nil
 	}
 	for _, p := range all {
-		req, ok := h.asked[p.GetActivityId()]
-		if !ok {
+		steps := h.asked[p.GetActivityId()]
+		if len(steps) == 0 {
 			continue
 		}
-		s := h.step(req.Step)
-		if p.GetState() == enumspb.PENDING_ACTIVITY_STATE_STARTED {
-			if t.gone(p.GetLastWorkerIdentity()) {
-				s.State, s.Why = workflows.Waiting, "the process that did it has ended"
-			}
-			continue
-		}
-		s.State = workflows.Waiting
-		who, err := t.serving(ctx, h.queue[p.GetActivityId()], enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+		waits, why, err := t.held(ctx, h, p)
 		if err != nil {
 			return err
 		}
-		if len(who) == 0 {
-			s.Why = "no worker serves " + queueName(h.queue[p.GetActivityId()])
+		for _, req := range steps {
+			s := h.step(req.Step)
+			if waits {
+				s.State = workflows.Waiting
+			}
+			if why != "" {
+				s.Why = why
+			}
 		}
 	}
 	return nil
+}
+
+// held says whether nobody is at an activity that is to be done, and what it waits for, if there is more to say.
+func (t *attendance) held(ctx context.Context, h *runHistory, p *workflow.PendingActivityInfo) (waits bool, why string, err error) {
+	if p.GetState() == enumspb.PENDING_ACTIVITY_STATE_STARTED {
+		if t.gone(p.GetLastWorkerIdentity()) {
+			return true, "the process that did it has ended", nil
+		}
+		return false, "", nil
+	}
+	who, err := t.serving(ctx, h.queue[p.GetActivityId()], enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+	if err == nil && len(who) == 0 {
+		why = "no worker serves " + queueName(h.queue[p.GetActivityId()])
+	}
+	return true, why, err
 }
 
 // advice is what to do about a run on which nobody works.

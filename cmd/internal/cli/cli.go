@@ -29,6 +29,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/all"
 )
 
 // Exit codes.
@@ -52,6 +53,9 @@ type World struct {
 	Release        Release
 	Exits          bool     // the process ends when Main returns, so that nothing needs to be stopped in order
 	Self           []string // the command that is this program; nil finds it out
+
+	Plugins func() (plugins.Set, error)           // nil for those that come with Cairn
+	Hears   func(step string, p plugins.Progress) // if set, of each sign of progress of the steps that this process does
 }
 
 // exitError carries an exit code; an empty message has been printed already.
@@ -219,7 +223,11 @@ func (a *app) open() (*workshop, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := a.Release.plugins()
+	offer := a.Plugins
+	if offer == nil {
+		offer = all.Plugins
+	}
+	set, err := offer()
 	if err != nil {
 		return nil, err
 	}
@@ -269,6 +277,9 @@ func (a *app) env(dir string) plugins.Env { return plugins.Env{Dir: dir, Lookup:
 
 // suite is what this process's workers do.
 func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progress)) *suite.Suite {
+	if show := report; a.Hears != nil {
+		report = func(step string, p plugins.Progress) { a.Hears(step, p); show(step, p) }
+	}
 	return &suite.Suite{
 		Home:     w.garbage,
 		Resolver: w.resolver,
@@ -277,8 +288,12 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report, Host: a.runner(o.isolate),
 			Checkpoints: filepath.Join(w.dir, "checkpoints"), Interval: plugins.Interval{Time: o.checkpoint},
 		},
-		Publisher: &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Now: time.Now},
+		Publisher: w.publisher(),
 	}
+}
+
+func (w *workshop) publisher() *publish.Publisher {
+	return &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Now: time.Now}
 }
 
 // builder names this program in records.

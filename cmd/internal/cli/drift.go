@@ -43,9 +43,8 @@ func (w *workshop) refused(ctx context.Context, benchmark string, all []drift.Re
 		if r.Received != "" {
 			c, err := execute.Compare(ctx, w.store, execute.Given{Artifact: r.Lock}, r.Received, action.Action{})
 			if err != nil {
-				return nil, err
-			}
-			if err := w.show(&shown, c, benchmark); err != nil {
+				shown.lines = fmt.Sprintf("which files differ cannot be read here: %v", err)
+			} else if err := w.show(&shown, c, benchmark); err != nil {
 				return nil, err
 			}
 		}
@@ -72,8 +71,12 @@ func (w *workshop) noted(ctx context.Context, was, is *lock.Lock, update []strin
 	if was == nil {
 		return nil, nil
 	}
+	before := map[string]lock.Step{}
+	for _, s := range was.Steps {
+		before[s.Name] = s
+	}
 	for _, s := range is.Steps {
-		old, ok := was.Find(s.Name)
+		old, ok := before[s.Name]
 		if !ok || !strings.HasPrefix(s.Plugin, string(catalog.Fetch)+"/") || old.Action == s.Action && old.Artifact == s.Artifact {
 			continue
 		}
@@ -144,7 +147,10 @@ func printDrift(out io.Writer, all []driftShown) {
 		if s.Received == "" {
 			continue
 		}
-		fmt.Fprintf(out, "  received  %s\n  %s\n  all of it: %s\n", s.Received, strings.ReplaceAll(s.lines, "\n", "\n  "), display(s.List))
+		fmt.Fprintf(out, "  received  %s\n  %s\n", s.Received, strings.ReplaceAll(s.lines, "\n", "\n  "))
+		if s.List != "" {
+			fmt.Fprintf(out, "  all of it: %s\n", display(s.List))
+		}
 	}
 }
 

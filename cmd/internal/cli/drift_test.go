@@ -145,6 +145,7 @@ func TestUpdateOfOneAndNotTheOther(t *testing.T) {
 	offer(p, strings.ReplaceAll(table(60), ",1\n", ",0\n")+"60,40,150,1\n61,41,151,1\n62,42,152,1\n63,43,153,1\n64,44,154,1\n65,45,155,1\n")
 	m.want(0, words("run benchmark.yaml --update heart"), "heart is not what the lock had, and was accepted [publisher-changed]", "updated heart: ", "EVALUATION", "WAS", "IS")
 	m.want(0, words("gc"))
+	m.want(0, words("verify b/benchmark.lock --level bytes"), "verified, level bytes")
 	p.asked()
 	m.want(0, words("run b/benchmark.yaml --locked"), "nothing to do")
 	m.want(0, words("verify b/benchmark.lock --level bytes"), "verified, level bytes")
@@ -177,7 +178,7 @@ func TestEditIsNoDrift(t *testing.T) {
 	lock := m.read("benchmark.lock")
 	p.files["heart-2/heart.csv"] = []byte(table(61))
 	m.write("benchmark.yaml", before+"    fetch: "+fmt.Sprintf(name, "heart-2")+rest)
-	m.want(3, words("run benchmark.yaml"), "[url-changed-digest-kept]", "files[0].url changed from", "is still the one that stands in the lock, of the earlier address", "there is nothing to accept")
+	m.want(3, words("run benchmark.yaml"), "[url-changed-digest-kept]", "files[0].url changed from", "is still the one of the lock, of the earlier address", "there is nothing to accept")
 	if m.read("benchmark.lock") != lock {
 		t.Error("the lock was touched")
 	}
@@ -187,11 +188,10 @@ func TestEditIsNoDrift(t *testing.T) {
 func TestPinMistakes(t *testing.T) {
 	m := smallMachine(newMachine(t, ""))
 	for args, want := range map[string]string{
-		"--update herat":                    `--update herat: the manifest has no dataset of that name; did you mean "heart"?`,
-		"--update heart,tail":               "--update tail",
-		"--update heart --locked":           "--locked leaves the lock alone",
-		"--update heart --offline":          "--offline asks nobody",
-		"--update heart --only fetch/heart": "--only may leave the lock as it is",
+		"--update herat":           `--update herat: the manifest has no dataset of that name; did you mean "heart"?`,
+		"--update heart,tail":      "--update tail",
+		"--update heart --locked":  "--locked leaves the lock alone",
+		"--update heart --offline": "--offline asks nobody",
 	} {
 		m.want(2, words("run benchmark.yaml "+args), want)
 	}
@@ -201,4 +201,21 @@ func TestPinMistakes(t *testing.T) {
 	if m.read("benchmark.lock") != "<<<<<<< ours\n" {
 		t.Error("the broken lock was touched")
 	}
+}
+
+// TestUpdateThatFailsLater: what was accepted is not fetched once more because a later step had to be mended first.
+func TestUpdateThatFailsLater(t *testing.T) {
+	m, p := newHeart(t)
+	m.want(0, words("run benchmark.yaml"))
+	lock := m.read("benchmark.lock")
+	offer(p, strings.Replace(table(60), "num", "target", 1))
+	m.want(1, words("run benchmark.yaml --update heart"), "curate/heart", "run benchmark.yaml --update heart\n")
+	m.want(0, words("run benchmark.yaml --locked"), "nothing to do") // as nothing was accepted for good
+	m.write("benchmark.yaml", strings.Replace(m.read("benchmark.yaml"), "column: num", "column: target", 1))
+	p.asked()
+	m.want(0, words("run benchmark.yaml --update heart"), "heart is not what the lock had, and was accepted [publisher-changed]")
+	if asked := p.asked(); len(asked) > 0 || m.read("benchmark.lock") == lock {
+		t.Errorf("asked for %v; the lock is as it was: %t", asked, m.read("benchmark.lock") == lock)
+	}
+	m.want(0, words("run benchmark.yaml --locked"), "nothing to do")
 }

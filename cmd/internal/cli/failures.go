@@ -166,6 +166,9 @@ func (a *app) again(o outcome) string {
 	if o.options.locked {
 		command += " --locked"
 	}
+	if len(o.rebuilt.Update) > 0 {
+		command += " --update " + strings.Join(o.rebuilt.Update, ",") // what was accepted is not asked for once more
+	}
 	return command
 }
 

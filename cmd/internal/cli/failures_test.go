@@ -154,7 +154,7 @@ func TestLastingFault(t *testing.T) {
 	run := runOf(m)
 	status := object[runInfo](m, 0, "status", run)
 	at := slices.IndexFunc(status.Steps, func(s runStep) bool { return s.Name == "fetch/heart" })
-	if s := status.Steps[at]; s.State != workflows.Running || !strings.Contains(s.Why, "429") || s.Log == "" {
+	if s := status.Steps[at]; s.State != workflows.Waiting || !strings.Contains(s.Why, "429") || s.Log == "" {
 		t.Errorf("status has %+v", s)
 	}
 	m.want(0, []string{"show", status.Steps[at].Log.String()}, "Network: ", "429")

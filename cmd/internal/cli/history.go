@@ -20,20 +20,20 @@ type runHistory struct {
 	later    int  // steps that a later execution does
 	earlier  bool // this is not the run's first execution
 	steps    []runStep
-	position map[string]int    // of a step in steps
-	begun    map[int64]string  // event that scheduled an activity -> its step
-	queue    map[string]string // activity ID -> task queue
-	kinds    map[int64]string  // event that scheduled an activity -> its type
+	position map[string]int     // of a step in steps
+	begun    map[int64][]string // event that scheduled an activity -> its steps
+	queue    map[string]string  // activity ID -> task queue
+	kinds    map[int64]string   // event that scheduled an activity -> its type
 
-	asked   map[string]activities.ExecuteRequest // activity ID -> what it does
-	request *commonpb.Payloads                   // of this execution
+	asked   map[string][]activities.ExecuteRequest // activity ID -> the steps it does
+	request *commonpb.Payloads                     // of this execution
 	plan    digest.Digest
 	todo    []activities.Node // of this execution
 	open    []*workflow.PendingActivityInfo
 }
 
 func newHistory() *runHistory {
-	return &runHistory{position: map[string]int{}, begun: map[int64]string{}, queue: map[string]string{}, kinds: map[int64]string{}, asked: map[string]activities.ExecuteRequest{}}
+	return &runHistory{position: map[string]int{}, begun: map[int64][]string{}, queue: map[string]string{}, kinds: map[int64]string{}, asked: map[string][]activities.ExecuteRequest{}}
 }
 
 // add takes the next event.
@@ -105,17 +105,32 @@ func logOf(f *failurepb.Failure) digest.Digest {
 func (h *runHistory) scheduled(ev *history.HistoryEvent) error {
 	x := ev.GetActivityTaskScheduledEventAttributes()
 	h.kinds[ev.GetEventId()] = x.GetActivityType().GetName()
-	if x.GetActivityType().GetName() != activities.Execute {
-		return nil
+	asked, err := askedOf(x)
+	for _, req := range asked {
+		h.step(req.Step).State = workflows.Running
+		h.begun[ev.GetEventId()] = append(h.begun[ev.GetEventId()], req.Step)
 	}
-	var req activities.ExecuteRequest
-	if err := decode(x.GetInput(), &req); err != nil {
-		return err
+	h.asked[x.GetActivityId()], h.queue[x.GetActivityId()] = asked, x.GetTaskQueue().GetName()
+	return err
+}
+
+// askedOf lists the steps that an activity does.
+func askedOf(x *history.ActivityTaskScheduledEventAttributes) ([]activities.ExecuteRequest, error) {
+	switch x.GetActivityType().GetName() {
+	case activities.Execute:
+		var req activities.ExecuteRequest
+		err := decode(x.GetInput(), &req)
+		return []activities.ExecuteRequest{req}, err
+	case activities.Many:
+		var req activities.ManyRequest
+		err := decode(x.GetInput(), &req)
+		for i := range req.Steps {
+			s := &req.Steps[i]
+			s.Plan, s.Dir, s.Offline = req.Plan, req.Dir, req.Offline
+		}
+		return req.Steps, err
 	}
-	h.begun[ev.GetEventId()] = req.Step
-	h.asked[x.GetActivityId()], h.queue[x.GetActivityId()] = req, x.GetTaskQueue().GetName()
-	h.step(req.Step).State = workflows.Running
-	return nil
+	return nil, nil
 }
 
 // step returns the entry of a step, a new one if need be.
@@ -149,6 +164,15 @@ func (h *runHistory) completed(scheduled int64, result *commonpb.Payloads) error
 			return err
 		}
 		h.outcome(workflows.StepOutcome{Result: r, State: ranOrCached(r)})
+	case activities.Many:
+		var r activities.ManyResult
+		if err := decode(result, &r); err != nil {
+			return err
+		}
+		h.ended(scheduled, workflows.Waiting, nil) // those without a result
+		for _, one := range r.Done {
+			h.outcome(workflows.StepOutcome{Result: one, State: ranOrCached(one)})
+		}
 	}
 	return nil
 }
@@ -165,7 +189,7 @@ func (h *runHistory) outcome(o workflows.StepOutcome) {
 }
 
 func (h *runHistory) ended(scheduled int64, state string, f *failurepb.Failure) {
-	if name, ok := h.begun[scheduled]; ok {
+	for _, name := range h.begun[scheduled] {
 		s := h.step(name)
 		s.State, s.Why, s.Log = state, message(f), logOf(f)
 		if kind := own(f).GetApplicationFailureInfo().GetType(); kind != "" {
@@ -191,15 +215,13 @@ func (h *runHistory) result(p *commonpb.Payloads) error {
 func (h *runHistory) pending(all []*workflow.PendingActivityInfo) {
 	h.open = all
 	for _, p := range all {
-		req, ok := h.asked[p.GetActivityId()]
-		if !ok {
-			continue
-		}
-		s := h.step(req.Step)
-		if who := waitsFor(p); who != "" {
-			s.Why = who
-		} else if p.GetLastFailure() != nil {
-			s.Why, s.Log = message(p.GetLastFailure()), logOf(p.GetLastFailure())
+		who := waitsFor(p)
+		for _, req := range h.asked[p.GetActivityId()] {
+			if s := h.step(req.Step); who != "" {
+				s.Why = who
+			} else if p.GetLastFailure() != nil {
+				s.Why, s.Log = message(p.GetLastFailure()), logOf(p.GetLastFailure())
+			}
 		}
 	}
 }

@@ -76,16 +76,19 @@ func (a *app) log(ctx context.Context, e *engine, id string, follow bool) error 
 }
 
 func (a *app) logEvent(h *runHistory, ev *history.HistoryEvent) error {
-	l, ok := h.describe(ev)
-	if !ok {
-		return nil
+	for _, l := range h.describe(ev) {
+		l.Schema, l.Time = "cairn/log/v1", ev.GetEventTime().AsTime()
+		var err error
+		if a.json {
+			err = json.NewEncoder(a.Stdout).Encode(l)
+		} else {
+			_, err = fmt.Fprintf(a.Stdout, "%s  %-10s %s\n", l.Time.Local().Format("2006-01-02 15:04:05.000"), l.Event, join(l.Step, withLog(l.Says, l.Log)))
+		}
+		if err != nil {
+			return err
+		}
 	}
-	l.Schema, l.Time = "cairn/log/v1", ev.GetEventTime().AsTime()
-	if a.json {
-		return json.NewEncoder(a.Stdout).Encode(l)
-	}
-	_, err := fmt.Fprintf(a.Stdout, "%s  %-10s %s\n", l.Time.Local().Format("2006-01-02 15:04:05.000"), l.Event, join(l.Step, withLog(l.Says, l.Log)))
-	return err
+	return nil
 }
 
 func join(step, says string) string {
@@ -96,32 +99,30 @@ func join(step, says string) string {
 }
 
 // describe puts an event that was added into words; most events are Temporal's own affair.
-func (h *runHistory) describe(ev *history.HistoryEvent) (logLine, bool) {
+func (h *runHistory) describe(ev *history.HistoryEvent) []logLine {
 	switch ev.GetEventType() {
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
-		return logLine{Event: "started"}, true
+		return []logLine{{Event: "started"}}
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
-		return logLine{Event: "completed"}, true
+		return []logLine{{Event: "completed"}}
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
-		return logLine{Event: "failed", Says: message(ev.GetWorkflowExecutionFailedEventAttributes().GetFailure())}, true
+		return []logLine{{Event: "failed", Says: message(ev.GetWorkflowExecutionFailedEventAttributes().GetFailure())}}
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
-		return logLine{Event: "given up"}, true
+		return []logLine{{Event: "given up"}}
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-		step := h.begun[ev.GetEventId()]
-		return logLine{Event: "to do", Step: step}, step != ""
+		return h.each(ev.GetEventId(), logLine{Event: "to do"})
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_STARTED:
 		x := ev.GetActivityTaskStartedEventAttributes()
-		step := h.begun[x.GetScheduledEventId()]
-		l := logLine{Event: "begun", Step: step}
+		l := logLine{Event: "begun"}
 		if x.GetAttempt() > 1 {
 			l.Says = fmt.Sprintf("try %d, after: %s", x.GetAttempt(), message(x.GetLastFailure()))
 			l.Log = logOf(x.GetLastFailure())
 		}
-		return l, step != ""
+		return h.each(x.GetScheduledEventId(), l)
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
 		scheduled := ev.GetActivityTaskCompletedEventAttributes().GetScheduledEventId()
 		if h.kinds[scheduled] == activities.Prepare {
-			return logLine{Event: "planned", Says: fmt.Sprintf("%d steps to do, %d found in the cache", len(h.steps), h.cached)}, true
+			return []logLine{{Event: "planned", Says: fmt.Sprintf("%d steps to do, %d found in the cache", len(h.steps), h.cached)}}
 		}
 		return h.ending(scheduled)
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_FAILED:
@@ -129,19 +130,28 @@ func (h *runHistory) describe(ev *history.HistoryEvent) (logLine, bool) {
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
 		return h.ending(ev.GetActivityTaskTimedOutEventAttributes().GetScheduledEventId())
 	}
-	return logLine{}, false
+	return nil
 }
 
-// ending is how the step of an activity stands now that the activity has ended.
-func (h *runHistory) ending(scheduled int64) (logLine, bool) {
-	name, ok := h.begun[scheduled]
-	if !ok {
-		return logLine{}, false
+// each says something of every step of an activity.
+func (h *runHistory) each(scheduled int64, l logLine) []logLine {
+	var all []logLine
+	for _, name := range h.begun[scheduled] {
+		l.Step = name
+		all = append(all, l)
 	}
-	s := h.step(name)
-	l := logLine{Event: s.State, Step: name, Says: s.Why, Log: s.Log}
-	if s.State == workflows.Ran {
-		l.Says = fmt.Sprintf("%.1f s  %s", s.Seconds, short(s.Artifact))
+	return all
+}
+
+// ending is how the steps of an activity stand now that the activity has ended.
+func (h *runHistory) ending(scheduled int64) []logLine {
+	all := h.each(scheduled, logLine{})
+	for i := range all {
+		s := h.step(all[i].Step)
+		all[i].Event, all[i].Says, all[i].Log = s.State, s.Why, s.Log
+		if s.State == workflows.Ran {
+			all[i].Says = fmt.Sprintf("%.1f s  %s", s.Seconds, short(s.Artifact))
+		}
 	}
-	return l, true
+	return all
 }

@@ -31,6 +31,7 @@ type view struct {
 	order  []string // of the steps under way, oldest first
 	meters map[string]*meter
 	drawn  int // lines of bars on the screen
+	until  int // of the last answer
 	stop   chan struct{}
 
 	looks   int             // at the run so far
@@ -166,12 +167,13 @@ func (v *view) watch(ctx context.Context, c client.Client, run client.WorkflowRu
 
 func (v *view) ask(ctx context.Context, c client.Client, run client.WorkflowRun) {
 	v.askWaiting(ctx, c, run)
-	answer, err := c.QueryWorkflow(ctx, run.GetID(), "", workflows.ProgressQuery)
+	answer, err := c.QueryWorkflow(ctx, run.GetID(), "", workflows.ProgressQuery, v.until)
 	if err != nil {
 		return // not ready yet; the next look will tell
 	}
 	var p workflows.Progress
 	if answer.Get(&p) == nil {
+		v.until = p.Until
 		v.show(p)
 	}
 }

@@ -3,25 +3,15 @@ package cli
 import (
 	"cmp"
 
-	"github.com/cairn-bench/cairn/plugins"
-	"github.com/cairn-bench/cairn/plugins/all"
 	"github.com/cairn-bench/cairn/workflows"
 )
 
 // Release says which program this is. The zero value is the one that was built; tests stand for others with it.
 type Release struct {
-	Name      string                      // "" is what the version control calls it
-	Workflows int                         // version of the workflow code; 0 is workflows.Version
-	Plugins   func() (plugins.Set, error) // nil is all.Plugins
+	Name      string // "" is what the version control calls it
+	Workflows int    // version of the workflow code; 0 is workflows.Version
 }
 
 func (r Release) name() string { return "cairn " + cmp.Or(r.Name, version()) }
 
 func (r Release) workflows() int { return cmp.Or(r.Workflows, workflows.Version) }
-
-func (r Release) plugins() (plugins.Set, error) {
-	if r.Plugins != nil {
-		return r.Plugins()
-	}
-	return all.Plugins()
-}

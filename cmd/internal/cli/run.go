@@ -85,6 +85,9 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 		return err
 	}
 	req := workflows.RebuildRequest{Manifest: id, Dir: filepath.Dir(file), Only: o.only, Offline: o.offline, Pins: pins}
+	if done, err := a.unchanged(ctx, w, file, b, req, o); done || err != nil {
+		return err
+	}
 	a.foretell(b, pins.Update)
 	return a.stay(ctx, w, func(ctx context.Context, e *engine) error {
 		if o.detach {
@@ -142,14 +145,14 @@ func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.Wor
 }
 
 // runID names the runs of one manifest of one home: a second `cairn run` joins the first.
-func runID(e *engine, name, dir string) string {
-	sum := sha256.Sum256([]byte(e.store + "\x00" + dir))
+func runID(store, name, dir string) string {
+	sum := sha256.Sum256([]byte(store + "\x00" + dir))
 	return name + "-" + hex.EncodeToString(sum[:4])
 }
 
 // start starts a run, or joins the one that is under way for the same request; of that it returns how it stands.
 func (a *app) start(ctx context.Context, e *engine, w *workshop, file, name string, req workflows.RebuildRequest) (client.WorkflowRun, *standing, error) {
-	id := runID(e, name, req.Dir)
+	id := runID(e.store, name, req.Dir)
 	request, err := canonical.Digest(req)
 	if err != nil {
 		return nil, nil, err

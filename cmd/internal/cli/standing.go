@@ -53,21 +53,33 @@ func (a *app) stands(ctx context.Context, there *attendance, w *workshop, h *run
 	}
 	executor := w.suite(a, runOptions{}, nil).Executor
 	for _, p := range h.open {
-		req, ok := h.asked[p.GetActivityId()]
+		asked := h.asked[p.GetActivityId()]
 		switch {
-		case !ok || !begun(p):
+		case !begun(p):
 			continue
 		case p.GetState() == enumspb.PENDING_ACTIVITY_STATE_STARTED && !there.gone(p.GetLastWorkerIdentity()):
-			s.Elsewhere++
+			s.Elsewhere += len(asked)
 			continue
 		}
-		left, err := executor.Left(ctx, req, lastCheckpoint(p))
-		if err != nil {
-			return nil, fmt.Errorf("look for what is left of %s: %w", req.Step, err)
+		for _, req := range asked {
+			left, err := executor.Left(ctx, req, lastCheckpoint(p))
+			if err != nil {
+				return nil, fmt.Errorf("look for what is left of %s: %w", req.Step, err)
+			}
+			s.add(req.Step, left, message(p.GetLastFailure()))
 		}
-		s.Again = append(s.Again, newRestart(req.Step, left, message(p.GetLastFailure())))
 	}
 	return s, nil
+}
+
+// add counts a step that was under way. Its worker may have ended between the result and the word of it.
+func (s *standing) add(step string, l execute.Left, why string) {
+	if l.Done {
+		s.Done++
+		s.Left--
+		return
+	}
+	s.Again = append(s.Again, newRestart(step, l, why))
 }
 
 // stand is stands for who has not looked yet who works.
@@ -134,6 +146,9 @@ func of(n int64, text string) string {
 	return " of " + text
 }
 
+// fewAgain are named in words, of steps that were under way.
+const fewAgain = 20
+
 // print says it in words.
 func (s *standing) print(out io.Writer) {
 	fmt.Fprintf(out, "%d %s done, ", s.Done, either(s.Done, "step is", "steps are"))
@@ -152,7 +167,11 @@ func (s *standing) print(out io.Writer) {
 		fmt.Fprintf(out, "; %d %s no result and %s not tried again by this run", n, either(n, "has", "have"), either(n, "is", "are"))
 	}
 	fmt.Fprintln(out)
-	for _, b := range s.Again {
+	for i, b := range s.Again {
+		if i == fewAgain {
+			fmt.Fprintf(out, "  again  %d more\n", len(s.Again)-i)
+			return
+		}
 		fmt.Fprintf(out, "  again  %-32s  %s\n", b.Step, b.from())
 	}
 }

@@ -51,7 +51,7 @@ func (o runOptions) checkUpdate(b *manifests.Benchmark) error {
 	if len(o.update) == 0 {
 		return nil
 	}
-	for flag, given := range map[string]bool{"--locked leaves the lock alone": o.locked, "--offline asks nobody": o.offline, "--only may leave the lock as it is": len(o.only) > 0} {
+	for flag, given := range map[string]bool{"--locked leaves the lock alone": o.locked, "--offline asks nobody": o.offline} {
 		if given {
 			return &usageError{fmt.Errorf("--update asks the publisher and writes what it gives into the lock, and %s: leave one of them out", flag)}
 		}
@@ -110,14 +110,24 @@ func (a *app) foretell(b *manifests.Benchmark, update []string) {
 	}
 	t := b.Touched(update)
 	fmt.Fprintf(a.Stderr, "update of %s: touches %s, %s and %s\n", strings.Join(update, ", "), plural(len(t.Models), "model"), plural(len(t.Evaluations), "evaluation"), plural(len(t.Claims), "claim"))
-	for _, m := range t.Models {
-		fmt.Fprintf(a.Stderr, "  model %s\n", m)
+	listFew(a.Stderr, t.Models, func(m string) string { return "model " + m })
+	listFew(a.Stderr, t.Evaluations, func(e manifests.Scored) string {
+		return fmt.Sprintf("evaluation %s of %s on %s", e.Evaluation, e.Model, e.Dataset)
+	})
+	listFew(a.Stderr, t.Claims, func(c manifests.Claim) string {
+		return fmt.Sprintf("claim %s of %s on %s in %s: %s", c.Metric, c.Model, c.Dataset, c.Evaluation, number(&c.Value))
+	})
+}
+
+// maxTouched bounds a list on a terminal; `--json` has all.
+const maxTouched = 20
+
+func listFew[T any](out io.Writer, all []T, text func(T) string) {
+	for _, x := range all[:min(len(all), maxTouched)] {
+		fmt.Fprintf(out, "  %s\n", text(x))
 	}
-	for _, e := range t.Evaluations {
-		fmt.Fprintf(a.Stderr, "  evaluation %s of %s on %s\n", e.Evaluation, e.Model, e.Dataset)
-	}
-	for _, c := range t.Claims {
-		fmt.Fprintf(a.Stderr, "  claim %s of %s on %s in %s: %s\n", c.Metric, c.Model, c.Dataset, c.Evaluation, number(&c.Value))
+	if n := len(all) - maxTouched; n > 0 {
+		fmt.Fprintf(out, "  and %d more\n", n)
 	}
 }
 

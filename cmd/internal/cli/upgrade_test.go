@@ -19,14 +19,14 @@ import (
 // another version of a plugin.
 const asRelease = "CAIRN_TEST_RELEASE"
 
-func release(name string) Release {
+func release(name string) (Release, func() (plugins.Set, error)) {
 	switch name {
 	case "v2":
-		return Release{Name: "v2", Workflows: 1000}
+		return Release{Name: "v2", Workflows: 1000}, nil
 	case "v3":
-		return Release{Name: "v3", Plugins: otherTrainer}
+		return Release{Name: "v3"}, otherTrainer
 	}
-	return Release{Name: "v1"}
+	return Release{Name: "v1"}, nil
 }
 
 // otherTrainer are the plugins, of which pretrain/go has another version, that learns nothing.

@@ -34,6 +34,9 @@ var Kinds = []Kind{Distribution, Docker}
 type Server struct {
 	Addr string // host:port
 	Root string // its storage
+
+	program, file string
+	kill          func()
 }
 
 const config = `version: 0.1
@@ -84,7 +87,8 @@ func start(t testing.TB, kind Kind, more string) *Server {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if s.run(t, program, file) {
+		if s.program, s.file = program, file; s.run(t) {
+			t.Cleanup(s.Kill)
 			return s
 		}
 	}
@@ -141,11 +145,22 @@ func freeAddr(t testing.TB) string {
 	return l.Addr().String()
 }
 
+// Kill ends the registry with SIGKILL.
+func (s *Server) Kill() { s.kill() }
+
+// Restart starts it anew after that, at the same address and with what it had stored.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	if !s.run(t) {
+		t.Fatalf("%s does not start again at %s", s.program, s.Addr)
+	}
+}
+
 // run starts the program and waits until it answers. It returns false if it ends before that.
-func (s *Server) run(t testing.TB, program, file string) bool {
+func (s *Server) run(t testing.TB) bool {
 	t.Helper()
 	var said bytes.Buffer
-	c := exec.Command(program, "serve", file)
+	c := exec.Command(s.program, "serve", s.file)
 	c.Stdout, c.Stderr, c.Env = &said, &said, append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
@@ -158,15 +173,15 @@ func (s *Server) run(t testing.TB, program, file string) bool {
 	for {
 		if resp, err := http.Get("http://" + s.Addr + "/v2/"); err == nil {
 			resp.Body.Close()
-			t.Cleanup(func() {
+			s.kill = func() {
 				_ = c.Process.Kill()
 				<-ended
-			})
+			}
 			return true
 		}
 		select {
 		case <-ended:
-			t.Logf("%s ended: %s", program, said.String())
+			t.Logf("%s ended: %s", s.program, said.String())
 			return false
 		case <-time.After(10 * time.Millisecond): // nothing tells when it listens
 		}
