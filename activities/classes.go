@@ -50,7 +50,7 @@ var classes = []Class{
 	{Crashed, Never, "a bug: the code panicked, or its process ended without a result", "report it with the log to who wrote the plugin"},
 	{OutOfMemory, Never, "it was killed because there was no memory left", "give it more memory, or run less beside it (-j 1)"},
 	{Differs, Never, "the result is not the one that the lock has", "find out why; `--update DATASET` accepts it"},
-	{TooLarge, Never, "the result is too large for a history", "make the plugin return less; bytes belong into files"},
+	{TooLarge, Never, "the plugin gave more than can be kept", "make it give less; what is large belongs into files of the output"},
 	{Refused, Never, "it is not allowed", "read who forbade it and why"},
 	{Network, Paused, "a publisher or the network did not do its part", "try again when it does"},
 	{Disk, Paused, "the disk failed or is full", "make room, or mend it"},

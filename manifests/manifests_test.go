@@ -341,8 +341,9 @@ func TestSchema(t *testing.T) {
 	checkGolden(t, "testdata/schema.json", string(text))
 }
 
-// What Parse takes an editor must not underline; most of what Parse refuses it must.
-func TestSchemaAgreesWithParse(t *testing.T) {
+// smallSchema is the schema with the plugins of the tests.
+func smallSchema(t *testing.T) *jsonschema.Resolved {
+	t.Helper()
 	text, err := manifests.Schema(smallCatalog(t))
 	if err != nil {
 		t.Fatal(err)
@@ -355,6 +356,12 @@ func TestSchemaAgreesWithParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return resolved
+}
+
+// What Parse takes an editor must not underline; most of what Parse refuses it must.
+func TestSchemaAgreesWithParse(t *testing.T) {
+	resolved := smallSchema(t)
 	original := string(good(t))
 	if err := resolved.Validate(jsonOf(t, original)); err != nil {
 		t.Errorf("the good manifest: %v", err)
@@ -419,6 +426,7 @@ func stringKeys(v any) any {
 
 func FuzzParse(f *testing.F) {
 	f.Add(good(f))
+	f.Add([]byte(withPlugin(f)))
 	files, err := filepath.Glob("testdata/bad/*.yaml")
 	if err != nil {
 		f.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/document"
 )
@@ -143,32 +144,43 @@ func outcomes(jobs []*job) []document.Outcome {
 }
 
 func (k *curator) dataset() document.Dataset {
-	jobs := k.in(done)
-	task := document.Task{Type: k.task.Type, Classes: k.classes(jobs)}
+	var samples []document.Sample
+	var bytes int64
+	for _, j := range k.in(done) {
+		samples = append(samples, j.sample)
+		bytes += j.bytes
+	}
+	d := Describe(*k.call.Dataset, k.task, samples)
+	d.Features, d.Bytes = k.names, bytes
+	return d
+}
+
+// Describe makes dataset.json of a curated dataset, but for its features and the bytes of its media. The classes are the
+// task's, or else the labels that occur.
+func Describe(of action.Dataset, task document.Task, samples []document.Sample) document.Dataset {
+	task.Classes = classes(task, samples)
 	d := document.Dataset{
 		Schema: document.DatasetSchema, Stage: "curated",
-		ID: k.call.Dataset.ID, Modality: k.call.Dataset.Modality, Licence: k.call.Dataset.Licence, Access: k.call.Dataset.Access,
-		Task: &task, Features: k.names,
+		ID: of.ID, Modality: of.Modality, Licence: of.Licence, Access: of.Access,
+		Task:   &task,
 		Counts: map[string]map[string]int{}, Samples: map[string]int{}, Subjects: map[string]int{},
 	}
 	for _, side := range document.Splits() {
-		count(&d, side, jobs)
+		count(&d, side, samples)
 	}
-	for _, j := range jobs {
-		d.Files += len(j.sample.Media)
-		d.Bytes += j.bytes
+	for _, s := range samples {
+		d.Files += len(s.Media)
 	}
 	return d
 }
 
-// classes are the recipe's, or else the labels that occur.
-func (k *curator) classes(jobs []*job) []string {
-	if len(k.task.Classes) > 0 {
-		return k.task.Classes
+func classes(task document.Task, samples []document.Sample) []string {
+	if len(task.Classes) > 0 {
+		return task.Classes
 	}
 	occur := map[string]bool{}
-	for _, j := range jobs {
-		for _, l := range j.sample.Labels {
+	for _, s := range samples {
+		for _, l := range s.Labels {
 			occur[l] = true
 		}
 	}
@@ -176,19 +188,19 @@ func (k *curator) classes(jobs []*job) []string {
 }
 
 // count fills in one side; a class without a sample counts 0, so that it is seen.
-func count(d *document.Dataset, side string, jobs []*job) {
+func count(d *document.Dataset, side string, samples []document.Sample) {
 	perClass, subjects := map[string]int{}, map[string]bool{}
 	for _, c := range d.Task.Classes {
 		perClass[c] = 0
 	}
 	n := 0
-	for _, j := range jobs {
-		if j.side != side {
+	for _, s := range samples {
+		if s.Split != side {
 			continue
 		}
 		n++
-		subjects[j.Subject] = true
-		for _, l := range j.sample.Labels {
+		subjects[s.Subject] = true
+		for _, l := range s.Labels {
 			perClass[l]++
 		}
 	}

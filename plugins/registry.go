@@ -23,6 +23,14 @@ func NewSet(all ...Plugin) (Set, error) {
 	return s, nil
 }
 
+// With returns the set with more plugins in it.
+func (s Set) With(more ...Plugin) (Set, error) {
+	if len(more) == 0 {
+		return s, nil
+	}
+	return NewSet(slices.Concat(s.all, more)...)
+}
+
 func id(s catalog.Spec) string { return string(s.Kind) + "/" + s.Name }
 
 // Find returns the plugin of that kind and name.

@@ -42,11 +42,11 @@ func earlier(artifact digest.Digest) string { return "." + artifact.Encoded() + 
 
 // keepEarlier puts aside the entry that another one is about to replace.
 func (c *Cache) keepEarlier(have []byte, by Entry) error {
-	was, err := parse(have, by.Action)
-	if err != nil || was.Artifact == by.Artifact {
-		return nil // of no use to anybody, or replaced by its like
+	was, bad := parse(have, by.Action)
+	if useful := bad == nil && was.Artifact != by.Artifact; useful {
+		return c.write(was, earlier(was.Artifact))
 	}
-	return c.write(was, earlier(was.Artifact))
+	return nil
 }
 
 func (c *Cache) putOwn(e Entry) error {

@@ -10,17 +10,19 @@ import (
 	"github.com/cairn-bench/cairn/plugins"
 )
 
-// starved and killed are errors of processes that say whether they ended for want of memory, or because somebody
-// ended them.
+// starved, killed and excess are errors of plugins in processes of their own, which say whether they ended for want of
+// memory, because somebody ended them, or because they gave too much.
 type (
 	starved interface{ OutOfMemory() bool }
 	killed  interface{ Killed() bool }
+	excess  interface{ Excess() bool }
 )
 
 // Mark gives an error that has no type the one that it shows by itself, if any.
 func Mark(err error) error {
 	var s starved
 	var k killed
+	var x excess
 	var disk *cas.FaultError
 	switch {
 	case err == nil || activities.Kind(err) != "":
@@ -29,6 +31,8 @@ func Mark(err error) error {
 		return activities.Permanent(activities.Crashed, err)
 	case errors.As(err, &s) && s.OutOfMemory():
 		return activities.Permanent(activities.OutOfMemory, err)
+	case errors.As(err, &x) && x.Excess():
+		return activities.Permanent(activities.TooLarge, err)
 	case errors.As(err, &k) && k.Killed():
 		return activities.Interrupt(err)
 	case errors.As(err, &k):

@@ -40,6 +40,9 @@ type Executor struct {
 	Report  func(step string, p plugins.Progress) // of steps that run here; may be nil
 	Host    host.Runner                           // nil for this process
 
+	// Load makes a plugin of a folder that a manifest names; nil if there are no such plugins here.
+	Load func(folder string) (plugins.Plugin, error)
+
 	Checkpoints string           // folder that leads to the saved states of trainings under way; "" keeps none
 	Interval    plugins.Interval // between two of them
 
@@ -145,6 +148,9 @@ func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, re
 }
 
 func (e *Executor) needsNetwork(s plan.Step) bool {
+	if s.Hints.Folder != "" {
+		return s.Plugin.Kind == string(catalog.Fetch)
+	}
 	p, err := e.Plugins.Find(catalog.Kind(s.Plugin.Kind), s.Plugin.Name)
 	return err == nil && p.Spec().Network
 }
@@ -164,8 +170,12 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 			try.Said(p)
 		}
 	}
+	set, err := External(e.Plugins, e.Load, step, req.Dir)
+	if err != nil {
+		return activities.Result{}, activities.Permanent(activities.Invalid, fmt.Errorf("%s: %w", step.Name, err))
+	}
 	into := e.into(try.sitting)
-	r := RunRequest{Store: e.Store, Into: into, Plugins: e.Plugins, Action: a, Env: try.log.hiding(e.Env(req.Dir)), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval, Host: e.Host}
+	r := RunRequest{Store: e.Store, Into: into, Plugins: set, Action: a, Env: try.log.hiding(e.Env(req.Dir)), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval, Host: e.Host}
 	kept = e.checkpoints(ctx, step.Plugin.Kind, id, try, report)
 	if kept != nil {
 		r.Checkpoints = kept

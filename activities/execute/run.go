@@ -121,6 +121,9 @@ func Misfits(set plugins.Set, p *plan.Plan, wanted func(step string) bool) []Unf
 		if p, err := set.Find(catalog.Kind(s.Plugin.Kind), s.Plugin.Name); err == nil {
 			have = describe(p.Spec().Identity())
 		}
+		if s.Hints.Folder != "" {
+			continue // it came with the manifest; the step itself looks at the folder
+		}
 		if want := describe(s.Plugin); want != have && wanted(s.Name) {
 			all = append(all, Unfit{s.Name, want, have})
 		}

@@ -107,7 +107,6 @@ var (
 type sources struct {
 	*bench
 	publisher, mirror *site
-	params            string
 }
 
 func newSources(t *testing.T) *sources {

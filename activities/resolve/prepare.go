@@ -75,9 +75,13 @@ func (r *Resolver) planFor(ctx context.Context, req activities.PrepareRequest) (
 	if a := r.ahead.Swap(nil); a != nil && a.manifest == req.Manifest && a.dir == req.Dir {
 		return a.plan, a.id, cas.Use(ctx, r.Store, a.id)
 	}
-	b, err := r.ReadManifest(ctx, req.Manifest)
+	text, err := r.readText(ctx, req.Manifest)
 	if err != nil {
 		return nil, "", err
+	}
+	b, err := r.Parse("benchmark.yaml", text, req.Dir)
+	if err != nil {
+		return nil, "", invalid(ctx, err)
 	}
 	return r.Plan(ctx, b, req.Dir)
 }

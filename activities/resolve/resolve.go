@@ -32,6 +32,9 @@ type Resolver struct {
 	Plugins plugins.Set
 	Env     func(dir string) plugins.Env
 
+	// Load makes a plugin of a folder that a manifest names; nil if there are no such plugins here.
+	Load func(folder string) (plugins.Plugin, error)
+
 	ahead atomic.Pointer[ahead]
 }
 
@@ -55,8 +58,12 @@ func (r *Resolver) PlanAhead(ctx context.Context, b *manifests.Benchmark, manife
 
 // Plan compiles a manifest and keeps the plan in the store. What no other try can help is marked as such.
 func (r *Resolver) Plan(ctx context.Context, b *manifests.Benchmark, dir string) (*plan.Plan, digest.Digest, error) {
+	set, err := r.with(b.Plugins, dir)
+	if err != nil {
+		return nil, "", invalid(ctx, err)
+	}
 	p, err := plan.Compile(b, func(kind catalog.Kind, name string, params json.RawMessage) (plan.Resolved, error) {
-		return r.step(ctx, kind, name, params, dir)
+		return r.step(ctx, set, kind, name, params, dir)
 	})
 	if err != nil {
 		return nil, "", invalid(ctx, err)
@@ -69,8 +76,8 @@ func (r *Resolver) Plan(ctx context.Context, b *manifests.Benchmark, dir string)
 	return p, d, err
 }
 
-func (r *Resolver) step(ctx context.Context, kind catalog.Kind, name string, params json.RawMessage, dir string) (plan.Resolved, error) {
-	p, err := r.Plugins.Find(kind, name)
+func (r *Resolver) step(ctx context.Context, set plugins.Set, kind catalog.Kind, name string, params json.RawMessage, dir string) (plan.Resolved, error) {
+	p, err := set.Find(kind, name)
 	if err != nil {
 		return plan.Resolved{}, err
 	}
@@ -208,11 +215,19 @@ func invalid(ctx context.Context, err error) error {
 	return activities.Permanent(activities.Invalid, err)
 }
 
-// ReadManifest reads and checks the text of a manifest.
-func (r *Resolver) ReadManifest(ctx context.Context, d digest.Digest) (*manifests.Benchmark, error) {
+func (r *Resolver) readText(ctx context.Context, d digest.Digest) ([]byte, error) {
 	text, err := cas.ReadAll(ctx, r.Store, d, maxManifest)
 	if err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	return text, nil
+}
+
+// ReadManifest reads the text of a manifest, and checks it but for the parameters of plugins that it brings along.
+func (r *Resolver) ReadManifest(ctx context.Context, d digest.Digest) (*manifests.Benchmark, error) {
+	text, err := r.readText(ctx, d)
+	if err != nil {
+		return nil, err
 	}
 	b, err := manifests.Parse("benchmark.yaml", text, r.Plugins.Catalog())
 	if err != nil {

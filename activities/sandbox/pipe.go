@@ -11,6 +11,7 @@ type pipe struct {
 	empty chan []byte   // pieces that can be filled
 	heard chan error    // the answer: the error so far
 	ended chan struct{} // closed when the goroutine has ended
+	size  int           // of a piece
 }
 
 const (
@@ -18,8 +19,9 @@ const (
 	pieces    = 4
 )
 
-func newPipe(w io.Writer) *pipe {
-	p := &pipe{full: make(chan []byte, pieces), empty: make(chan []byte, pieces), heard: make(chan error), ended: make(chan struct{})}
+// newPipe makes a pipe for about size bytes, or more.
+func newPipe(w io.Writer, size int64) *pipe {
+	p := &pipe{size: int(min(size, pieceSize)), full: make(chan []byte, pieces), empty: make(chan []byte, pieces), heard: make(chan error), ended: make(chan struct{})}
 	for range pieces {
 		p.empty <- nil
 	}
@@ -48,7 +50,7 @@ func (p *pipe) Write(b []byte) (int, error) {
 	for len(b) > 0 {
 		if p.piece == nil {
 			if p.piece = <-p.empty; p.piece == nil {
-				p.piece = make([]byte, 0, pieceSize)
+				p.piece = make([]byte, 0, p.size)
 			}
 		}
 		k := min(len(b), cap(p.piece)-len(p.piece))

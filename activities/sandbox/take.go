@@ -31,7 +31,12 @@ type shards struct {
 	sums   []artifact.Sum
 	supply plugins.Supply
 	every  int64
+	memory *cas.Memory // has the shard of a small list; nil for others
 }
+
+// smallList is how large a list may be, in bytes of its shard, that is written in memory: there is nothing in it that a
+// kill could cost.
+const smallList = 256 << 10
 
 // Take writes a list of files, sorted by path, into the shards of the artifact, several at a time. It returns the
 // sum of each.
@@ -47,6 +52,9 @@ func (o *Output) takeList(ctx context.Context, files []artifact.Entry, supply pl
 		return nil, fmt.Errorf("take files: %w", err)
 	}
 	l := &shards{store: o.store, name: o.name, files: files, spans: artifact.Shards(files), sums: make([]artifact.Sum, len(files)), supply: supply, every: o.every}
+	if size := l.size(); size <= min(smallList, l.every) {
+		l.memory = cas.NewMemory()
+	}
 	o.list = l
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(o.workers)
@@ -62,8 +70,23 @@ func (o *Output) takeList(ctx context.Context, files []artifact.Entry, supply pl
 }
 
 func (l *shards) upload(n int) (*cas.Upload, error) {
+	if l.memory != nil {
+		return l.memory.Upload(fmt.Sprintf("%s-%05d", l.name, n))
+	}
 	return l.store.Upload(fmt.Sprintf("%s-%05d", l.name, n))
 }
+
+// size is that of all shards, about.
+func (l *shards) size() int64 {
+	var n int64
+	for _, f := range l.files {
+		n += f.Size + headers
+	}
+	return n
+}
+
+// headers is what a file takes in a shard beside its content, at least.
+const headers = 1 << 10
 
 func (l *shards) part(n int) []artifact.Entry { return l.files[l.spans[n].From:l.spans[n].To] }
 
@@ -102,12 +125,27 @@ func (l *shards) commit(ctx context.Context, c *artifact.Contents) error {
 			return err
 		}
 		d, size, err := u.Commit(ctx)
-		if err := errors.Join(err, u.Close()); err != nil {
+		err = errors.Join(err, u.Close())
+		if err == nil && l.memory != nil {
+			err = l.move(ctx, d)
+		}
+		if err != nil {
 			return err
 		}
 		c.Shards = append(c.Shards, artifact.Shard{Span: span, Digest: d, Size: size})
 	}
 	return nil
+}
+
+// move brings a shard out of memory.
+func (l *shards) move(ctx context.Context, d digest.Digest) error {
+	r, err := l.memory.Open(ctx, d)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	_, _, err = l.store.Put(ctx, d, r)
+	return err
 }
 
 func (l *shards) discard() error {
@@ -185,7 +223,7 @@ func (s *shard) resume(u *cas.Upload) bool {
 
 // run writes the rest of the shard. Reading and the sums of the files are ahead of writing and the sum of the shard.
 func (s *shard) run(u *cas.Upload) error {
-	s.upload, s.pipe = u, newPipe(u)
+	s.upload, s.pipe = u, newPipe(u, s.list.size())
 	base := s.done
 	content := func(i int, at int64, w io.Writer) error { return s.content(base+i, at, w) }
 	var err error

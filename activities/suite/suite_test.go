@@ -82,6 +82,36 @@ func TestRebuild(t *testing.T) {
 	}
 }
 
+// TestSeen: whoever wants to know is told of each step when it begins and when it ends, and while it is under way.
+func TestSeen(t *testing.T) {
+	h := activitytest.New(t)
+	_, manifest := h.Manifest(t, "a")
+	s := newSuite(h)
+	var mu sync.Mutex
+	got, at := map[string][]string{}, []string(nil)
+	s.Seen = func(o workflows.StepOutcome) {
+		mu.Lock()
+		defer mu.Unlock()
+		got[o.Step] = append(got[o.Step], o.State)
+	}
+	h.On("curate/a", func(context.Context) error {
+		mu.Lock()
+		defer mu.Unlock()
+		at = s.UnderWay()
+		return errors.New("no header")
+	})
+	if _, err := rebuild(t, s, workflows.RebuildRequest{Manifest: manifest}); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]string{"fetch/a": {workflows.Running, workflows.Ran}, "curate/a": {workflows.Running, workflows.Failed}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("seen (-want +got):\n%s", diff)
+	}
+	if !slices.Equal(at, []string{"curate/a"}) || s.Busy() {
+		t.Errorf("under way: %q, and %q after the end", at, s.UnderWay())
+	}
+}
+
 // TestRebuildResumes: what was done before the fault is not done again after it.
 func TestRebuildResumes(t *testing.T) {
 	h := activitytest.New(t)

@@ -26,7 +26,7 @@ func rerun(n int) workload {
 		notes: strings.TrimSpace(`
 Half of Cairn's steps make a table and half curate it; those of snakemake and make are echo and cp. Cairn asks its cache
 for every action and looks for every blob; make and snakemake compare times of files. cairn-2 is the same with two
-steps: what Cairn needs to start, with Temporal in the process. snakemake's files were made by touch and marked as up to
+steps: what Cairn needs to start. Where there is nothing to do, Temporal is not. snakemake's files were made by touch and marked as up to
 date with --touch, as it needs minutes to make them.`),
 	}
 }

@@ -85,6 +85,7 @@ type Hints struct {
 	Queue       string `json:"queue,omitempty"` // io, cpu or gpu
 	MemoryBytes int64  `json:"memoryBytes,omitempty"`
 	Priority    int    `json:"priority,omitempty"`
+	Folder      string `json:"folder,omitempty"` // of an external plugin, relative to the manifest
 }
 
 // Canonical returns the bytes under the ID.

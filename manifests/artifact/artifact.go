@@ -132,7 +132,7 @@ func (p *packer) dataset() (ocispec.Descriptor, error) {
 		c.Files, c.Sums = append(c.Files, Entry{Path: f.Path, Size: f.Size}), append(c.Sums, sumOf(f.Digest))
 	}
 	for _, s := range Shards(c.Files) {
-		d, err := p.stream(func(w io.Writer) error {
+		d, err := p.stream(pipeBuffer, func(w io.Writer) error {
 			return WriteShard(w, c.Files[s.From:s.To], func(i int, _ int64, w io.Writer) error { return copyChecked(w, data[s.From+i], p.open) })
 		})
 		if err != nil {

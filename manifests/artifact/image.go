@@ -60,7 +60,7 @@ func (p *packer) seal(c *Contents) (ocispec.Descriptor, error) {
 	if err := first.measure(); err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	d, err := p.stream(func(w io.Writer) error { return first.write(w, p.open) })
+	d, err := p.stream(first.size(), func(w io.Writer) error { return first.write(w, p.open) })
 	if err != nil {
 		return d, err
 	}
@@ -90,13 +90,16 @@ func configOf(layers []ocispec.Descriptor) ocispec.Image {
 	return c
 }
 
-// stream keeps a layer as it is written.
-func (p *packer) stream(write func(io.Writer) error) (ocispec.Descriptor, error) {
+// pipeBuffer is what is written to a pipe at once.
+const pipeBuffer = 256 << 10
+
+// stream keeps a layer of about that size as it is written.
+func (p *packer) stream(size int64, write func(io.Writer) error) (ocispec.Descriptor, error) {
 	r, w := io.Pipe()
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		buffered := bufio.NewWriterSize(w, 256<<10) // a pipe costs a switch for each write
+		buffered := bufio.NewWriterSize(w, int(min(size, pipeBuffer))) // a pipe costs a switch for each write
 		w.CloseWithError(cmp.Or(write(buffered), buffered.Flush()))
 	}()
 	d, n, err := p.sink.Put(p.ctx, "", r)
@@ -146,13 +149,22 @@ func lineSize(path string) int64 {
 	return size
 }
 
+// size is that of the contents.
+func (l *firstLayer) size() int64 {
+	var n int64
+	for _, e := range l.entries {
+		n += e.Size
+	}
+	return n
+}
+
 func (l *firstLayer) write(w io.Writer, open func(string) (io.ReadCloser, error)) error {
 	return WriteShard(w, l.entries, func(i int, _ int64, w io.Writer) error {
 		switch i {
 		case 0:
 			return l.writeSums(w)
 		case 1:
-			buffered := bufio.NewWriterSize(w, 64<<10)
+			buffered := bufio.NewWriterSize(w, int(min(l.entries[1].Size, 64<<10)))
 			return cmp.Or(writeIndex(buffered, &l.tree, l.records), buffered.Flush())
 		}
 		return copyChecked(w, l.Documents[i-2], open)
@@ -160,7 +172,7 @@ func (l *firstLayer) write(w io.Writer, open func(string) (io.ReadCloser, error)
 }
 
 func (l *firstLayer) writeSums(w io.Writer) error {
-	buf := make([]byte, 0, 64<<10)
+	buf := make([]byte, 0, min(2*l.sums, 64<<10))
 	err := l.each(func(f Entry, sum Sum, _ record) (err error) {
 		if buf = appendLine(buf, f.Path, sum); len(buf) > cap(buf)/2 {
 			_, err = w.Write(buf)

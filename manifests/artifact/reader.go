@@ -371,13 +371,18 @@ type line struct {
 	text []byte
 }
 
+// buffered reads a part of a file, with room for its longest line, or for all of it.
+func buffered(r io.ReaderAt, from, size int64) *bufio.Reader {
+	return bufio.NewReaderSize(io.NewSectionReader(r, from, size), int(min(size, maxLine)))
+}
+
 // scan visits the lines of the files from lo to hi.
 func (r *Reader) scan(lo, hi uint64, visit func(line) error) error {
 	if lo >= hi {
 		return nil
 	}
 	b := make([]byte, recordSize)
-	records := bufio.NewReaderSize(io.NewSectionReader(r.index, indexHeader+recordSize*int64(lo), recordSize*int64(hi-lo)), 64<<10)
+	records := buffered(r.index, indexHeader+recordSize*int64(lo), recordSize*int64(hi-lo))
 	var lines *bufio.Reader
 	for i := lo; i < hi; i++ {
 		if _, err := io.ReadFull(records, b); err != nil {
@@ -388,7 +393,7 @@ func (r *Reader) scan(lo, hi uint64, visit func(line) error) error {
 			return err
 		}
 		if lines == nil {
-			lines = bufio.NewReaderSize(io.NewSectionReader(r.sums, rec.line, max(r.sums.Size()-rec.line, 0)), maxLine)
+			lines = buffered(r.sums, rec.line, max(r.sums.Size()-rec.line, 0))
 		}
 		text, err := lines.ReadSlice('\n')
 		if err != nil {

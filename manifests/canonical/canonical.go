@@ -31,17 +31,20 @@ var ErrInvalidText = errors.New(`a text is not UTF-8 (or JSON within the value h
 
 // Marshal returns the canonical bytes of v, which must be encodable by encoding/json.
 func Marshal(v any) ([]byte, error) {
-	plain, err := json.Marshal(v)
+	text, err := json.Marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("canonical: encode %T: %w", v, err)
 	}
-	if mended(plain) {
+	if mended(text) {
 		return nil, fmt.Errorf("canonical: encode %T: %w", v, ErrInvalidText)
 	}
-	if err := eachNumber(plain, checkNumber); err != nil {
+	if out, ok := plain(text); ok {
+		return out, nil
+	}
+	if err := eachNumber(text, checkNumber); err != nil {
 		return nil, fmt.Errorf("canonical: %w", err)
 	}
-	return transform(plain)
+	return transform(text)
 }
 
 // mended says whether encoding/json has met a text that is not UTF-8. It writes the escape \ufffd for a byte

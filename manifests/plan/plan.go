@@ -80,7 +80,7 @@ func Compile(b *manifests.Benchmark, resolve Resolver) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", b.Name, err)
 	}
-	c := &compiler{plan: &Plan{Schema: Schema, Benchmark: b.Name, Manifest: id}, resolve: resolve}
+	c := &compiler{plan: &Plan{Schema: Schema, Benchmark: b.Name, Manifest: id}, resolve: resolve, folders: b.Plugins}
 	for _, name := range sorted(b.Datasets) {
 		c.dataset(name, b.Datasets[name])
 	}
@@ -100,6 +100,7 @@ func Compile(b *manifests.Benchmark, resolve Resolver) (*Plan, error) {
 type compiler struct {
 	plan    *Plan
 	resolve Resolver
+	folders map[string]string // of external plugins
 	err     error
 }
 
@@ -117,6 +118,9 @@ func (c *compiler) add(s Step, kind catalog.Kind, plugin string, params json.Raw
 		s.Seed = strconv.FormatUint(seed, 10)
 	}
 	s.Hints.Queue, s.Hints.MemoryBytes = r.Spec.Queue, r.Spec.MemoryBytes
+	if r.Spec.Digest != "" {
+		s.Hints.Folder = c.folders[plugin]
+	}
 	slices.SortFunc(s.Needs, func(x, y Need) int { return strings.Compare(x.Input, y.Input) })
 	c.plan.Steps = append(c.plan.Steps, s)
 }

@@ -203,7 +203,7 @@ func (t *distant) Files() []plugins.File { return t.files }
 
 // Open reads a file. Its bytes are checked where they come from, before the end is seen here.
 func (t *distant) Open(path string) (io.ReadCloser, error) {
-	resp, err := t.v.get(fmt.Sprintf("/file/%d", t.input), "path", path)
+	resp, err := t.v.get(fmt.Sprintf("/file/%d", t.input), "path", path) //nolint:bodyclose // who opened the file closes it
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}

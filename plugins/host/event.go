@@ -21,6 +21,13 @@ import (
 // MaxLine is how many bytes a line of a plugin may have.
 const MaxLine = 64 << 10
 
+// excess is a complaint of too much of something.
+type excess string
+
+func (e excess) Error() string { return string(e) }
+
+var errLongLine = excess(fmt.Sprintf("the line has more than %d bytes; what is large belongs into a file of the output", MaxLine))
+
 // maxText is how much of a text of a plugin is passed on, in bytes. An error has to fit into a history.
 const maxText = 4000
 
@@ -29,6 +36,7 @@ const (
 	CodePermanent   = "permanent"   // the plugin would fail again
 	CodeTransient   = "transient"   // another try can help
 	CodeMemory      = "memory"      // there was not enough memory
+	CodePanic       = "panic"       // a bug of the plugin
 	CodeInterrupted = "interrupted" // it was asked to end, and did
 )
 
@@ -100,7 +108,7 @@ func (e *File) check() error {
 		return fmt.Errorf("size is %d", *e.Size)
 	}
 	if e.Digest != "" && e.Digest.Validate() != nil {
-		return fmt.Errorf("digest %.80q: want an algorithm and hexadecimal digits, such as sha256:...", e.Digest)
+		return fmt.Errorf("digest %.80q: want an algorithm and hexadecimal digits after a colon, as in sha256:0123abcd", e.Digest)
 	}
 	return needPath(e.Path)
 }
@@ -109,9 +117,12 @@ func (e *Result) check() error { return nil }
 
 func (e *Failure) check() error {
 	switch e.Code {
-	case CodePermanent, CodeTransient, CodeMemory, CodeInterrupted:
+	case CodePermanent, CodeTransient, CodeMemory, CodePanic, CodeInterrupted:
 	default:
-		return fmt.Errorf("code %.40q: want %s, %s, %s or %s", e.Code, CodePermanent, CodeTransient, CodeMemory, CodeInterrupted)
+		return fmt.Errorf("code %.40q: want %s, %s, %s, %s or %s", e.Code, CodePermanent, CodeTransient, CodeMemory, CodePanic, CodeInterrupted)
+	}
+	if len(e.Fault) > 40 || strings.ContainsFunc(string(e.Fault), func(r rune) bool { return (r < 'a' || r > 'z') && r != '-' }) {
+		return fmt.Errorf("fault %.60q: want a word such as %s", e.Fault, plugins.FaultBusy)
 	}
 	if !(e.RetryAfter >= 0 && e.RetryAfter <= (366*24*time.Hour).Seconds()) {
 		return fmt.Errorf("retryAfter is %v: want seconds, at most a year", e.RetryAfter)
@@ -189,7 +200,7 @@ func nameOf(e Event) string {
 // ParseEvent reads one line.
 func ParseEvent(line []byte) (Event, error) {
 	if len(line) > MaxLine {
-		return nil, fmt.Errorf("the line has more than %d bytes", MaxLine)
+		return nil, errLongLine
 	}
 	if !utf8.Valid(line) {
 		return nil, fmt.Errorf("%s is not UTF-8", quoted(line))

@@ -67,8 +67,12 @@ func (e *MemoryError) Log() []byte { return []byte(e.Stderr) }
 type ProtocolError struct {
 	Line   int // of its standard output; 0 if it is about something else
 	What   string
+	Large  bool // it is too much of something
 	Stderr string
 }
+
+// Excess says whether there is too much of something.
+func (e *ProtocolError) Excess() bool { return e.Large }
 
 func (e *ProtocolError) Error() string {
 	where := "the plugin's answer"
@@ -83,24 +87,26 @@ func (e *ProtocolError) Log() []byte { return []byte(e.Stderr) }
 
 // failed is the error that a plugin has told of.
 type failed struct {
-	text  string
-	fault *plugins.Fault // nil if the error is final
+	text   string
+	inner  error // a plugins.Fault, or plugins.ErrPanic; nil for an error that is final
+	stderr string
 }
 
 func (f *failed) Error() string { return f.text }
+func (f *failed) Unwrap() error { return f.inner }
 
-func (f *failed) Unwrap() error {
-	if f.fault == nil {
-		return nil
-	}
-	return f.fault
-}
+// Log is what the plugin said beside it.
+func (f *failed) Log() []byte { return []byte(f.stderr) }
 
 // told turns what a plugin says of its failure into an error.
-func told(e *Failure) error {
-	f := &failed{text: plain(e.Message)}
-	if again := e.Code == CodeTransient; again || e.Fault != "" {
-		f.fault = &plugins.Fault{Code: e.Fault, Err: errors.New(f.text), Again: again, After: seconds(e.RetryAfter)}
+func told(e *Failure, stderr string) error {
+	f := &failed{text: plain(e.Message), stderr: stderr}
+	again := e.Code == CodeTransient
+	switch {
+	case e.Code == CodePanic:
+		f.inner = plugins.ErrPanic
+	case again || e.Fault != "":
+		f.inner = &plugins.Fault{Code: e.Fault, Err: errors.New(f.text), Again: again, After: seconds(e.RetryAfter)}
 	}
 	return f
 }
@@ -111,9 +117,11 @@ func say(err error) *Failure {
 	if out.Message == "" {
 		out.Message = "it failed and gave no reason"
 	}
-	if plugins.IsTransient(err) {
+	switch f := (*plugins.Fault)(nil); {
+	case errors.Is(err, plugins.ErrPanic):
+		out.Code = CodePanic
+	case plugins.IsTransient(err):
 		out.Code = CodeTransient
-		var f *plugins.Fault
 		if errors.As(err, &f) {
 			out.RetryAfter = min(f.After, 300*24*time.Hour).Seconds()
 		}

@@ -40,6 +40,8 @@ type Runner func(ctx context.Context, p plugins.Plugin, c plugins.Call) error
 type Host struct {
 	Lookup func(name string) (value string, ok bool) // a variable of the environment; nil for none
 
+	noGroups bool // bound memory without a cgroup, for tests
+
 	open sync.Once // says that the kernel gives no isolation
 }
 

@@ -140,6 +140,13 @@ func TestOddBuiltIns(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) || plugins.IsTransient(err) != c.again {
 			t.Errorf("%s: error is %v, want %q, tried again: %v", c.does, err, c.want, c.again)
 		}
+		if thrown := errors.Is(err, plugins.ErrPanic); thrown != (c.does == "panic") {
+			t.Errorf("%s: taken for a panic: %v", c.does, thrown)
+		}
+		var log interface{ Log() []byte }
+		if c.does == "panic" && (!errors.As(err, &log) || !strings.Contains(string(log.Log()), "host.odd.")) {
+			t.Errorf("the stack did not arrive: %+v", err)
+		}
 	}
 }
 

@@ -42,12 +42,25 @@ func act(role string) {
 		defer stop()
 		set, err := plugins.NewSet(builtins()...)
 		if err == nil {
-			err = Serve(ctx, set, os.Stdin, os.Stdout)
+			err = Serve(ctx, set, os.Stdin, os.Stdout, os.Stderr)
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+		os.Exit(0)
+	}
+	if name == "worker" { // runs a plugin, and is killed
+		scratch, mark, _ := strings.Cut(rest, " ")
+		self, err := os.Executable()
+		if err != nil {
+			os.Exit(9)
+		}
+		s, err := new(Host).newSession(catalog.Spec{Kind: catalog.Evaluate, Name: "test", Version: "1"}, plugins.Call{Scratch: scratch, Progress: func(plugins.Progress) { fmt.Println("begun") }})
+		if err != nil {
+			os.Exit(9)
+		}
+		fmt.Println(s.run(context.Background(), &process{command: []string{"/usr/bin/env", asPlugin + "=family " + mark, self}, dir: s.dir, env: s.environment([]string{"PATH=" + os.Getenv("PATH")})}))
 		os.Exit(0)
 	}
 	var r Request
@@ -89,7 +102,11 @@ func act(role string) {
 		_ = os.WriteFile(filepath.Join(r.Output, "environ.json"), text, 0o600)
 		fmt.Println(`{"event":"result"}`)
 	case "family": // starts a child that outlives it, if nobody cares
-		sleep := exec.Command("sleep", "1000")
+		mark := "1000"
+		if rest != "result" {
+			mark = rest
+		}
+		sleep := exec.Command("sleep", mark)
 		sleep.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		sleep.Stdout = os.Stdout
 		if err := sleep.Start(); err != nil {

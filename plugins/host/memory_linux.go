@@ -21,7 +21,7 @@ func (p *process) bind() bound {
 	if p.memory <= 0 {
 		return watch(own, ok)
 	}
-	if ok {
+	if ok && !p.host.noGroups {
 		if b, err := own.bind(p.cmd.Process.Pid, p.memory); err == nil {
 			return b
 		}

@@ -54,7 +54,7 @@ func (w *written) add(path string, d fs.DirEntry) error {
 	case artifact.Reserved(path):
 		return wrong("has a name that is Cairn's own")
 	case len(w.files) == maxFiles:
-		return &ProtocolError{What: fmt.Sprintf("more than %d files in the output", maxFiles)}
+		return tooMuch("more than %d files in the output", maxFiles)
 	}
 	info, err := d.Info()
 	if err != nil {

@@ -38,6 +38,7 @@ type process struct {
 	input   []byte
 	handle  func(line []byte) error // is given each line; after an error the process is killed
 	note    func(text string)
+	clean   func(text string) string // takes secrets out; nil for none
 
 	cmd    *exec.Cmd
 	ended  <-chan struct{}
@@ -190,9 +191,9 @@ func (p *process) read(ctx context.Context) (rest []byte, err error) {
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 			p.lines++
-			return nil, p.wrong(fmt.Errorf("the line has more than %d bytes", MaxLine))
+			return nil, p.wrong(errLongLine)
 		case err != nil: // the end, or nobody writes to it any more
-			return bytes.Clone(line), nil
+			return bytes.Clone(line), nil //nolint:nilerr // however the end came, what was said counts
 		}
 		if err := p.take(line[:len(line)-1]); err != nil {
 			return nil, err
@@ -206,8 +207,23 @@ func (p *process) take(line []byte) error {
 	return p.handle(bytes.TrimSuffix(line, []byte("\r")))
 }
 
+// said is the end of what it wrote to its standard error.
+func (p *process) said() string {
+	if p.clean == nil {
+		return p.stderr.String()
+	}
+	return p.clean(p.stderr.String())
+}
+
 // wrong is a fault in the line that was read last.
-func (p *process) wrong(err error) error { return &ProtocolError{Line: p.lines, What: err.Error()} }
+func (p *process) wrong(err error) error {
+	what := err.Error()
+	if p.clean != nil {
+		what = p.clean(what)
+	}
+	_, large := errors.AsType[excess](err)
+	return &ProtocolError{Line: p.lines, What: what, Large: large}
+}
 
 // stream reads what the process writes.
 func (p *process) stream(i int) io.Reader { return &stream{p.pipes[i].ours, p.ended} }
@@ -215,17 +231,17 @@ func (p *process) stream(i int) io.Reader { return &stream{p.pipes[i].ours, p.en
 // stream is given up only when nothing has come for a while after the end: what was written before it is read,
 // however long that takes.
 type stream struct {
-	*os.File
+	file  *os.File
 	ended <-chan struct{}
 }
 
 func (s *stream) Read(b []byte) (int, error) {
 	select {
 	case <-s.ended:
-		_ = s.SetReadDeadline(time.Now().Add(lag))
+		_ = s.file.SetReadDeadline(time.Now().Add(lag))
 	default:
 	}
-	return s.File.Read(b)
+	return s.file.Read(b)
 }
 
 // pace slows down who writes more lines than anybody could read.
@@ -252,7 +268,7 @@ func (p *process) verdict(err error) error {
 	state := p.cmd.ProcessState
 	var wrong *ProtocolError
 	if errors.As(err, &wrong) {
-		wrong.Stderr = p.stderr.String()
+		wrong.Stderr = p.said()
 	}
 	if err != nil {
 		return err
@@ -260,7 +276,7 @@ func (p *process) verdict(err error) error {
 	if state.Success() {
 		return nil
 	}
-	exit := &ExitError{Code: state.ExitCode(), Stderr: p.stderr.String()}
+	exit := &ExitError{Code: state.ExitCode(), Stderr: p.said()}
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		exit.Signal = status.Signal()
 	}
@@ -271,5 +287,5 @@ func (p *process) verdict(err error) error {
 }
 
 func (p *process) memoryError() *MemoryError {
-	return &MemoryError{Used: peak(p.cmd.ProcessState), Bound: p.bound.bytes, How: p.bound.how, Free: free(), Stderr: p.stderr.String()}
+	return &MemoryError{Used: peak(p.cmd.ProcessState), Bound: p.bound.bytes, How: p.bound.how, Free: free(), Stderr: p.said()}
 }

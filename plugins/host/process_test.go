@@ -1,12 +1,15 @@
 package host
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -43,9 +46,10 @@ func TestHostilePlugins(t *testing.T) {
 		{"more after the result", "say " + done + done, "line 2 of the plugin's answer: there is more after the last line"},
 		{"more after the error", `say {"event":"error","code":"permanent","message":"x"}` + "\n" + done, "line 2"},
 		{"long line", "flood", "the line has more than 65536 bytes"},
-		{"error without a code", `say {"event":"error","message":"x"}` + "\n", "code \"\": want permanent, transient, memory or interrupted"},
+		{"error without a code", `say {"event":"error","message":"x"}` + "\n", "code \"\": want permanent, transient, memory, panic or interrupted"},
 		{"error without a message", `say {"event":"error","code":"permanent"}` + "\n", "message is empty"},
 		{"error with an odd wait", `say {"event":"error","code":"transient","message":"x","retryAfter":1e12}` + "\n", "retryAfter is 1e+12"},
+		{"error with an odd fault", `say {"event":"error","code":"transient","message":"x","fault":"Too Busy"}` + "\n", `fault "Too Busy"`},
 		{"checkpoint of an evaluation", `say {"event":"checkpoint","step":1,"path":"x"}` + "\n", "checkpoint: none was asked for"},
 		{"file of an evaluation", `say {"event":"file","path":"x"}` + "\n", "file: only a fetch lists files"},
 		{"resumed without a checkpoint", `say {"event":"resumed","step":1}` + "\n", "there is no checkpoint of step 1"},
@@ -189,11 +193,6 @@ func TestStubbornPlugin(t *testing.T) {
 
 // TestKilledPlugin: a plugin that somebody kills is not at fault, and out of memory neither.
 func TestKilledPlugin(t *testing.T) {
-	killer := []string{"/bin/sh", "-c", "kill -9 $$"}
-	if _, _, err := talkTo(t.Context(), t, catalog.Evaluate, killer, plugins.Call{}); namespaces() {
-		// The first process of a namespace cannot kill itself, so somebody outside has to do it.
-		t.Logf("from inside: %v", err)
-	}
 	s, err := new(Host).newSession(catalog.Spec{Kind: catalog.Evaluate, Name: "test", Version: "1"}, plugins.Call{Scratch: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
@@ -219,6 +218,55 @@ func TestNoProcessIsLeft(t *testing.T) {
 	if took := time.Since(began); took > lag {
 		t.Errorf("it took %v: somebody held the pipe until it was given up", took)
 	}
+}
+
+// TestNoOrphans: when the worker is killed, the plugin and whoever it has started end.
+func TestNoOrphans(t *testing.T) {
+	mark := fmt.Sprintf("1000.%d", os.Getpid())
+	command := self(t, "worker "+t.TempDir()+" "+mark)
+	c := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		if lines.Text() == "begun" && (len(running(mark)) > 0 || !namespaces()) {
+			break
+		}
+	}
+	if len(running(mark)) == 0 {
+		t.Error("the plugin has started nobody")
+	}
+	if err := c.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait()
+	if !namespaces() {
+		t.Skip("this machine gives no process namespaces: only the first process of a plugin is sure to end")
+	}
+	for len(running(mark)) > 0 {
+		select {
+		case <-t.Context().Done():
+			t.Fatalf("left: %v", running(mark))
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// running lists the processes that have a word among their arguments.
+func running(word string) []string {
+	var out []string
+	lists, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, l := range lists {
+		text, _ := os.ReadFile(l) // it may be gone
+		if slices.Contains(strings.Split(string(text), "\x00"), word) {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 // TestNotThere: a command that is not there is said so.

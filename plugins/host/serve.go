@@ -19,8 +19,9 @@ import (
 )
 
 // Serve is the other side of Isolated: it reads a request, runs the plugin of this program that it names, and answers.
-// When ctx ends it saves what it can. An error says that no answer could be given.
-func Serve(ctx context.Context, set plugins.Set, in io.Reader, out io.Writer) error {
+// When ctx ends it saves what it can. What an error says beside its text goes to log. An error of Serve says that no
+// answer could be given.
+func Serve(ctx context.Context, set plugins.Set, in io.Reader, out, log io.Writer) error {
 	a := &answers{w: out}
 	err := serve(ctx, set, in, a)
 	switch {
@@ -28,6 +29,10 @@ func Serve(ctx context.Context, set plugins.Set, in io.Reader, out io.Writer) er
 		return a.send(&Result{})
 	case interrupted(ctx, err):
 		return a.send(&Failure{Code: CodeInterrupted, Message: "it was asked to end"})
+	}
+	var more interface{ Log() []byte }
+	if errors.As(err, &more) {
+		_, _ = log.Write(more.Log()) // the error is told in any case
 	}
 	return a.send(say(err))
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
@@ -27,8 +28,9 @@ type session struct {
 
 	result  *Result
 	failure *Failure
-	files   map[string]*File // of which the plugin told
-	step    int64            // of the newest checkpoint of this process, or the one that it loaded
+	files   map[string]*File  // of which the plugin told
+	hide    *strings.Replacer // of what the plugin was told and must not last; nil for nothing
+	step    int64             // of the newest checkpoint of this process, or the one that it loaded
 }
 
 // The folders of a session.
@@ -92,6 +94,7 @@ func (s *session) run(ctx context.Context, p *process) error {
 	}
 	p.host, p.network, p.grace = s.host, s.spec.Network, Grace
 	p.note = func(text string) { s.say("%s", text) }
+	p.clean = s.clean
 	p.handle = func(line []byte) error { return s.hear(p, line) }
 	return s.judge(ctx, p, p.run(ctx))
 }
@@ -109,13 +112,13 @@ func (s *session) judge(ctx context.Context, p *process, err error) error {
 		e.Stderr = s.failure.Message
 		return e
 	case s.failure != nil && s.failure.Code != CodeInterrupted:
-		return told(s.failure)
+		return told(s.failure, p.said())
 	case s.failure != nil:
 		return &ExitError{Code: -1, Signal: syscall.SIGTERM, Stderr: s.failure.Message}
 	case err != nil:
 		return err
 	case s.result == nil:
-		return &ExitError{Stderr: p.stderr.String()}
+		return &ExitError{Stderr: p.said()}
 	}
 	return nil
 }
@@ -161,9 +164,9 @@ func (s *session) hear(p *process, text []byte) error {
 func (s *session) take(e Event) error {
 	switch e := e.(type) {
 	case *Progress:
-		s.call.Progress(plugins.Progress{Done: e.Done, Total: e.Total, Unit: line(e.Unit), Note: line(e.Note)})
+		s.call.Progress(plugins.Progress{Done: e.Done, Total: e.Total, Unit: line(e.Unit), Note: line(s.clean(e.Note))})
 	case *Log:
-		s.call.Progress(plugins.Progress{Done: e.Done, Total: e.Total, Unit: line(e.Unit), Note: line(e.Message), News: true})
+		s.call.Progress(plugins.Progress{Done: e.Done, Total: e.Total, Unit: line(e.Unit), Note: line(s.clean(e.Message)), News: true})
 	case *Resumed:
 		if s.req.Checkpoint == nil || e.Step != s.req.Checkpoint.Step {
 			return fmt.Errorf("resumed: there is no checkpoint of step %d", e.Step)
@@ -177,9 +180,18 @@ func (s *session) take(e Event) error {
 	case *Result:
 		s.result = e
 	case *Failure:
+		e.Message = s.clean(e.Message)
 		s.failure = e
 	}
 	return nil
+}
+
+// clean takes out of a text what must not last.
+func (s *session) clean(text string) string {
+	if s.hide == nil {
+		return text
+	}
+	return s.hide.Replace(text)
 }
 
 // keep keeps a state. A training is worth more than a checkpoint of it, so it goes on if that fails.
@@ -213,7 +225,7 @@ func (s *session) list(e *File) error {
 	case s.files[e.Path] != nil:
 		return fmt.Errorf("file: %q is listed twice", e.Path)
 	case len(s.files) == maxFiles:
-		return fmt.Errorf("file: more than %d files are listed", maxFiles)
+		return excess(fmt.Sprintf("file: more than %d files are listed", maxFiles))
 	}
 	s.files[e.Path] = e
 	return nil

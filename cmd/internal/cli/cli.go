@@ -30,6 +30,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/all"
+	"github.com/cairn-bench/cairn/plugins/host"
 )
 
 // Exit codes.
@@ -77,6 +78,7 @@ type app struct {
 	home    string
 	store   string
 	address string
+	host    *host.Host // starts plugins in processes of their own
 	opened  []*workshop
 	goOn    string               // what goes on with what is interrupted
 	view    atomic.Pointer[view] // of the run that is shown; nil if there is none
@@ -84,7 +86,7 @@ type app struct {
 
 // Main runs one command line and returns the exit code.
 func Main(ctx context.Context, w World) int {
-	a := &app{World: w}
+	a := &app{World: w, host: &host.Host{Lookup: w.Lookup}}
 	root := a.root()
 	root.SetArgs(w.Args)
 	root.SetOut(w.Stdout)
@@ -241,7 +243,7 @@ func (a *app) open() (*workshop, error) {
 	w.garbage = gc.Open(dir, a.who(), layout, w.own)
 	w.cache.SetForgotten(w.garbage.Forgotten)
 	a.opened = append(a.opened, w)
-	w.resolver = &resolve.Resolver{Store: w.store, Cache: w.cache, Plugins: set, Env: a.env}
+	w.resolver = &resolve.Resolver{Store: w.store, Cache: w.cache, Plugins: set, Env: a.env, Load: a.host.Load}
 	return w, nil
 }
 
@@ -285,7 +287,7 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 		Resolver: w.resolver,
 		Executor: &execute.Executor{
 			Store: w.store, Cache: w.cache, Plugins: w.plugins, Env: a.env, Scratch: filepath.Join(w.dir, "scratch"),
-			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report, Host: a.runner(o.isolate),
+			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report, Host: a.runner(o.isolate), Load: a.host.Load,
 			Checkpoints: filepath.Join(w.dir, "checkpoints"), Interval: plugins.Interval{Time: o.checkpoint},
 		},
 		Publisher: w.publisher(),
@@ -316,6 +318,6 @@ func (a *app) manifest(w *workshop, file string) (*manifests.Benchmark, []byte, 
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}
-	b, err := manifests.Parse(file, text, w.plugins.Catalog())
+	b, err := w.resolver.Parse(file, text, filepath.Dir(file))
 	return b, text, err
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// straight is the lock of a run of the slow benchmark that nothing happened to.
-func straight(t *testing.T) string {
+// undisturbed is the lock of a run of the slow benchmark that nothing happened to.
+func undisturbed(t *testing.T) string {
 	t.Helper()
 	m := smallMachine(newMachine(t, ""))
 	m.write("benchmark.yaml", slow)
@@ -53,7 +53,7 @@ func TestMovedHome(t *testing.T) {
 	if s := resumed; !s.Planned || s.Done != 2 || s.Left != 2 || s.Failed+s.Elsewhere != 0 || len(s.Again) != 1 || s.Again[0].Checkpoint < 80 || s.Again[0].Steps != 1600 {
 		t.Errorf("the run stands at %+v", s)
 	}
-	if m.read("benchmark.lock") != straight(t) {
+	if m.read("benchmark.lock") != undisturbed(t) {
 		t.Error("another lock")
 	}
 	m.want(0, words("verify benchmark.lock --level bytes"), "verified")
@@ -70,7 +70,7 @@ func TestMovedManifest(t *testing.T) {
 		t.Errorf("something was done:\n%s", out.stderr)
 	}
 	m.want(0, words("run benchmark.yaml"), "run "+run+" of "+old, "is still open", "pretrain/single  resumed at step ", "2 steps done, 2 found in the cache")
-	if m.read("benchmark.lock") != straight(t) {
+	if m.read("benchmark.lock") != undisturbed(t) {
 		t.Error("another lock")
 	}
 }

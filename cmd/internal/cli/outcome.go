@@ -171,7 +171,7 @@ func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocu
 		return err
 	}
 	doc.Claims = append(doc.Claims, r.Claims...)
-	if doc.Report, err = writeReport(filepath.Join(w.dir, "reports", l.Benchmark), r); err != nil {
+	if doc.Report, err = writeReport(filepath.Join(w.dir, "reports", l.Benchmark), fmt.Sprintln(o.rebuilt.Published.Report, r.Benchmark.Digest, version()), r); err != nil {
 		return err
 	}
 	if err := writeLock(doc.Lock, text, o.options.locked); err != nil {
@@ -238,12 +238,16 @@ func (w *workshop) report(ctx context.Context, p activities.Published) (report.R
 	return r, nil
 }
 
-// writeReport writes the report in all its forms and returns the path of the page.
-func writeReport(dir string, r report.Report) (string, error) {
+// writeReport writes the report in all its forms and returns the path of the page. of says of what it is and who wrote
+// it: what is there of the same is not written again.
+func writeReport(dir, of string, r report.Report) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	page := filepath.Join(dir, "report.html")
+	page, stamp := filepath.Join(dir, "report.html"), filepath.Join(dir, ".of")
+	if have, err := os.ReadFile(stamp); err == nil && string(have) == of && isFile(page) {
+		return page, nil
+	}
 	for _, form := range []struct {
 		file   string
 		render func(report.Report) ([]byte, error)
@@ -259,7 +263,7 @@ func writeReport(dir string, r report.Report) (string, error) {
 			return "", err
 		}
 	}
-	return page, nil
+	return page, cas.ReplaceFile(dir, stamp, []byte(of))
 }
 
 func (a *app) summary(out io.Writer, r report.Report, doc runDocument, o outcome) {

@@ -11,16 +11,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
+	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/all"
 	"github.com/cairn-bench/cairn/plugins/host"
 )
 
 func (a *app) pluginCommand() *cobra.Command {
-	c := &cobra.Command{Use: "plugin", Short: "The plugins that this program has"}
+	c := &cobra.Command{Use: "plugin", Short: "The plugins that this program has, and those of folders"}
 	c.AddCommand(&cobra.Command{
-		Use: "list", Short: "List the plugins", Args: args(0),
-		RunE: func(*cobra.Command, []string) error {
-			set, err := all.Plugins()
+		Use: "list [FOLDER...]", Short: "List the plugins, and those in folders",
+		RunE: func(_ *cobra.Command, args []string) error {
+			set, err := a.plugins(args...)
 			if err != nil {
 				return err
 			}
@@ -34,24 +35,59 @@ func (a *app) pluginCommand() *cobra.Command {
 			})
 		},
 	}, &cobra.Command{
-		Use: "show KIND NAME", Short: "Show a plugin: its promise, its parameters and their defaults", Args: args(2),
+		Use: "show KIND NAME | FOLDER", Short: "Show a plugin: its promise, its parameters and their defaults", Args: cobra.MatchAll(cobra.MinimumNArgs(1), cobra.MaximumNArgs(2)),
 		RunE: func(_ *cobra.Command, args []string) error {
-			set, err := all.Plugins()
+			s, err := a.promise(args)
 			if err != nil {
 				return err
 			}
-			p, err := set.Find(catalog.Kind(args[0]), args[1])
-			if err != nil {
-				return &usageError{err}
-			}
-			s := p.Spec()
 			return a.print(s, func(out io.Writer) {
 				fmt.Fprintf(out, "%s/%s %s\n%s\ndeterminism  %s %s\ndefaults     %s\n", s.Kind, s.Name, s.Version, s.Summary, s.Determinism, s.Reason, s.Defaults)
+				if s.Digest != "" {
+					fmt.Fprintf(out, "folder       %s\n", s.Digest)
+				}
 			})
 		},
-	})
-	c.AddCommand(a.pluginExecCommand())
+	}, a.pluginCheckCommand(), a.pluginExecCommand())
 	return c
+}
+
+// plugins are those of this program and those in folders.
+func (a *app) plugins(folders ...string) (plugins.Set, error) {
+	set, err := all.Plugins()
+	for _, f := range folders {
+		if err != nil {
+			break
+		}
+		var p plugins.Plugin
+		if p, err = a.host.Load(f); err == nil {
+			set, err = set.With(p)
+		}
+		if err != nil {
+			err = &usageError{err}
+		}
+	}
+	return set, err
+}
+
+// promise is that of the plugin of a kind and name, or of a folder.
+func (a *app) promise(args []string) (catalog.Spec, error) {
+	if len(args) == 1 {
+		p, err := a.host.Load(args[0])
+		if err != nil {
+			return catalog.Spec{}, &usageError{err}
+		}
+		return p.Spec(), nil
+	}
+	set, err := a.plugins()
+	if err != nil {
+		return catalog.Spec{}, err
+	}
+	p, err := set.Find(catalog.Kind(args[0]), args[1])
+	if err != nil {
+		return catalog.Spec{}, &usageError{err}
+	}
+	return p.Spec(), nil
 }
 
 // pluginExecCommand is what a worker starts to do a step in a process of its own.
@@ -63,7 +99,7 @@ func (a *app) pluginExecCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return host.Serve(c.Context(), set, os.Stdin, a.Stdout)
+			return host.Serve(c.Context(), set, os.Stdin, a.Stdout, a.Stderr)
 		},
 	}
 }
@@ -73,8 +109,7 @@ func (a *app) runner(isolate bool) host.Runner {
 	if !isolate {
 		return host.InProcess
 	}
-	h := &host.Host{Lookup: a.Lookup}
-	return h.Isolated(append(a.self(), "plugin", "exec"))
+	return a.host.Isolated(append(a.self(), "plugin", "exec"))
 }
 
 // self is the command that starts this program, and the very one that runs: its file may have been replaced since.

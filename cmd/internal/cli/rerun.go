@@ -15,10 +15,13 @@ import (
 
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/execute"
+	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/verify"
+	"github.com/cairn-bench/cairn/plugins"
 )
 
 // rerun does steps again in a clean place and compares their artifacts with the lock's. Only when all steps were
@@ -37,18 +40,25 @@ func (a *app) rerun(ctx context.Context, w *workshop, file string, text []byte, 
 		return err
 	}
 	defer clean()
+	if again.plan, err = resolve.ReadPlan(ctx, w.store, l.Plan); err != nil {
+		return err
+	}
 	whole := len(steps) == len(l.Steps)
 	for _, s := range steps {
 		act, err := again.action(ctx, s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
-		if reason := again.unbound(act); reason != "" && which != s.Name {
+		set, err := again.plugins(s.Name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+		if reason := unbound(set, act); reason != "" && which != s.Name {
 			whole = false
 			fmt.Fprintf(a.Stderr, "  left   %s  class none: %s\n", s.Name, reason)
 			continue
 		}
-		got, err := again.run(ctx, act)
+		got, err := again.run(ctx, set, act)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
@@ -94,6 +104,13 @@ type rerunner struct {
 	from    string // folder of the manifest
 	dir     string
 	scratch *cas.Layout
+	plan    *plan.Plan
+}
+
+// plugins are those of this program, and the one of a step if it came with the manifest.
+func (r *rerunner) plugins(step string) (plugins.Set, error) {
+	s, _ := r.plan.Find(step) // a step that the plan does not have brings none
+	return execute.External(r.w.plugins, r.app.host.Load, s, r.from)
 }
 
 func (a *app) newRerun(w *workshop, file string) (*rerunner, func(), error) {
@@ -123,16 +140,16 @@ func (r *rerunner) action(ctx context.Context, s lock.Step) (action.Action, erro
 }
 
 // unbound is why a plugin does not promise the same bytes again, "" if it does.
-func (r *rerunner) unbound(a action.Action) string {
-	p, err := r.w.plugins.Find(catalog.Kind(a.Plugin.Kind), a.Plugin.Name)
+func unbound(set plugins.Set, a action.Action) string {
+	p, err := set.Find(catalog.Kind(a.Plugin.Kind), a.Plugin.Name)
 	if err != nil || p.Spec().Determinism != catalog.None {
 		return ""
 	}
 	return p.Spec().Reason
 }
 
-func (r *rerunner) run(ctx context.Context, a action.Action) (digest.Digest, error) {
-	made, err := execute.Run(ctx, execute.RunRequest{Store: r.w.store, Into: r.scratch, Plugins: r.w.plugins, Action: a,
+func (r *rerunner) run(ctx context.Context, set plugins.Set, a action.Action) (digest.Digest, error) {
+	made, err := execute.Run(ctx, execute.RunRequest{Store: r.w.store, Into: r.scratch, Plugins: set, Action: a,
 		Env: r.app.env(r.from), Scratch: filepath.Join(r.dir, "scratch"), Workers: runtime.GOMAXPROCS(0)})
 	return made.Digest, err
 }

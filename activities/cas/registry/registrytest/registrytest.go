@@ -3,6 +3,7 @@ package registrytest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -96,29 +97,43 @@ func start(t testing.TB, kind Kind, more string) *Server {
 	return nil
 }
 
-// find looks for a program in $CAIRN_TOOLS, in .cache/tools of the repository, and in the PATH.
+// Has says whether a program is there.
+func Has(t testing.TB, kind Kind) bool {
+	_, err := lookFor(t, kind)
+	return err == nil
+}
+
 func find(t testing.TB, kind Kind) string {
+	t.Helper()
+	path, err := lookFor(t, kind)
+	if err != nil {
+		t.Skip(err)
+	}
+	return path
+}
+
+// lookFor looks for a program in $CAIRN_TOOLS, in .cache/tools of the repository, and in the PATH.
+func lookFor(t testing.TB, kind Kind) (string, error) {
 	t.Helper()
 	if kind == Docker {
 		path, err := exec.LookPath("docker-registry")
 		if err != nil {
-			t.Skip("docker-registry is not installed (Debian: docker-registry)")
+			return "", errors.New("docker-registry is not installed (Debian: docker-registry)")
 		}
-		return path
+		return path, nil
 	}
 	_, here, _, _ := runtime.Caller(0)
 	root := filepath.Join(filepath.Dir(here), "../../../..")
 	named := os.Getenv("CAIRN_TOOLS") //nolint:forbidigo // only tests call this
 	for _, dir := range []string{named, filepath.Join(root, ".cache", "tools"), filepath.Join(mustGetwd(t), "../../../.cache/tools")} {
 		if path := filepath.Join(dir, "registry"); dir != "" && executable(path) {
-			return path
+			return path, nil
 		}
 	}
 	if path, err := exec.LookPath("registry"); err == nil {
-		return path
+		return path, nil
 	}
-	t.Skip("the registry of distribution v3 is not there: `make tools` builds it")
-	return ""
+	return "", errors.New("the registry of distribution v3 is not there: `make tools` builds it")
 }
 
 func mustGetwd(t testing.TB) string {
