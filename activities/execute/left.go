@@ -18,6 +18,7 @@ type Left struct {
 	Steps      int64              // that the training takes; 0 if that is not known
 	Download   plugins.Downloaded // of a fetch
 	Saved      int64              // bytes of unfinished shards of the artifact
+	Done       bool               // its result is there
 }
 
 // Left looks for what is left of a step. hint is the checkpoint that its last sign of life told of. It changes
@@ -36,6 +37,10 @@ func (e *Executor) Left(ctx context.Context, req activities.ExecuteRequest, hint
 		return Left{}, err
 	}
 	var l Left
+	if _, err := e.Cache.Peek(id); err == nil && req.Fresh == "" {
+		l.Done = true
+		return l, nil
+	}
 	if step.Plugin.Kind == string(catalog.Pretrain) {
 		l.Checkpoint, l.Steps = e.checkpointLeft(ctx, id, hint)
 	}

@@ -186,6 +186,32 @@ func (h *Home) Kept(run string) bool {
 	return err == nil
 }
 
+// Unended is a run for which something is kept, and the processes that worked on it, in words.
+type Unended struct {
+	Run string
+	Who []string
+}
+
+// Unended lists the runs that have not ended well, by name.
+func (h *Home) Unended() []Unended {
+	journals, err := h.noted()
+	if err != nil {
+		return nil
+	}
+	var all []Unended
+	for _, n := range journals { // those of a run follow one another
+		if n.run == "" {
+			continue
+		}
+		if len(all) == 0 || all[len(all)-1].Run != n.run {
+			all = append(all, Unended{Run: n.run})
+		}
+		last := &all[len(all)-1]
+		last.Who = append(last.Who, n.who)
+	}
+	return all
+}
+
 // noted is one journal as the collector finds it.
 type noted struct {
 	run   string // "" if it is of a process

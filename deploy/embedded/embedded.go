@@ -2,8 +2,9 @@
 // SQLite file under the home, so that a run survives the process.
 //
 // The database is disposable run state. What a run made lies in the content-addressed store; losing the
-// database costs the finding of cache hits again and nothing else. That is why a database of another schema
-// is moved aside instead of migrated.
+// database costs the finding of cache hits again and nothing else. That is why a database of another schema,
+// or one that is damaged, is moved aside instead of migrated or repaired. So is one from a time that is yet to come:
+// after a clock was set back its timers would wait for that time.
 //
 // Loopback ports are open to every user of a machine and workflow histories may name patients' files, so
 // the server speaks mutual TLS with a certificate authority that lives as long as the process. Another
@@ -65,7 +66,7 @@ type Engine struct {
 	identity *identity
 	lock     *os.File
 	dir      string
-	Moved    string // where a database of another version was moved to, "" if none was
+	Moved    Moved // a database that could not be gone on with
 }
 
 // Start runs the engine of a folder. Only one process can; the others get ErrRunning.
@@ -83,7 +84,7 @@ func Start(dir string, o Options) (_ *Engine, err error) {
 			_ = lock.Close()
 		}
 	}()
-	if e.Moved, err = ensureSchema(filepath.Join(dir, databaseFile)); err != nil {
+	if e.Moved, err = e.database(); err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
 	ports, err := freePorts(o.Port)
@@ -105,6 +106,16 @@ func Start(dir string, o Options) (_ *Engine, err error) {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
 	return e, nil
+}
+
+// database makes sure that there is one that can be gone on with. The lock, which has just been written, has the time
+// of the file system; a connection that is left says that its process did not end in order.
+func (e *Engine) database() (Moved, error) {
+	now, err := e.lock.Stat()
+	if err != nil {
+		return Moved{}, err
+	}
+	return ensureSchema(filepath.Join(e.dir, databaseFile), now.ModTime(), exists(filepath.Join(e.dir, connectionFile)))
 }
 
 // Address is the frontend's host and port.

@@ -9,35 +9,98 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"go.temporal.io/server/common/log"
 	"go.temporal.io/server/schema"
-	_ "modernc.org/sqlite" // the driver named "sqlite"
+	"modernc.org/sqlite" // and the driver of that name
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // schemaVersion is kept in the database's user_version. Raise it with every release of the server that
 // changes the SQLite schema: there is no migration, the old file is moved aside.
 const schemaVersion = 13201
 
+// Moved is a database that could not be gone on with. The zero value is none.
+type Moved struct{ To, Why string }
+
 // ensureSchema creates the database in one transaction: a process killed while the server's own set-up ran
-// its 149 statements one by one left a database that was broken for good. It returns where a database of
-// another version was moved to.
-func ensureSchema(file string) (moved string, err error) {
+// its 149 statements one by one left a database that was broken for good. One that cannot be gone on with is moved
+// aside. All of one is read, to see whether it is whole, only if its last process did not end in order. now is a time
+// by the clock of the file system.
+func ensureSchema(file string, now time.Time, disorder bool) (Moved, error) {
+	ahead := writtenAfter(file, now.Add(clockSlack)) // before it is opened, which may write
 	have, err := userVersion(file)
-	if err != nil {
-		return "", err
-	}
-	switch have {
-	case schemaVersion:
-		return "", nil
-	case 0:
-	default:
-		moved = fmt.Sprintf("%s.schema-%d", file, have)
-		if err := moveDatabase(file, moved); err != nil {
-			return "", err
+	var why, suffix string
+	switch {
+	case isDamage(err):
+		why, suffix = fmt.Sprintf("is damaged (%v)", err), "damaged"
+	case err != nil:
+		return Moved{}, err
+	case have == 0:
+		return Moved{}, createSchema(file)
+	case have != schemaVersion:
+		why, suffix = "was of another version", fmt.Sprintf("schema-%d", have)
+	case ahead:
+		why, suffix = "was last written at a time that is yet to come, so the clock was set back, and it would wait for that time", "ahead"
+	case disorder:
+		if err := check(file); isDamage(err) {
+			why, suffix = fmt.Sprintf("is damaged (%v)", err), "damaged"
+		} else if err != nil {
+			return Moved{}, err
 		}
 	}
-	return moved, createSchema(file)
+	if why == "" {
+		return Moved{}, nil
+	}
+	to, err := moveDatabase(file, file+"."+suffix)
+	if err != nil {
+		return Moved{}, err
+	}
+	return Moved{to, why}, createSchema(file)
+}
+
+// clockSlack is how much a clock may be corrected by without harm: timers are late by as much.
+const clockSlack = time.Minute
+
+// writtenAfter says whether a database was written to after some time.
+func writtenAfter(file string, t time.Time) bool {
+	for _, suffix := range []string{"", "-wal"} {
+		if info, err := os.Stat(file + suffix); err == nil && info.ModTime().After(t) {
+			return true
+		}
+	}
+	return false
+}
+
+// errDamage is what SQLite finds when it looks through a database.
+var errDamage = errors.New("database disk image is malformed")
+
+// isDamage tells a database that is damaged from one that cannot be read now.
+func isDamage(err error) bool {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		primary := e.Code() & 0xff
+		return primary == sqlite3.SQLITE_CORRUPT || primary == sqlite3.SQLITE_NOTADB
+	}
+	return errors.Is(err, errDamage)
+}
+
+// check reads a whole database.
+func check(file string) error {
+	db, err := open(file)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var said string
+	if err := db.QueryRow("PRAGMA quick_check(1)").Scan(&said); err != nil {
+		return err
+	}
+	if said != "ok" {
+		return fmt.Errorf("%w: %s", errDamage, said)
+	}
+	return nil
 }
 
 func open(file string) (*sql.DB, error) {
@@ -56,7 +119,7 @@ func userVersion(file string) (int, error) {
 	defer db.Close()
 	var v int
 	if err := db.QueryRow("PRAGMA user_version").Scan(&v); err != nil {
-		return 0, fmt.Errorf("%s is not a database of this engine (move it away to start afresh; results lie in the store): %w", file, err)
+		return 0, fmt.Errorf("read %s: %w", file, err)
 	}
 	return v, nil
 }
@@ -87,13 +150,23 @@ func createSchema(file string) error {
 	return tx.Commit()
 }
 
-func moveDatabase(file, to string) error {
+// moveDatabase gives a database another name, or that with a number if there is one of that name.
+func moveDatabase(file, to string) (string, error) {
+	base := to
+	for n := 2; exists(to); n++ {
+		to = fmt.Sprintf("%s-%d", base, n)
+	}
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		if err := os.Rename(file+suffix, to+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return "", err
 		}
 	}
-	return nil
+	return to, nil
+}
+
+func exists(file string) bool {
+	_, err := os.Lstat(file)
+	return err == nil
 }
 
 // takeLock holds the folder for this process; the kernel lets go of it when the process ends, however.

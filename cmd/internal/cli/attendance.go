@@ -74,7 +74,7 @@ func (t *attendance) missing(ctx context.Context, h *runHistory, all []*workflow
 		return nil
 	}
 	for _, p := range all {
-		steps := h.activity[p.GetActivityId()]
+		steps := h.asked[p.GetActivityId()]
 		if len(steps) == 0 {
 			continue
 		}
@@ -82,8 +82,8 @@ func (t *attendance) missing(ctx context.Context, h *runHistory, all []*workflow
 		if err != nil {
 			return err
 		}
-		for _, name := range steps {
-			s := h.step(name)
+		for _, req := range steps {
+			s := h.step(req.Step)
 			if waits {
 				s.State = workflows.Waiting
 			}
@@ -128,7 +128,7 @@ func (e *engine) attended(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if all, err := t.serving(ctx, activities.ControlQueue(e.store, workflows.Version), enumspb.TASK_QUEUE_TYPE_WORKFLOW); err != nil || len(all) > 0 {
+		if all, err := t.serving(ctx, activities.ControlQueue(e.store, e.code), enumspb.TASK_QUEUE_TYPE_WORKFLOW); err != nil || len(all) > 0 {
 			return err
 		}
 		select {

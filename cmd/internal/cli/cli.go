@@ -50,7 +50,8 @@ type World struct {
 	Args           []string
 	Stdout, Stderr io.Writer
 	Lookup         func(string) (string, bool)
-	Name           string   // what the program was called by; "" is "cairn"
+	Name           string // what the program was called by; "" is "cairn"
+	Release        Release
 	Exits          bool     // the process ends when Main returns, so that nothing needs to be stopped in order
 	Self           []string // the command that is this program; nil finds it out
 

@@ -30,6 +30,7 @@ type engine struct {
 	client    client.Client
 	namespace string
 	store     string // names this home's store, and so its task queues
+	code      int    // version of the workflow code, which does, too
 	exits     bool   // the process ends next, which stops everything at once
 	work      []worker.Worker
 	member    *member // of the crew, if this process works
@@ -152,7 +153,7 @@ func (a *app) connect(ctx context.Context, w *workshop, s seat) (*engine, <-chan
 	if err != nil {
 		return nil, nil, err
 	}
-	e := &engine{store: store, exits: a.Exits, interrupted: func() bool { return ctx.Err() != nil }}
+	e := &engine{store: store, code: a.Release.workflows(), exits: a.Exits, interrupted: func() bool { return ctx.Err() != nil }}
 	if e.crew, err = w.crew(); err != nil {
 		return nil, nil, err
 	}
@@ -245,7 +246,7 @@ func (e *engine) employ(ctx context.Context, a *app, s *suite.Suite, l suite.Lim
 	e.mu.Lock()
 	e.member, e.at = m, s.UnderWay
 	e.mu.Unlock()
-	s.Name = m.name
+	s.Name, s.Version = m.name, e.code
 	for _, w := range s.Workers(e.client, e.store, l) {
 		if err := w.Start(); err != nil {
 			return fmt.Errorf("start worker: %w", err)

@@ -204,15 +204,15 @@ func (a *app) ended(ctx context.Context, e *engine, run client.WorkflowRun, o ou
 
 // tally says how far a run has come, if that can be found out.
 func (a *app) tally(ctx context.Context, e *engine, run string) string {
-	cached, all, err := e.steps(ctx, run, nil)
+	h, err := readHistory(ctx, e.client, run)
 	if err != nil {
 		return ""
 	}
-	done := cached
-	for _, s := range all {
+	done := h.cached
+	for _, s := range h.steps {
 		if s.State == workflows.Ran || s.State == workflows.Cached {
 			done++
 		}
 	}
-	return fmt.Sprintf(" when %d of %d steps were done", done, cached+len(all))
+	return fmt.Sprintf(" when %d of %d steps were done", done, h.cached+len(h.steps)+h.later)
 }

@@ -16,17 +16,24 @@ import (
 // runHistory reads from the events of a run how its steps stand.
 type runHistory struct {
 	cached   int
+	planned  bool // by this execution
+	later    int  // steps that a later execution does
 	earlier  bool // this is not the run's first execution
 	steps    []runStep
-	position map[string]int      // of a step in steps
-	begun    map[int64][]string  // event that scheduled an activity -> its steps
-	activity map[string][]string // activity ID -> steps
-	queue    map[string]string   // activity ID -> task queue
-	kinds    map[int64]string    // event that scheduled an activity -> its type
+	position map[string]int     // of a step in steps
+	begun    map[int64][]string // event that scheduled an activity -> its steps
+	queue    map[string]string  // activity ID -> task queue
+	kinds    map[int64]string   // event that scheduled an activity -> its type
+
+	asked   map[string][]activities.ExecuteRequest // activity ID -> the steps it does
+	request *commonpb.Payloads                     // of this execution
+	plan    digest.Digest
+	todo    []activities.Node // of this execution
+	open    []*workflow.PendingActivityInfo
 }
 
 func newHistory() *runHistory {
-	return &runHistory{position: map[string]int{}, begun: map[int64][]string{}, activity: map[string][]string{}, queue: map[string]string{}, kinds: map[int64]string{}}
+	return &runHistory{position: map[string]int{}, begun: map[int64][]string{}, queue: map[string]string{}, kinds: map[int64]string{}, asked: map[string][]activities.ExecuteRequest{}}
 }
 
 // add takes the next event.
@@ -56,18 +63,24 @@ func (h *runHistory) add(ev *history.HistoryEvent) error {
 // started takes over what earlier executions of a long run handed on.
 func (h *runHistory) started(input *commonpb.Payloads) error {
 	var req workflows.RebuildRequest
-	if err := decode(input, &req); err != nil || req.Earlier == nil {
+	if err := decode(input, &req); err != nil {
 		return err
 	}
-	h.earlier, h.cached = true, req.Earlier.Cached
+	h.request = input
+	if req.Earlier == nil {
+		return nil
+	}
+	h.plan, h.earlier, h.cached = req.Earlier.Plan, true, req.Earlier.Cached
 	for _, o := range req.Earlier.Steps {
 		h.outcome(o)
 	}
 	return nil
 }
 
-func decode(p *commonpb.Payloads, into any) error {
-	return converter.GetDefaultDataConverter().FromPayloads(p, into)
+func decode(p *commonpb.Payloads, into any) error { return decodeAll(p, into) }
+
+func decodeAll(p *commonpb.Payloads, into ...any) error {
+	return converter.GetDefaultDataConverter().FromPayloads(p, into...)
 }
 
 // own is the innermost failure, which is the activity's.
@@ -92,30 +105,30 @@ func logOf(f *failurepb.Failure) digest.Digest {
 func (h *runHistory) scheduled(ev *history.HistoryEvent) error {
 	x := ev.GetActivityTaskScheduledEventAttributes()
 	h.kinds[ev.GetEventId()] = x.GetActivityType().GetName()
-	steps, err := stepsOf(x)
-	for _, s := range steps {
-		h.step(s).State = workflows.Running
+	asked, err := askedOf(x)
+	for _, req := range asked {
+		h.step(req.Step).State = workflows.Running
+		h.begun[ev.GetEventId()] = append(h.begun[ev.GetEventId()], req.Step)
 	}
-	h.begun[ev.GetEventId()], h.activity[x.GetActivityId()] = steps, steps
-	h.queue[x.GetActivityId()] = x.GetTaskQueue().GetName()
+	h.asked[x.GetActivityId()], h.queue[x.GetActivityId()] = asked, x.GetTaskQueue().GetName()
 	return err
 }
 
-// stepsOf names the steps that an activity does.
-func stepsOf(x *history.ActivityTaskScheduledEventAttributes) ([]string, error) {
+// askedOf lists the steps that an activity does.
+func askedOf(x *history.ActivityTaskScheduledEventAttributes) ([]activities.ExecuteRequest, error) {
 	switch x.GetActivityType().GetName() {
 	case activities.Execute:
 		var req activities.ExecuteRequest
 		err := decode(x.GetInput(), &req)
-		return []string{req.Step}, err
+		return []activities.ExecuteRequest{req}, err
 	case activities.Many:
 		var req activities.ManyRequest
 		err := decode(x.GetInput(), &req)
-		var all []string
-		for _, s := range req.Steps {
-			all = append(all, s.Step)
+		for i := range req.Steps {
+			s := &req.Steps[i]
+			s.Plan, s.Dir, s.Offline = req.Plan, req.Dir, req.Offline
 		}
-		return all, err
+		return req.Steps, err
 	}
 	return nil, nil
 }
@@ -141,6 +154,7 @@ func (h *runHistory) completed(scheduled int64, result *commonpb.Payloads) error
 		if !h.earlier {
 			h.cached = p.Cached
 		}
+		h.planned, h.later, h.plan, h.todo = true, p.Later, p.Plan, p.Todo
 		for _, n := range p.Todo {
 			h.step(n.Step)
 		}
@@ -197,14 +211,31 @@ func (h *runHistory) result(p *commonpb.Payloads) error {
 	return nil
 }
 
-// pending adds what the events do not say yet: how often a step was tried and why that failed.
+// pending adds what the events do not say yet: how often a step was tried and why that failed, or for whom it waits.
 func (h *runHistory) pending(all []*workflow.PendingActivityInfo) {
+	h.open = all
 	for _, p := range all {
-		for _, name := range h.activity[p.GetActivityId()] {
-			if p.GetLastFailure() != nil {
-				s := h.step(name)
+		who := waitsFor(p)
+		for _, req := range h.asked[p.GetActivityId()] {
+			if s := h.step(req.Step); who != "" {
+				s.Why = who
+			} else if p.GetLastFailure() != nil {
 				s.Why, s.Log = message(p.GetLastFailure()), logOf(p.GetLastFailure())
 			}
 		}
 	}
+}
+
+// vain says of the steps of this execution which wait in vain: something they need has failed.
+func (h *runHistory) vain() map[string]bool {
+	vain := map[string]bool{}
+	for _, n := range h.todo { // in an order in which each comes after what it needs
+		lost := n.Blocked != ""
+		for _, i := range n.After {
+			before := h.todo[i].Step
+			lost = lost || vain[before] || h.step(before).State == workflows.Failed
+		}
+		vain[n.Step] = lost
+	}
+	return vain
 }

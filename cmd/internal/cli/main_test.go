@@ -26,8 +26,9 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
+	name, set := release(os.Getenv(asRelease))
 	code := Main(Interruptible(), harassed(World{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Lookup: lookup, Exits: true,
-		Self: []string{"/usr/bin/env", asCairn + "=1", self}}))
+		Self: []string{"/usr/bin/env", asCairn + "=1", self}, Release: name, Plugins: set}))
 	if file := os.Getenv(peakFile); file != "" {
 		status, _ := os.ReadFile("/proc/self/status")
 		_ = os.WriteFile(file, status, 0o600)

@@ -33,6 +33,7 @@ import (
 type outcome struct {
 	run     string
 	file    string
+	stood   *standing // when this process came to it; nil if it was begun then
 	options runOptions
 	rebuilt workflows.Rebuilt
 	took    time.Duration
@@ -46,6 +47,7 @@ type runDocument struct {
 	Benchmark digest.Digest  `json:"benchmark,omitempty"`
 	Lock      string         `json:"lock,omitempty"`
 	Report    string         `json:"report,omitempty"`
+	Standing  *standing      `json:"standing,omitempty"` // when this command came to a run that was open
 	Steps     []runStep      `json:"steps"`
 	Results   []runResult    `json:"results"`
 	Claims    []report.Claim `json:"claims"`
@@ -83,7 +85,7 @@ type runResult struct {
 
 // finish writes what a run gave and prints it.
 func (a *app) finish(ctx context.Context, w *workshop, o outcome) error {
-	doc := runDocument{Schema: "cairn/run/v1", Run: o.run, Manifest: o.file, Results: []runResult{}, Claims: []report.Claim{}}
+	doc := runDocument{Schema: "cairn/run/v1", Run: o.run, Manifest: o.file, Standing: o.stood, Results: []runResult{}, Claims: []report.Claim{}}
 	pl, err := resolve.ReadPlan(ctx, w.store, o.rebuilt.Plan)
 	if err != nil {
 		return err

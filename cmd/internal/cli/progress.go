@@ -33,7 +33,10 @@ type view struct {
 	drawn  int // lines of bars on the screen
 	until  int // of the last answer
 	stop   chan struct{}
-	done   sync.WaitGroup
+
+	looks   int             // at the run so far
+	waiting map[string]bool // what was said of steps that wait
+	done    sync.WaitGroup
 }
 
 // meter is how far one step is.
@@ -51,7 +54,7 @@ const (
 
 // newView makes the view of a mode: none, plain, fancy, or auto.
 func (a *app) newView(mode string) (*view, error) {
-	v := &view{out: a.Stderr, now: time.Now, width: func() int { return 80 }, state: map[string]string{}, meters: map[string]*meter{}, stop: make(chan struct{})}
+	v := &view{out: a.Stderr, now: time.Now, width: func() int { return 80 }, state: map[string]string{}, waiting: map[string]bool{}, meters: map[string]*meter{}, stop: make(chan struct{})}
 	f, isFile := a.Stderr.(*os.File)
 	terminal := isFile && term.IsTerminal(int(f.Fd())) && a.getenv("TERM") != "dumb"
 	if terminal {
@@ -163,6 +166,7 @@ func (v *view) watch(ctx context.Context, c client.Client, run client.WorkflowRu
 }
 
 func (v *view) ask(ctx context.Context, c client.Client, run client.WorkflowRun) {
+	v.askWaiting(ctx, c, run)
 	answer, err := c.QueryWorkflow(ctx, run.GetID(), "", workflows.ProgressQuery, v.until)
 	if err != nil {
 		return // not ready yet; the next look will tell
@@ -171,6 +175,23 @@ func (v *view) ask(ctx context.Context, c client.Client, run client.WorkflowRun)
 	if answer.Get(&p) == nil {
 		v.until = p.Until
 		v.show(p)
+	}
+}
+
+// askWaiting says, now and then, of the steps under way which wait for another process, whoever is at them.
+func (v *view) askWaiting(ctx context.Context, c client.Client, run client.WorkflowRun) {
+	if v.looks++; v.looks%(int(time.Second/look)) != 0 {
+		return
+	}
+	d, err := c.DescribeWorkflowExecution(ctx, run.GetID(), "")
+	if err != nil {
+		return
+	}
+	for _, p := range d.GetPendingActivities() {
+		if who := waitsFor(p); who != "" && !v.waiting[who] {
+			v.waiting[who] = true
+			v.notice(fmt.Sprintf("  …   %s\n", who))
+		}
 	}
 }
 

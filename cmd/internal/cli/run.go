@@ -10,15 +10,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
-	commonpb "go.temporal.io/api/common/v1"
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 
-	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/gc"
 	"github.com/cairn-bench/cairn/manifests/canonical"
@@ -103,14 +97,14 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 		if err != nil {
 			return err
 		}
-		if err := e.employ(ctx, a, w.suite(a, o, v.progress), limits(o.jobs)); err != nil {
-			return err
-		}
-		run, err := a.start(ctx, e, w, file, b.Name, req)
+		run, stood, err := a.start(ctx, e, w, file, b.Name, req)
 		if err != nil {
 			return err
 		}
-		return a.follow(ctx, w, e, run, file, o, v)
+		if err := e.employ(ctx, a, w.suite(a, o, v.progress), limits(o.jobs)); err != nil {
+			return err
+		}
+		return a.follow(ctx, w, e, run, file, stood, o, v)
 	})
 }
 
@@ -122,7 +116,7 @@ func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name str
 	if err := e.attended(ctx); err != nil {
 		return err
 	}
-	run, err := a.start(ctx, e, w, file, name, req)
+	run, _, err := a.start(ctx, e, w, file, name, req)
 	if err != nil {
 		return err
 	}
@@ -131,7 +125,7 @@ func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name str
 }
 
 // follow shows how a run goes until it ends, and writes what it gave.
-func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.WorkflowRun, file string, o runOptions, v *view) error {
+func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.WorkflowRun, file string, stood *standing, o runOptions, v *view) error {
 	a.goOn = fmt.Sprintf("`%s resume %s` goes on", a.typed(), run.GetID())
 	started := time.Now()
 	watch, unwatch := context.WithCancel(ctx)
@@ -143,18 +137,12 @@ func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.Wor
 	err := patient(ctx, func() error { return run.Get(ctx, &out) })
 	v.end()
 	a.view.Store(nil)
-	end := outcome{run: run.GetID(), file: file, options: o, rebuilt: out, took: time.Since(started)}
+	end := outcome{run: run.GetID(), file: file, stood: stood, options: o, rebuilt: out, took: time.Since(started)}
 	if err != nil {
 		return a.ended(ctx, e, run, end, err)
 	}
 	return a.finish(ctx, w, end)
 }
-
-// Keys of a run's memo: what its history does not say in a form that everybody can read.
-const (
-	memoRequest = "request"
-	memoFile    = "manifest"
-)
 
 // runID names the runs of one manifest of one home: a second `cairn run` joins the first.
 func runID(store, name, dir string) string {
@@ -162,68 +150,26 @@ func runID(store, name, dir string) string {
 	return name + "-" + hex.EncodeToString(sum[:4])
 }
 
-// start starts a run, or joins the one that is under way for the same request.
-func (a *app) start(ctx context.Context, e *engine, w *workshop, file, name string, req workflows.RebuildRequest) (client.WorkflowRun, error) {
+// start starts a run, or joins the one that is under way for the same request; of that it returns how it stands.
+func (a *app) start(ctx context.Context, e *engine, w *workshop, file, name string, req workflows.RebuildRequest) (client.WorkflowRun, *standing, error) {
 	id := runID(e.store, name, req.Dir)
 	request, err := canonical.Digest(req)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// Manifest and lock have to stay for as long as the run may want them, also if this process is killed next.
 	if err := w.layout.Use(gc.WithRun(ctx, id, ""), req.Manifest); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if req.Lock != "" {
 		if err := w.layout.Use(gc.WithRun(ctx, id, ""), req.Lock); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	policy := enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
-	underWay, err := openRequest(ctx, e.client, id)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("start run: %w", err)
-	case underWay == "" || underWay == request:
-	case e.ours():
-		fmt.Fprintln(a.Stderr, "an unfinished run of this manifest as it was, or with other flags, is given up; what it had done is in the store")
-		policy = enumspb.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
-	default:
-		return nil, exit(exitFailed, "run %s is under way with this manifest as it was, or with other flags; wait for it, or `cairn cancel %s`", id, id)
-	}
-	run, err := e.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID:                       id,
-		TaskQueue:                activities.ControlQueue(e.store, workflows.Version),
-		WorkflowIDConflictPolicy: policy,
-		Memo:                     map[string]any{memoRequest: request, memoFile: file},
-	}, workflows.RebuildName, req)
+	policy, stood, err := a.meet(ctx, e, w, id, request)
 	if err != nil {
-		return nil, fmt.Errorf("start run: %w", err)
+		return nil, nil, err
 	}
-	return run, nil
-}
-
-// openRequest returns the digest of the request of the open run of that ID, "" if none is open.
-func openRequest(ctx context.Context, c client.Client, id string) (digest.Digest, error) {
-	d, err := c.DescribeWorkflowExecution(ctx, id, "")
-	var none *serviceerror.NotFound
-	if errors.As(err, &none) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	info := d.GetWorkflowExecutionInfo()
-	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return "", nil
-	}
-	return digest.Digest(memo(info.GetMemo().GetFields()[memoRequest])), nil
-}
-
-// memo reads a string of a memo, "" if it is not there.
-func memo(p *commonpb.Payload) string {
-	var s string
-	if p == nil || converter.GetDefaultDataConverter().FromPayload(p, &s) != nil {
-		return ""
-	}
-	return s
+	run, err := a.begin(ctx, e, id, file, req, policy)
+	return run, stood, err
 }

@@ -13,6 +13,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/workflows"
@@ -27,30 +28,14 @@ func (a *app) statusCommand() *cobra.Command {
 		Short: "Show the runs of this home, or every step of one",
 		Args:  optional(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withEngine(c.Context(), func(ctx context.Context, _ *workshop, e *engine) error {
+			return a.withEngine(c.Context(), func(ctx context.Context, w *workshop, e *engine) error {
 				if len(args) == 0 {
 					return a.listRuns(ctx, e)
 				}
-				return a.showRun(ctx, e, args[0])
+				return a.showRun(ctx, e, w, args[0])
 			})
 		},
 	}
-}
-
-func (a *app) resumeCommand() *cobra.Command {
-	var o runOptions
-	c := &cobra.Command{
-		Use:   "resume [RUN]",
-		Short: "Go on with a run that was interrupted, with the manifest as it was then",
-		Args:  optional(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.withEngine(c.Context(), func(ctx context.Context, w *workshop, e *engine) error {
-				return a.resume(ctx, w, e, args, o)
-			})
-		},
-	}
-	followFlags(c, &o)
-	return c
 }
 
 func (a *app) cancelCommand() *cobra.Command {
@@ -123,6 +108,7 @@ type runInfo struct {
 	Workers  []string   `json:"workers,omitempty"` // that serve it, if it is running
 	Cached   int        `json:"cached"`
 	Steps    []runStep  `json:"steps,omitempty"`
+	Standing *standing  `json:"standing,omitempty"` // of one that is open
 
 	queue string
 }
@@ -144,7 +130,7 @@ func describeRun(x *workflow.WorkflowExecutionInfo) runInfo {
 func (e *engine) list(ctx context.Context) ([]runInfo, error) {
 	answer, err := e.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		PageSize: maxRuns,
-		Query:    fmt.Sprintf("WorkflowType = '%s' AND TaskQueue = '%s' AND ExecutionStatus != 'ContinuedAsNew'", workflows.RebuildName, activities.ControlQueue(e.store, workflows.Version)),
+		Query:    fmt.Sprintf("WorkflowType = '%s' AND TaskQueue STARTS_WITH '%s' AND ExecutionStatus != 'ContinuedAsNew'", workflows.RebuildName, activities.Queues(e.store)),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)
@@ -206,7 +192,7 @@ func (r runInfo) length() string {
 	return r.Ended.Sub(r.Started).Round(time.Second / 10).String()
 }
 
-func (a *app) showRun(ctx context.Context, e *engine, id string) error {
+func (a *app) showRun(ctx context.Context, e *engine, w *workshop, id string) error {
 	r, err := e.find(ctx, id)
 	if err != nil {
 		return err
@@ -218,8 +204,18 @@ func (a *app) showRun(ctx context.Context, e *engine, id string) error {
 	if r.Workers, err = there.of(ctx, r); err != nil {
 		return err
 	}
-	if r.Cached, r.Steps, err = e.steps(ctx, id, there); err != nil {
+	h, err := readHistory(ctx, e.client, id)
+	if err != nil {
 		return err
+	}
+	if err := there.missing(ctx, h, h.open); err != nil {
+		return err
+	}
+	r.Cached, r.Steps = h.cached, h.steps
+	if r.State == stateOpen {
+		if r.Standing, err = a.stands(ctx, there, w, h); err != nil {
+			return err
+		}
 	}
 	doc := struct {
 		Schema string `json:"schema"`
@@ -232,74 +228,30 @@ func (a *app) showRun(ctx context.Context, e *engine, id string) error {
 		}
 		fmt.Fprintln(out)
 		printSteps(out, r.Steps)
+		if r.Standing != nil {
+			fmt.Fprintln(out)
+			r.Standing.print(out)
+		}
 	})
 }
 
-// steps asks a run how its steps stand. A run whose workers are gone is asked through its history, so the
-// answer does not need any.
-func (e *engine) steps(ctx context.Context, id string, there *attendance) (int, []runStep, error) {
+// readHistory reads how the steps of a run stand. It asks no worker, so it works where none is left.
+func readHistory(ctx context.Context, c client.Client, id string) (*runHistory, error) {
 	h := newHistory()
-	events := e.client.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := c.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		ev, err := events.Next()
 		if err != nil {
-			return 0, nil, fmt.Errorf("read history of %s: %w", id, err)
+			return nil, fmt.Errorf("read history of %s: %w", id, err)
 		}
 		if err := h.add(ev); err != nil {
-			return 0, nil, fmt.Errorf("read history of %s: event %d: %w", id, ev.GetEventId(), err)
+			return nil, fmt.Errorf("read history of %s: event %d: %w", id, ev.GetEventId(), err)
 		}
 	}
-	d, err := e.client.DescribeWorkflowExecution(ctx, id, "")
+	d, err := c.DescribeWorkflowExecution(ctx, id, "")
 	if err != nil {
-		return 0, nil, fmt.Errorf("describe %s: %w", id, err)
+		return nil, fmt.Errorf("describe %s: %w", id, err)
 	}
 	h.pending(d.GetPendingActivities())
-	return h.cached, h.steps, there.missing(ctx, h, d.GetPendingActivities())
-}
-
-// resume works on a run that is open until it ends.
-func (a *app) resume(ctx context.Context, w *workshop, e *engine, args []string, o runOptions) error {
-	id, err := e.open(ctx, args)
-	if err != nil {
-		return err
-	}
-	run, err := e.find(ctx, id)
-	if err != nil {
-		return err
-	}
-	if run.State != stateOpen {
-		return exit(exitFailed, "run %s has ended: %s; `cairn run %s` starts another", id, run.State, display(run.Manifest))
-	}
-	v, err := a.newView(o.progress)
-	if err != nil {
-		return err
-	}
-	if err := e.employ(ctx, a, w.suite(a, o, v.progress), limits(o.jobs)); err != nil {
-		return err
-	}
-	return a.follow(ctx, w, e, e.client.GetWorkflow(ctx, id, ""), run.Manifest, o, v)
-}
-
-// open returns the run that was named, or the only one that is open.
-func (e *engine) open(ctx context.Context, args []string) (string, error) {
-	if len(args) > 0 {
-		return args[0], nil
-	}
-	all, err := e.list(ctx)
-	if err != nil {
-		return "", err
-	}
-	var ids []string
-	for _, r := range all {
-		if r.State == stateOpen {
-			ids = append(ids, r.Run)
-		}
-	}
-	switch len(ids) {
-	case 0:
-		return "", exit(exitFailed, "nothing to resume: every run of this home has ended; `cairn run MANIFEST` starts one")
-	case 1:
-		return ids[0], nil
-	}
-	return "", exit(exitUsage, "several runs are open, name one: %s", strings.Join(ids, ", "))
+	return h, nil
 }

@@ -57,14 +57,14 @@ func (s seat) start() (*embedded.Engine, string, error) {
 	if errors.Is(err, embedded.ErrRunning) {
 		return nil, err.Error() + ", and it is just starting or ending", nil
 	}
-	if err == nil && box.Moved != "" {
+	if err == nil && box.Moved != (embedded.Moved{}) {
 		s.a.moved(box)
 	}
 	return box, "", err
 }
 
 func (a *app) moved(box *embedded.Engine) {
-	a.notice(fmt.Sprintf("the engine's database was of another version and is now %s; results are in the store\n", box.Moved))
+	a.notice(fmt.Sprintf("the engine's database %s. It is now %s. What its runs had done is in the store, and `%s run MANIFEST` finds it\n", box.Moved.Why, box.Moved.To, a.typed()))
 }
 
 // keep sees to it that there is an engine when the process that ran it has ended, until the context ends.

@@ -105,7 +105,7 @@ func loopbackPort(address string) (int, error) {
 func (a *app) alone(ctx context.Context, dir string, o embedded.Options) (*embedded.Engine, error) {
 	for {
 		box, err := embedded.Start(dir, o)
-		if err == nil && box.Moved != "" {
+		if err == nil && box.Moved != (embedded.Moved{}) {
 			a.moved(box)
 		}
 		if !errors.Is(err, embedded.ErrRunning) {
