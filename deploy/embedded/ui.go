@@ -48,7 +48,7 @@ func (e *Engine) UI(port int) (*UI, error) {
 		URL:    "http://" + l.Addr().String() + "/?" + keyParameter + "=" + g.key,
 		server: &http.Server{Handler: g, ReadHeaderTimeout: 10 * time.Second},
 	}
-	go u.server.Serve(l)
+	go func() { _ = u.server.Serve(l) }() // until Stop
 	return u, nil
 }
 
