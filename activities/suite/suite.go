@@ -193,7 +193,7 @@ func (s *Suite) many(ctx context.Context, req activities.ManyRequest) (out activ
 	err = s.attempt(ctx, req.Summary(), func(working context.Context, _ *try) error {
 		out, err = s.Executor.ExecuteMany(working, req, activity.GetInfo(ctx).WorkflowExecution.RunID)
 		for _, res := range out.Done {
-			s.seen(ctx, res.Step, res, err)
+			s.seen(ctx, res.Step, res, nil)
 		}
 		return errors.Join(err, working.Err())
 	})
