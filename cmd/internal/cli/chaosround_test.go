@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -121,7 +121,7 @@ func (x *chaosRound) play(events int) error {
 	if x.straight.site != nil && events > 0 && x.r.IntN(2) == 0 {
 		x.straight.site.line.harm(x.r, lineFaults[x.r.IntN(len(lineFaults))]) // it is only needed at the beginning
 	}
-	over, next, look := time.After(mostTime), x.soon(), time.NewTicker(mostDown)
+	over, next, look := time.After(mostTime), x.soon(), time.NewTicker(time.Second)
 	defer look.Stop()
 	for {
 		select {
@@ -148,13 +148,20 @@ func (x *chaosRound) play(events int) error {
 				x.after(func() { x.start(a) })
 			}
 		case <-look.C:
-			if _, err := os.Stat(x.path("benchmark.lock")); x.detached && err == nil {
+			if x.detached && x.completed() {
 				return nil
 			}
 		case <-over:
 			return fmt.Errorf("it has not ended after %v\n%s", mostTime, x.actors[0].said)
 		}
 	}
+}
+
+// completed asks how the run is, which nobody follows.
+func (x *chaosRound) completed() bool {
+	var doc struct{ Runs []runInfo }
+	out := x.cairn("status", "--json") // it may fail just now
+	return json.Unmarshal([]byte(out.stdout), &doc) == nil && len(doc.Runs) > 0 && doc.Runs[0].State == "completed"
 }
 
 // soon is when the next thing happens.
