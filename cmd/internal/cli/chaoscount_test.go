@@ -190,7 +190,7 @@ func (c chaosTally) table() string {
 
 // check compares what a round has left with the straight run, and counts what was done twice.
 func (x *chaosRound) check() error {
-	if x.detached { // which writes the lock before it has ended
+	if x.detached { // who follows a run writes its lock
 		if out := x.cairn(words("run benchmark.yaml --progress none")...); out.code != 0 {
 			return fmt.Errorf("the last run: exit code %d\n%s%s", out.code, out.stdout, out.stderr)
 		}

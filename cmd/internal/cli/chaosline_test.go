@@ -31,6 +31,7 @@ type badLine struct {
 	fault  string
 	until  time.Time
 	left   int64 // bytes that still go through before a connection ends
+	moved  time.Time
 	hits   map[string]int
 	conns  map[net.Conn]bool
 	closed bool
@@ -83,6 +84,13 @@ func (l *badLine) heal() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fault = ""
+}
+
+// busy says whether anything went over the line just now.
+func (l *badLine) busy() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Since(l.moved) < 300*time.Millisecond
 }
 
 // met returns which faults somebody has met since it was asked last.
@@ -174,6 +182,7 @@ func (l *badLine) copy(to, from net.Conn) {
 func (l *badLine) pass(n int) (pass int, wait time.Duration, fault string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.moved = time.Now()
 	switch fault = l.now(); fault {
 	case lineCuts, lineResets:
 		if l.left -= int64(n); l.left >= 0 {

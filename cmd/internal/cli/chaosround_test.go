@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -58,7 +58,7 @@ const (
 var killKinds = []string{killRun, killServer, killWorker, killPlugin, killRegistry}
 
 const (
-	mostEvents = 5
+	mostEvents = 6
 	mostTime   = 10 * time.Minute       // no round takes so long, on the busiest machine
 	mostDown   = 400 * time.Millisecond // is what was killed
 	mostStarts = 50                     // of one actor: more are a loop
@@ -118,7 +118,10 @@ func (x *chaosRound) play(events int) error {
 		x.start(a)
 	}
 	defer x.stop()
-	over, next, look := time.After(mostTime), x.soon(), time.NewTicker(mostDown)
+	if x.straight.site != nil && events > 0 && x.r.IntN(2) == 0 {
+		x.straight.site.line.harm(x.r, lineFaults[x.r.IntN(len(lineFaults))]) // it is only needed at the beginning
+	}
+	over, next, look := time.After(mostTime), x.soon(), time.NewTicker(time.Second)
 	defer look.Stop()
 	for {
 		select {
@@ -141,11 +144,11 @@ func (x *chaosRound) play(events int) error {
 			if err := x.fell(a); err != nil && !good {
 				return err
 			}
-			if !good && !x.replaced(a) {
+			if !good && !a.replaced() {
 				x.after(func() { x.start(a) })
 			}
 		case <-look.C:
-			if _, err := os.Stat(x.path("benchmark.lock")); x.detached && err == nil {
+			if x.detached && x.completed() {
 				return nil
 			}
 		case <-over:
@@ -154,9 +157,16 @@ func (x *chaosRound) play(events int) error {
 	}
 }
 
+// completed asks how the run is, which nobody follows.
+func (x *chaosRound) completed() bool {
+	var doc struct{ Runs []runInfo }
+	out := x.cairn("status", "--json") // it may fail just now
+	return json.Unmarshal([]byte(out.stdout), &doc) == nil && len(doc.Runs) > 0 && doc.Runs[0].State == "completed"
+}
+
 // soon is when the next thing happens.
 func (x *chaosRound) soon() <-chan time.Time {
-	return time.After(time.Duration(x.r.Int64N(int64(x.straight.length) / 2)))
+	return time.After(time.Duration(x.r.Int64N(int64(x.straight.length) / 4)))
 }
 
 // after has the loop of play do something a little later.
@@ -167,7 +177,11 @@ func (x *chaosRound) after(do func()) {
 
 func (x *chaosRound) start(a *actor) {
 	x.t.Helper()
-	a.said, a.killed, a.cmd = &heard{more: make(chan struct{}, 1)}, false, x.command(a.args...)
+	args := a.args
+	if a.kind == killRun && a.starts > 0 && !x.detached && x.r.IntN(2) == 0 {
+		args = append([]string{"resume"}, args[2:]...)
+	}
+	a.said, a.killed, a.cmd = &heard{more: make(chan struct{}, 1)}, false, x.command(args...)
 	a.cmd.Stdout, a.cmd.Stderr = a.said, a.said
 	a.starts++
 	if err := a.cmd.Start(); err != nil {
@@ -186,14 +200,19 @@ func (x *chaosRound) of(c *exec.Cmd) *actor {
 }
 
 // replaced says whether a server finds that another process has taken its place, as one that follows a run does.
-func (x *chaosRound) replaced(a *actor) bool {
+func (a *actor) replaced() bool {
 	return a.kind == killServer && strings.Contains(a.said.String(), "runs in another process")
+}
+
+// late says whether there is no longer a run to go on with, or was none yet.
+func (a *actor) late() bool {
+	return a.kind == killRun && strings.Contains(a.said.String(), "nothing to resume")
 }
 
 // fell judges an actor that has ended before the round. One that nobody killed may give up only if what it works with
 // was taken from it.
 func (x *chaosRound) fell(a *actor) error {
-	if a.killed || x.replaced(a) {
+	if a.killed || a.replaced() || a.late() {
 		return nil
 	}
 	x.fallen++
@@ -265,6 +284,9 @@ func (x *chaosRound) event() {
 		})
 	}
 	for _, l := range x.lines {
+		if !l.busy() {
+			continue
+		}
 		can = append(can, func() { l.harm(x.r, lineFaults[x.r.IntN(len(lineFaults))]) })
 	}
 	if len(can) > 0 {
