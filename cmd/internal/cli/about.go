@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cairn-bench/cairn/manifests"
-	"github.com/cairn-bench/cairn/plugins/all"
 )
 
 func (a *app) versionCommand() *cobra.Command {
@@ -52,7 +51,7 @@ func (a *app) schemaCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "schema", Short: "Print the JSON Schema of manifests, for editors", Args: args(0),
 		RunE: func(*cobra.Command, []string) error {
-			set, err := all.Plugins()
+			set, err := a.builtIn()
 			if err != nil {
 				return err
 			}

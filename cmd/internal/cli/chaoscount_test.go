@@ -37,6 +37,7 @@ func harassed(w World) World {
 	}
 	if os.Getenv(forgets) != "" {
 		w.Plugins = forgetfulPlugins
+		w.Self = slices.Insert(w.Self, 1, forgets+"=1") // also in processes of its own, which see nothing else of ours
 	}
 	return w
 }

@@ -29,7 +29,6 @@ import (
 	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/plugins"
-	"github.com/cairn-bench/cairn/plugins/all"
 	"github.com/cairn-bench/cairn/plugins/host"
 )
 
@@ -225,11 +224,7 @@ func (a *app) open() (*workshop, error) {
 	if err != nil {
 		return nil, err
 	}
-	offer := a.Plugins
-	if offer == nil {
-		offer = all.Plugins
-	}
-	set, err := offer()
+	set, err := a.builtIn()
 	if err != nil {
 		return nil, err
 	}

@@ -52,9 +52,17 @@ func (a *app) pluginCommand() *cobra.Command {
 	return c
 }
 
+// builtIn are the plugins of this program.
+func (a *app) builtIn() (plugins.Set, error) {
+	if a.Plugins != nil {
+		return a.Plugins()
+	}
+	return all.Plugins()
+}
+
 // plugins are those of this program and those in folders.
 func (a *app) plugins(folders ...string) (plugins.Set, error) {
-	set, err := all.Plugins()
+	set, err := a.builtIn()
 	for _, f := range folders {
 		if err != nil {
 			break
@@ -95,7 +103,7 @@ func (a *app) pluginExecCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "exec", Short: "Do the step of a request on stdin", Args: args(0), Hidden: true,
 		RunE: func(c *cobra.Command, _ []string) error {
-			set, err := all.Plugins()
+			set, err := a.builtIn()
 			if err != nil {
 				return err
 			}
