@@ -22,8 +22,8 @@ import (
 func histories(t *testing.T) []string {
 	t.Helper()
 	all, err := filepath.Glob(filepath.Join("testdata", "*.json"))
-	if err != nil || len(all) < 6 {
-		t.Fatalf("%d histories, %v; want a success, a failure, a retry, a cancellation and a run in two parts", len(all), err)
+	if err != nil || len(all) < 10 {
+		t.Fatalf("%d histories, %v; want a success, a failure, a retry, a cancellation, a run in two parts, a warm and a broken cache, and a drift", len(all), err)
 	}
 	return all
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,17 +28,19 @@ import (
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/deploy/embedded"
 	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/drift"
 	"github.com/cairn-bench/cairn/workflows"
 )
 
-// With -update the histories of these runs replace those that the workflows' replay test reads. Do it for a
-// release, under new names: a change of the workflow must go on with what was begun before it.
-var update = flag.Bool("update", false, "write workflows/testdata")
+// With -update the histories of these runs are written that the workflows' replay test does not have yet. It never
+// replaces one: a change of the workflow must go on with what was begun before it.
+var update = flag.Bool("update", false, "write what workflows/testdata has not got")
 
 // world stands for the store and the plugins: it gives a plan and does its steps.
 type world struct {
 	nodes   []activities.Node
-	part    int // steps of one execution; 0 means all
+	part    int      // steps of one execution; 0 means all
+	found   []string // steps whose results are there
 	do      func(ctx context.Context, step string) error
 	mu      sync.Mutex
 	results map[string]bool
@@ -47,25 +50,39 @@ type world struct {
 func (w *world) prepare(_ context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	out := activities.Prepared{Plan: digest.FromString("plan"), Cached: len(w.results), Next: len(w.nodes)}
-	nodes := w.nodes[req.From:]
-	if w.part > 0 && len(nodes) > w.part {
-		out.Next, out.Later = req.From+w.part, len(nodes)-w.part
-		nodes = nodes[:w.part]
-	}
-	for _, n := range nodes {
-		var after []int
-		for _, i := range n.After {
-			if i >= req.From {
-				after = append(after, i-req.From)
-			} else {
-				n.Inputs = append(n.Inputs, activities.Bound{Step: w.nodes[i].Step, Artifact: digest.FromString(w.nodes[i].Step)})
-			}
+	out := activities.Prepared{Plan: digest.FromString("plan"), Cached: len(w.results) + len(w.found), Next: len(w.nodes)}
+	todo := map[int]int{} // position in the plan -> position in Todo
+	for i, n := range w.nodes {
+		switch {
+		case i < req.From || slices.Contains(w.found, n.Step):
+		case i >= out.Next:
+			out.Later++
+		case w.part > 0 && len(out.Todo) == w.part:
+			out.Next, out.Later = i, 1
+		default:
+			todo[i] = len(out.Todo)
+			out.Todo = append(out.Todo, w.bind(n, todo))
 		}
-		n.After = after
-		out.Todo = append(out.Todo, n)
+	}
+	if len(out.Todo) == 0 {
+		published := published()
+		out.Published = &published
 	}
 	return out, nil
+}
+
+// bind says which of what a step needs is to be done before it, and what the results of the others are.
+func (w *world) bind(n activities.Node, todo map[int]int) activities.Node {
+	var after []int
+	for _, i := range n.After {
+		if at, ok := todo[i]; ok {
+			after = append(after, at)
+		} else {
+			n.Inputs = append(n.Inputs, activities.Bound{Step: w.nodes[i].Step, Artifact: digest.FromString(w.nodes[i].Step)})
+		}
+	}
+	n.After = after
+	return n
 }
 
 func (w *world) execute(ctx context.Context, req activities.ExecuteRequest) (activities.Result, error) {
@@ -101,7 +118,11 @@ func (w *world) end(step string) {
 }
 
 func (w *world) publish(context.Context, activities.PublishRequest) (activities.Published, error) {
-	return activities.Published{Lock: digest.FromString("lock"), Report: digest.FromString("report"), Benchmark: digest.FromString("benchmark")}, nil
+	return published(), nil
+}
+
+func published() activities.Published {
+	return activities.Published{Lock: digest.FromString("lock"), Report: digest.FromString("report"), Benchmark: digest.FromString("benchmark")}
 }
 
 // work starts workers for a world and returns their control queue.
@@ -157,12 +178,13 @@ func keep(t *testing.T, c client.Client, name, id, run string) *historypb.Histor
 	if err := replay.ReplayWorkflowHistory(nil, h); err != nil {
 		t.Errorf("%s: %v", name, err)
 	}
-	if *update && name != "" {
+	file := filepath.Join("..", "..", "workflows", "testdata", name+".json")
+	if _, err := os.Stat(file); *update && name != "" && errors.Is(err, fs.ErrNotExist) {
 		text, err := protojson.MarshalOptions{Multiline: true, Indent: " "}.Marshal(h)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join("..", "..", "workflows", "testdata", name+".json"), append(text, '\n'), 0o644); err != nil {
+		if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -268,8 +290,64 @@ func TestHistories(t *testing.T) {
 			t.Errorf("%d activities of several steps", n)
 		}
 	})
+	t.Run("warm cache", func(t *testing.T) {
+		w := &world{nodes: benchmark(1), found: steps(benchmark(1))}
+		run := start(t, c, w.work(t, c))
+		if out := result(t, run); out.Published == nil || len(out.Steps) != 0 || out.Cached != 4 {
+			t.Errorf("result is %+v", out)
+		}
+		keep(t, c, "warm", run.GetID(), run.GetRunID())
+	})
+	t.Run("broken cache", func(t *testing.T) { broken(t, c) })
+	t.Run("drift", func(t *testing.T) { drifted(t, c) })
 	t.Run("parts", func(t *testing.T) { parts(t, c) })
 	t.Run("cancelled", func(t *testing.T) { cancelled(t, c) })
+}
+
+func steps(nodes []activities.Node) (names []string) {
+	for _, n := range nodes {
+		names = append(names, n.Step)
+	}
+	return names
+}
+
+// broken is a run that finds some results, and of these one that is damaged when it is read.
+func broken(t *testing.T, c client.Client) {
+	w := &world{nodes: benchmark(2), found: []string{"fetch/dataset-000", "curate/dataset-000", "fetch/dataset-001"}}
+	w.do = func(_ context.Context, step string) error {
+		if step == "curate/dataset-001" {
+			return activities.Permanent(activities.Failed, errors.New("curate/dataset-001: input fetch/dataset-001: not found; run again, and the step that gave it is done again"))
+		}
+		return nil
+	}
+	run := start(t, c, w.work(t, c))
+	if out := result(t, run); out.Published != nil || out.Cached != 3 || out.Steps[0].State != workflows.Failed || out.Steps[1].State != workflows.Skipped {
+		t.Errorf("result is %+v", out)
+	}
+	keep(t, c, "broken", run.GetID(), run.GetRunID())
+}
+
+// drifted is a run that holds a fetch to the lock, which another process interrupts and whose publisher has another
+// file by then.
+func drifted(t *testing.T, c client.Client) {
+	nodes := benchmark(2)
+	nodes[0].Wanted = activities.Wanted{Pinned: digest.FromString("pinned")}
+	w := &world{nodes: nodes, do: func(ctx context.Context, step string) error {
+		switch {
+		case step != "fetch/dataset-000":
+			return nil
+		case activity.GetInfo(ctx).Attempt == 1:
+			return activities.Interrupt(errors.New("the worker was stopped"))
+		}
+		r := drift.Report{Dataset: "dataset-000", State: drift.Refused, Verdict: drift.Verdict{Code: drift.PublisherChanged}, Lock: digest.FromString("pinned")}
+		return activities.WithLog(activities.Drifted(r, errors.New("fetch/dataset-000 is not what the lock has")), digest.FromString("log"))
+	}}
+	run := start(t, c, w.work(t, c))
+	out := result(t, run)
+	if f := out.Steps[0]; out.Published != nil || f.Drift == nil || f.Drift.Code != drift.PublisherChanged || f.Log == "" || out.Steps[3].State != workflows.Ran {
+		t.Errorf("result is %+v", out)
+	}
+	keep(t, c, "drift", run.GetID(), run.GetRunID())
 }
 
 // parts is a run of two executions.
