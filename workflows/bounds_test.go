@@ -199,32 +199,29 @@ func TestBlockedStopsAllBehindIt(t *testing.T) {
 // TestSizes: a server refuses messages of 2 MB, and a plan of 10,000 steps of which every one fails must not
 // come near it.
 func TestSizes(t *testing.T) {
-	const part = 400
+	const (
+		part = 400
+		last = 1000 // steps of an execution at most
+		all  = 10_000
+		most = 3 << 19
+	)
 	p := newInParts(pairs(part), part, func(string) bool { return true })
 	got, requests := p.runAll(t, request)
 	if len(requests) != 2 || len(got.Steps) != 2*part {
 		t.Fatalf("%d executions, %d steps", len(requests), len(got.Steps))
 	}
-	for _, c := range []struct {
-		what string
-		v    any
-		most int
-	}{
-		{"handed on", requests[1].Earlier.Steps, 200},
-		{"failed in an earlier execution", got.Steps[:part], 200},
-		{"failed in the last, of which there are 1,000 at most", p.failures(t), 1200},
-	} {
-		if n := bytesOf(t, c.v) / part; n > c.most {
-			t.Errorf("a step %s takes %d bytes, want at most %d", c.what, n, c.most)
-		}
+	handed := requests[1].Earlier.Steps
+	told, rest := bytesOf(t, handed[:100]), bytesOf(t, handed[100:])/(part-100)
+	if n := told + rest*(all-last) + bytesOf(t, p.failures(t))*last/part; n > most {
+		t.Errorf("10,000 failures take %d bytes, want at most %d", n, most)
+	}
+	if o := handed[99]; o.Error == "" || o.Log == "" || handed[100].Error != "" || handed[100].Class != activities.Failed {
+		t.Errorf("of failures 100 and 101 is told %+v and %+v", o, handed[100])
 	}
 	fine := newInParts(pairs(part), part, never)
 	got, _ = fine.runAll(t, request)
-	if n := bytesOf(t, got.Steps[:part]) / part; n > 100 {
-		t.Errorf("a step that an earlier execution did takes %d bytes", n)
-	}
-	if n := bytesOf(t, got.Steps[part:]) / part; n > 400 {
-		t.Errorf("a step that this execution did takes %d bytes", n)
+	if n := bytesOf(t, got.Steps[:part])/part*(all-last) + bytesOf(t, got.Steps[part:])/part*last; n > most {
+		t.Errorf("10,000 results take %d bytes, want at most %d", n, most)
 	}
 }
 

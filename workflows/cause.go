@@ -11,15 +11,13 @@ import (
 	"github.com/cairn-bench/cairn/activities"
 )
 
-// Bounds of the text of an error, in bytes. Outcomes travel in one message with all others of a run, and a
-// message of more than 2 MB is refused.
+// Bounds of what is told of failures. Outcomes travel in one message with all others of a run, and a message of more
+// than 2 MB is refused.
 const (
-	maxCause   = 1000
-	maxCarried = 100 // from one execution of a run to the next
+	maxTold    = 100  // failures of which all is told; of the others, their logs say it
+	maxCause   = 1000 // bytes of the text of an error
+	maxCarried = 100  // of that of the others, and from one execution of a run to the next
 )
-
-// maxLogs is how many logs one execution of a run tells the next of, for the same reason.
-const maxLogs = 100
 
 // failure is the outcome of a step that ended with an error.
 func failure(step string, err error) StepOutcome {
@@ -44,11 +42,17 @@ func failure(step string, err error) StepOutcome {
 	return o
 }
 
-// carried is what the next execution of a run is told of a step.
-func (o StepOutcome) carried(withLog bool) StepOutcome {
-	short := StepOutcome{Result: activities.Result{Step: o.Step, Seconds: o.Seconds}, State: o.State, Error: cut(o.Error, maxCarried), Class: o.Class, Drift: o.Drift}
-	if withLog {
-		short.Log = o.Log
+// many is the outcome of a step that failed like many others.
+func (o StepOutcome) many() StepOutcome {
+	o.Error, o.Drift = cut(o.Error, maxCarried), nil
+	return o
+}
+
+// carried is what the next execution of a run is told of a step. Of a failure that is not told of only its class is.
+func (o StepOutcome) carried(told bool) StepOutcome {
+	short := StepOutcome{Result: activities.Result{Step: o.Step, Seconds: o.Seconds}, State: o.State, Class: o.Class}
+	if told || o.State != Failed {
+		short.Error, short.Log, short.Drift = cut(o.Error, maxCarried), o.Log, o.Drift
 	}
 	return short
 }

@@ -172,6 +172,7 @@ type rebuild struct {
 	needs    [][]int // for each step, those that need it
 	ready    []int
 	inFlight int // activities
+	failed   int
 	changed  []int
 	left     int             // steps of the run that are still to be begun
 	alone    []bool          // steps that got no result in an activity with others
@@ -289,7 +290,11 @@ func (r *rebuild) fail(i int, err error) {
 		r.set(i, Cancelled)
 		return
 	}
-	r.outcomes[i] = failure(r.nodes[i].Step, err)
+	o := failure(r.nodes[i].Step, err)
+	if r.failed++; r.failed > maxTold {
+		o = o.many()
+	}
+	r.outcomes[i] = o
 	r.set(i, Failed)
 	r.skip(i, r.nodes[i].Step)
 }
@@ -310,13 +315,13 @@ func needs(step string) string { return fmt.Sprintf("needs %s, which failed", st
 // goOn ends this execution and starts the next one with what the plan has left.
 func (r *rebuild) goOn(ctx workflow.Context) error {
 	next := r.req
-	next.Earlier = &Earlier{Plan: r.plan, Next: r.next, Cached: r.earlier.Cached, Steps: slices.Clone(r.earlier.Steps), Until: r.until() + 1}
-	logs := maxLogs - len(slices.DeleteFunc(slices.Clone(r.earlier.Steps), func(o StepOutcome) bool { return o.Log == "" }))
-	for _, o := range r.outcomes {
-		if o.Log != "" {
-			logs--
+	next.Earlier = &Earlier{Plan: r.plan, Next: r.next, Cached: r.earlier.Cached, Until: r.until() + 1}
+	told := 0
+	for _, o := range r.steps() {
+		if o.State == Failed {
+			told++
 		}
-		next.Earlier.Steps = append(next.Earlier.Steps, o.carried(logs >= 0))
+		next.Earlier.Steps = append(next.Earlier.Steps, o.carried(told <= maxTold))
 	}
 	return workflow.NewContinueAsNewError(ctx, RebuildName, next)
 }
