@@ -191,6 +191,7 @@ func (c chaosTally) table() string {
 
 // check compares what a round has left with the straight run, and counts what was done twice.
 func (x *chaosRound) check() error {
+	x.begun = x.begunTwice()
 	if x.detached { // who follows a run writes its lock
 		if out := x.cairn(words("run benchmark.yaml --progress none")...); out.code != 0 {
 			return fmt.Errorf("the last run: exit code %d\n%s%s", out.code, out.stdout, out.stderr)
@@ -206,14 +207,6 @@ func (x *chaosRound) check() error {
 	if out := x.cairn(words("verify benchmark.lock --level bytes")...); out.code != 0 || !strings.Contains(out.stdout, "verified, level bytes") {
 		return fmt.Errorf("verify: exit code %d\n%s%s", out.code, out.stdout, out.stderr)
 	}
-	for _, run := range object[struct{ Runs []runInfo }](x.machine, 0, "status").Runs {
-		for _, l := range objects[logLine](x.machine, "log", run.Run) {
-			var try int
-			if n, _ := fmt.Sscanf(l.Says, "try %d,", &try); l.Event == "begun" && n == 1 {
-				x.begun += try - 1
-			}
-		}
-	}
 	x.training = linesIn(x.path(stepsFile)) - x.straight.training
 	if x.straight.site != nil {
 		x.bytes = x.straight.site.sent.Swap(0) - x.straight.bytes
@@ -222,6 +215,18 @@ func (x *chaosRound) check() error {
 		return fmt.Errorf("%d bytes were fetched twice, at most %d may be", x.bytes, most)
 	}
 	return nil
+}
+
+// begunTwice counts how often the steps of the last run were begun again.
+func (x *chaosRound) begunTwice() (n int) {
+	x.t.Helper()
+	for _, l := range objects[logLine](x.machine, "log", runOf(x.machine)) {
+		var try int
+		if found, _ := fmt.Sscanf(l.Says, "try %d,", &try); l.Event == "begun" && found == 1 {
+			n += try - 1
+		}
+	}
+	return n
 }
 
 // oneBlock is what may be fetched twice after a kill.

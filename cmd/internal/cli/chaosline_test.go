@@ -29,8 +29,9 @@ type badLine struct {
 	mu     sync.Mutex
 	to     string
 	fault  string
-	until  time.Time
-	left   int64 // bytes that still go through before a connection ends
+	lasts  time.Duration
+	until  time.Time // zero until somebody meets the fault
+	left   int64     // bytes that still go through before a connection ends
 	moved  time.Time
 	hits   map[string]int
 	conns  map[net.Conn]bool
@@ -67,12 +68,11 @@ func newBadLine(t *testing.T, to string) *badLine {
 	return l
 }
 
-// harm begins a fault, whose measures the seed decides.
-func (l *badLine) harm(r *rand.Rand, fault string) {
-	lasts := time.Duration(r.Int64N(int64(2 * time.Second)))
-	after := r.Int64N(2 << 20)
+// harm has a fault begin when somebody uses the line. The seed decides its measures.
+func (l *badLine) harm(r *rand.Rand) {
+	fault, lasts, after := lineFaults[r.IntN(len(lineFaults))], time.Duration(r.Int64N(int64(2*time.Second))), r.Int64N(2<<20)
 	l.mu.Lock()
-	l.fault, l.until, l.left = fault, time.Now().Add(lasts), after
+	l.fault, l.lasts, l.until, l.left = fault, lasts, time.Time{}, after
 	l.mu.Unlock()
 	if fault == lineRefuses {
 		l.hangUp()
@@ -128,7 +128,11 @@ func (l *badLine) keep(c net.Conn) bool {
 
 // now is what is wrong now.
 func (l *badLine) now() string {
-	if l.fault != "" && time.Now().After(l.until) {
+	switch {
+	case l.fault == "":
+	case l.until.IsZero():
+		l.until = time.Now().Add(l.lasts)
+	case time.Now().After(l.until):
 		l.fault = ""
 	}
 	return l.fault

@@ -118,8 +118,8 @@ func (x *chaosRound) play(events int) error {
 		x.start(a)
 	}
 	defer x.stop()
-	if x.straight.site != nil && events > 0 && x.r.IntN(2) == 0 {
-		x.straight.site.line.harm(x.r, lineFaults[x.r.IntN(len(lineFaults))]) // it is only needed at the beginning
+	if x.straight.site != nil && events > 0 && x.r.IntN(4) > 0 {
+		x.straight.site.line.harm(x.r) // it is only needed at the beginning
 	}
 	over, next, look := time.After(mostTime), x.soon(), time.NewTicker(time.Second)
 	defer look.Stop()
@@ -166,7 +166,7 @@ func (x *chaosRound) completed() bool {
 
 // soon is when the next thing happens.
 func (x *chaosRound) soon() <-chan time.Time {
-	return time.After(time.Duration(x.r.Int64N(int64(x.straight.length) / 4)))
+	return time.After(time.Duration(x.r.Int64N(max(int64(x.straight.length)/4, int64(time.Second)))))
 }
 
 // after has the loop of play do something a little later.
@@ -256,6 +256,15 @@ func (x *chaosRound) mend() {
 	}
 }
 
+// kill kills a process that is up.
+func (x *chaosRound) kill(a *actor) {
+	if a.cmd != nil {
+		x.kills[a.kind]++
+		a.killed = true
+		_ = a.cmd.Process.Kill()
+	}
+}
+
 // event kills or harms something that is there.
 func (x *chaosRound) event() {
 	var can []func()
@@ -263,17 +272,20 @@ func (x *chaosRound) event() {
 		if a.cmd == nil {
 			continue
 		}
-		can = append(can, func() {
-			x.kills[a.kind]++
-			a.killed = true
-			_ = a.cmd.Process.Kill()
-		})
+		can = append(can, func() { x.kill(a) })
 		if plugins := children(a.cmd.Process.Pid); x.isolated && len(plugins) > 0 {
 			can = append(can, func() {
 				x.kills[killPlugin]++
 				_ = syscall.Kill(plugins[x.r.IntN(len(plugins))], syscall.SIGKILL)
 			})
 		}
+	}
+	if len(can) > 1 {
+		can = append(can, func() {
+			for _, a := range x.actors {
+				x.kill(a)
+			}
+		})
 	}
 	if x.registry != nil && !x.down {
 		can = append(can, func() {
@@ -287,7 +299,7 @@ func (x *chaosRound) event() {
 		if !l.busy() {
 			continue
 		}
-		can = append(can, func() { l.harm(x.r, lineFaults[x.r.IntN(len(lineFaults))]) })
+		can = append(can, func() { l.harm(x.r) })
 	}
 	if len(can) > 0 {
 		can[x.r.IntN(len(can))]()
