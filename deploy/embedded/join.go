@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
@@ -80,6 +81,9 @@ func Dial(ctx context.Context, dir string, o client.Options) (client.Client, err
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	c, err := client.DialContext(ctx, o)
+	if _, ended := errors.AsType[*serviceerror.Unavailable](err); ended && ctx.Err() == nil {
+		err = fmt.Errorf("%w: %w", ErrAway, err) // it answered a moment ago
+	}
 	if err != nil {
 		return nil, fmt.Errorf("join engine: %w", err)
 	}

@@ -1,7 +1,9 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"os"
 	"path/filepath"
@@ -87,5 +89,46 @@ func TestBadConnection(t *testing.T) {
 		if err := Reach(t.Context(), dir); err == nil || errors.Is(err, ErrAway) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestEngineEndsWhileItIsJoined: an engine that ends between the first word and the answer is one that is away.
+func TestEngineEndsWhileItIsJoined(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, connectionFile)
+	id, err := newIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dying, err := tls.Listen("tcp", "127.0.0.1:0", id.server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writeConnection(file, dying.Addr().String(), id); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		looked, err := dying.Accept()
+		if err == nil {
+			err = errors.Join(looked.(*tls.Conn).HandshakeContext(t.Context()), looked.Close())
+		}
+		joined, bad := dying.Accept()
+		if err = errors.Join(err, bad); err == nil {
+			_, err = joined.Write([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0}) // HTTP/2: no settings
+			for seen, b := []byte{}, make([]byte, 4096); err == nil && !bytes.Contains(seen, []byte{1, 4, 0, 0, 0, 1}); { // the head of the first call
+				var n int
+				n, err = joined.Read(b)
+				seen = append(seen, b[:n]...)
+			}
+			err = errors.Join(err, os.Remove(file), dying.Close(), joined.Close())
+		}
+		ended <- err
+	}()
+	if _, err := Dial(t.Context(), dir, client.Options{}); !errors.Is(err, ErrAway) {
+		t.Errorf("%v, want ErrAway", err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

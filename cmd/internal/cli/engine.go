@@ -178,7 +178,12 @@ func (a *app) connect(ctx context.Context, w *workshop, s seat) (*engine, <-chan
 		e.settle(box)
 		e.client, err = embedded.Dial(ctx, s.dir, clientOptions(client.Options{}))
 		if errors.Is(err, embedded.ErrAway) && box == nil { // it was lost meanwhile
-			continue
+			select {
+			case <-time.After(again):
+				continue
+			case <-ctx.Done():
+				return nil, nil, ctx.Err()
+			}
 		}
 		if err != nil {
 			e.close()
