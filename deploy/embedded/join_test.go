@@ -115,7 +115,7 @@ func TestEngineEndsWhileItIsJoined(t *testing.T) {
 		}
 		joined, bad := dying.Accept()
 		if err = errors.Join(err, bad); err == nil {
-			_, err = joined.Write([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0}) // HTTP/2: no settings
+			_, err = joined.Write([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0})                                                      // HTTP/2: no settings
 			for seen, b := []byte{}, make([]byte, 4096); err == nil && !bytes.Contains(seen, []byte{1, 4, 0, 0, 0, 1}); { // the head of the first call
 				var n int
 				n, err = joined.Read(b)
