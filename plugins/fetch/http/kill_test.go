@@ -234,7 +234,7 @@ func (d *download) run(kill <-chan struct{}, said func(line string)) error {
 	d.t.Helper()
 	before := d.publisher.total()
 	cmd := exec.CommandContext(d.t.Context(), os.Args[0], "-test.run=^TestKilledProcess$", "-test.v")
-	cmd.Env = append(os.Environ(), killedParams+"="+d.params, killedPartial+"="+d.partial)
+	cmd.Env = append(os.Environ(), killedParams+"="+d.params, killedPartial+"="+d.partial, "TMPDIR="+d.t.TempDir())
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		d.t.Fatal(err)
