@@ -283,7 +283,7 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 		Executor: &execute.Executor{
 			Store: w.store, Cache: w.cache, Plugins: w.plugins, Env: a.env, Scratch: filepath.Join(w.dir, "scratch"),
 			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report, Host: a.runner(o.isolate), Load: a.host.Load,
-			Checkpoints: filepath.Join(w.dir, "checkpoints"), Interval: plugins.Interval{Time: o.checkpoint},
+			Checkpoints: filepath.Join(w.dir, "checkpoints"), Interval: o.checkpoint,
 		},
 		Publisher: w.publisher(),
 	}

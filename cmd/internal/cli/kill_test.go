@@ -106,6 +106,7 @@ func TestTrainingGoesOn(t *testing.T) {
 		code        int
 	}{
 		{"killed", "--checkpoint 1ns", syscall.SIGKILL, -1},
+		{"killed, saved by steps", "--checkpoint 1h --checkpoint-steps 2", syscall.SIGKILL, -1},
 		{"interrupted", "--checkpoint 1h", syscall.SIGINT, 130},
 	} {
 		t.Run(c.name, func(t *testing.T) {

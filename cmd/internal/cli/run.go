@@ -29,7 +29,7 @@ type runOptions struct {
 	progress string
 	jobs     int
 
-	checkpoint time.Duration
+	checkpoint plugins.Interval
 	isolate    bool
 }
 
@@ -55,7 +55,8 @@ func followFlags(c *cobra.Command, o *runOptions) {
 	c.Flags().StringVar(&o.progress, "progress", "auto", "none, plain (a line a step), fancy (live bars), or auto: fancy on a terminal")
 	c.Flags().IntVarP(&o.jobs, "jobs", "j", 0, "steps of one kind at a time (default: one CPU step a core, four fetches)")
 	c.Flags().BoolVar(&o.isolate, "isolate", false, "do each step in a process of its own: one that crashes or runs out of memory takes no other along")
-	c.Flags().DurationVar(&o.checkpoint, "checkpoint", plugins.DefaultInterval.Time, "save the state of a training this often, so that it goes on from there after a kill")
+	c.Flags().DurationVar(&o.checkpoint.Time, "checkpoint", plugins.DefaultInterval.Time, "save the state of a training this often, so that it goes on from there after a kill")
+	c.Flags().Int64Var(&o.checkpoint.Steps, "checkpoint-steps", 0, "and after this many steps of it, whichever is first (0: time alone)")
 }
 
 func (a *app) run(ctx context.Context, file string, o runOptions) error {
