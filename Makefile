@@ -44,10 +44,10 @@ $(TOOLS)/registry:
 	GOBIN=$(TOOLS) $(GO) install $(REGISTRY) || echo "the registry could not be built; the tests that need it are skipped"
 
 unit: tools ## the tests of all packages that do not link the engine, with the race detector
-	CGO_ENABLED=1 $(GO) test -race -shuffle=on $(PURE)
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 60m $(PURE)
 
 e2e: tools ## the integration tests alone: the command line and the engine
-	$(GO) test -tags $(TAGS) -shuffle=on $(ENGINE)
+	$(GO) test -tags $(TAGS) -shuffle=on -timeout 60m $(ENGINE)
 
 check: vet lint tidy test arm64 ## what CI runs
 
