@@ -7,7 +7,6 @@ package activities
 
 import (
 	"fmt"
-
 	"strconv"
 
 	"github.com/opencontainers/go-digest"

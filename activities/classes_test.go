@@ -127,7 +127,7 @@ func TestPauses(t *testing.T) {
 	if all < 50*time.Minute || activities.Pause(1) != activities.FirstPause || activities.Pause(1000) != activities.LongestPause || activities.Pause(0) != activities.FirstPause {
 		t.Errorf("pauses take %v together", all)
 	}
-	if after, _ := activities.NextTry(activities.Report(activities.Later(time.Hour, errors.New("busy")))); after != time.Hour {
+	if after, _ := activities.NextTry(activities.Report(activities.Pass(activities.Passing, time.Hour, errors.New("busy")))); after != time.Hour {
 		t.Errorf("the next try comes after %v, want an hour", after)
 	}
 }

@@ -34,9 +34,6 @@ func Pass(kind string, after time.Duration, err error) error {
 // Interrupt marks an error of which the step is innocent.
 func Interrupt(err error) error { return Pass(Interrupted, 0, err) }
 
-// Later marks an error that passes, but not before some time.
-func Later(after time.Duration, err error) error { return Pass(Passing, after, err) }
-
 // Drifted marks an error as type Differs, with what is known of the difference.
 func Drifted(r drift.Report, err error) error { return &fault{kind: Differs, error: err, drift: &r} }
 
@@ -118,9 +115,6 @@ func NextTry(reported error) (time.Duration, bool) {
 	return e.NextRetryDelay(), true
 }
 
-// Passes says whether another try can help against an error.
-func Passes(err error) bool { return err != nil && ClassOf(Kind(err)).Again != Never }
-
 // LogOf is the log that the details of an error name, "" if there is none.
 func LogOf(err *temporal.ApplicationError) digest.Digest { return details(err).Log }
 
@@ -144,9 +138,16 @@ func text(err error) string {
 	if len(s) <= maxError {
 		return s
 	}
-	end := maxError
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
+	return fmt.Sprintf("%s... (%d bytes in all)", Beginning(s, maxError), len(s))
+}
+
+// Beginning is as much of the beginning of a text as fits into n bytes, with no character cut in two.
+func Beginning(s string, n int) string {
+	if len(s) <= n {
+		return s
 	}
-	return fmt.Sprintf("%s... (%d bytes in all)", s[:end], len(s))
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }

@@ -3,7 +3,6 @@ package workflows
 import (
 	"errors"
 	"fmt"
-	"unicode/utf8"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
@@ -63,9 +62,5 @@ func cut(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	end := n - len(more)
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + more
+	return activities.Beginning(s, n-len(more)) + more
 }

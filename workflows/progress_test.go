@@ -16,9 +16,9 @@ import (
 	"github.com/cairn-bench/cairn/workflows"
 )
 
-func ask(t *testing.T, env *testsuite.TestWorkflowEnvironment) workflows.Progress {
+func ask(t *testing.T, env *testsuite.TestWorkflowEnvironment, since ...any) workflows.Progress {
 	t.Helper()
-	answer, err := env.QueryWorkflow(workflows.ProgressQuery)
+	answer, err := env.QueryWorkflow(workflows.ProgressQuery, since...)
 	if err != nil {
 		t.Fatal(err)
 	}

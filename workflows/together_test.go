@@ -164,17 +164,7 @@ func TestProgressSince(t *testing.T) {
 	req := request
 	req.Earlier = &workflows.Earlier{Until: 40, Next: 1, Steps: []workflows.StepOutcome{{Result: activities.Result{Step: "before"}, State: workflows.Ran}}}
 	env.ExecuteWorkflow(workflows.RebuildName, req)
-	since := func(n int) workflows.Progress {
-		answer, err := env.QueryWorkflow(workflows.ProgressQuery, n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var p workflows.Progress
-		if err := answer.Get(&p); err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
+	since := func(n int) workflows.Progress { return ask(t, env, n) }
 	// Each of the four steps began and ended.
 	for _, c := range []struct{ since, steps int }{{0, 5}, {39, 5}, {40, 8}, {46, 2}, {48, 0}, {49, 5}} {
 		if p := since(c.since); len(p.Steps) != c.steps || p.Until != 48 {

@@ -307,39 +307,26 @@ func (c *Cache) Lock(ctx context.Context, id action.ID, waiting func(cas.Holder)
 	if waiting == nil {
 		waiting = c.Waiting
 	}
-	if err := id.Digest().Validate(); err != nil {
-		return nil, fmt.Errorf("lock action %q: %w", id, err)
-	}
-	path := c.path(id, ".lock")
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("lock action: %w", err)
-	}
-	release, err := cas.LockFile(ctx, path, c.at(id), waiting)
-	if err != nil {
-		return nil, fmt.Errorf("lock action %s: %w", id, err)
-	}
-	return release, nil
+	return c.lock(id, func(path, what string) (func(), error) { return cas.LockFile(ctx, path, what, waiting) })
 }
 
 // TryLock is Lock for those who have something else to do: release is nil if another does the action.
-func (c *Cache) TryLock(id action.ID) (release func(), err error) {
+func (c *Cache) TryLock(id action.ID) (release func(), err error) { return c.lock(id, cas.TryLockFile) }
+
+// lock takes the lock of an action in one of the two ways, and says what its holder is at.
+func (c *Cache) lock(id action.ID, take func(path, what string) (func(), error)) (release func(), err error) {
 	if err := id.Digest().Validate(); err != nil {
 		return nil, fmt.Errorf("lock action %q: %w", id, err)
 	}
 	path := c.path(id, ".lock")
 	err = os.MkdirAll(filepath.Dir(path), 0o755)
 	if err == nil {
-		release, err = cas.TryLockFile(path, c.at(id))
+		release, err = take(path, strings.TrimPrefix(c.At+", action "+string(id), ", "))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock action %s: %w", id, err)
 	}
 	return release, nil
-}
-
-// at is what whoever holds the lock of an action is at.
-func (c *Cache) at(id action.ID) string {
-	return strings.TrimPrefix(c.At+", action "+string(id), ", ")
 }
 
 // Peek returns the entry of an action without looking for its blobs.

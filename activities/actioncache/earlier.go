@@ -44,7 +44,7 @@ func earlier(artifact digest.Digest) string { return "." + artifact.Encoded() + 
 func (c *Cache) keepEarlier(have []byte, by Entry) error {
 	was, bad := parse(have, by.Action)
 	if useful := bad == nil && was.Artifact != by.Artifact; useful {
-		return c.write(was, earlier(was.Artifact))
+		return c.write(was.Action, earlier(was.Artifact), have)
 	}
 	return nil
 }
@@ -63,15 +63,11 @@ func (c *Cache) putOwn(e Entry) error {
 			return err
 		}
 	}
-	return c.write(e, ".json")
+	return c.write(e.Action, ".json", text)
 }
 
-func (c *Cache) write(e Entry, ext string) error {
-	text, err := canonical.Marshal(e)
-	if err != nil {
-		return fmt.Errorf("action cache: %w", err)
-	}
-	path := c.path(e.Action, ext)
+func (c *Cache) write(id action.ID, ext string, text []byte) error {
+	path := c.path(id, ext)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("action cache: %w", err)
 	}

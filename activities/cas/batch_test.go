@@ -41,16 +41,7 @@ func (f flushed) Remove(ctx context.Context, d digest.Digest) error { return f.l
 func TestFlushedBatch(t *testing.T) {
 	castest.Run(t, func(t *testing.T) castest.Subject {
 		l := openLayout(t, t.TempDir())
-		return castest.Subject{
-			Store: flushed{cas.NewBatch(l), l},
-			Again: func(t *testing.T) cas.Indexed { return openLayout(t, l.Dir()) },
-			Rot: func(t *testing.T, d digest.Digest, b []byte) {
-				if err := errors.Join(os.Chmod(l.Path(d), 0o600), os.WriteFile(l.Path(d), b, 0o600)); err != nil {
-					t.Fatal(err)
-				}
-			},
-			Kill: func(_ *testing.T, u *cas.Upload) { u.Kill() },
-		}
+		return subject(flushed{cas.NewBatch(l), l}, l)
 	})
 }
 

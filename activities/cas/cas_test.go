@@ -28,17 +28,22 @@ func openLayout(t *testing.T, dir string) *cas.Layout {
 func TestLayout(t *testing.T) {
 	castest.Run(t, func(t *testing.T) castest.Subject {
 		l := openLayout(t, t.TempDir())
-		return castest.Subject{
-			Store: l,
-			Again: func(t *testing.T) cas.Indexed { return openLayout(t, l.Dir()) },
-			Rot: func(t *testing.T, d digest.Digest, b []byte) {
-				if err := errors.Join(os.Chmod(l.Path(d), 0o600), os.WriteFile(l.Path(d), b, 0o600)); err != nil {
-					t.Fatal(err)
-				}
-			},
-			Kill: func(_ *testing.T, u *cas.Upload) { u.Kill() },
-		}
+		return subject(l, l)
 	})
+}
+
+// subject is a store for the suite that keeps its blobs in a layout.
+func subject(s cas.Indexed, l *cas.Layout) castest.Subject {
+	return castest.Subject{
+		Store: s,
+		Again: func(t *testing.T) cas.Indexed { return openLayout(t, l.Dir()) },
+		Rot: func(t *testing.T, d digest.Digest, b []byte) {
+			if err := errors.Join(os.Chmod(l.Path(d), 0o600), os.WriteFile(l.Path(d), b, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		},
+		Kill: func(_ *testing.T, u *cas.Upload) { u.Kill() },
+	}
 }
 
 func TestMemory(t *testing.T) {

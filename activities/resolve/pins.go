@@ -26,14 +26,12 @@ type Pins struct {
 
 // NewPins reads the pins out of a lock, which may be nil. Those of the updated datasets do not hold.
 func NewPins(l *lock.Lock, update ...string) *Pins {
-	p := &Pins{entries: map[string]lock.Step{}}
+	p := &Pins{}
 	for _, dataset := range update {
 		p.loose = append(p.loose, plan.FetchStep(dataset))
 	}
 	if l != nil {
-		for _, s := range l.Steps {
-			p.entries[s.Name] = s
-		}
+		p.entries = l.ByName()
 	}
 	return p
 }

@@ -108,6 +108,15 @@ func number(v *float64) string {
 	return strconv.FormatFloat(*v, 'g', -1, 64)
 }
 
+// ByName returns the steps by their names, for who looks up many.
+func (l *Lock) ByName() map[string]Step {
+	all := make(map[string]Step, len(l.Steps))
+	for _, s := range l.Steps {
+		all[s.Name] = s
+	}
+	return all
+}
+
 // Find returns the step of that name.
 func (l *Lock) Find(name string) (Step, bool) {
 	i := slices.IndexFunc(l.Steps, func(s Step) bool { return s.Name == name })

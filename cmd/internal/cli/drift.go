@@ -71,10 +71,7 @@ func (w *workshop) noted(ctx context.Context, was, is *lock.Lock, update []strin
 	if was == nil {
 		return nil, nil
 	}
-	before := map[string]lock.Step{}
-	for _, s := range was.Steps {
-		before[s.Name] = s
-	}
+	before := was.ByName()
 	for _, s := range is.Steps {
 		old, ok := before[s.Name]
 		if !ok || !strings.HasPrefix(s.Plugin, string(catalog.Fetch)+"/") || old.Action == s.Action && old.Artifact == s.Artifact {

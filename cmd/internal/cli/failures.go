@@ -147,10 +147,7 @@ func (a *app) printFailures(out io.Writer, o outcome, doc runDocument, done int)
 }
 
 func waits(n int) string {
-	if n == 1 {
-		return "1 step waits"
-	}
-	return fmt.Sprintf("%d steps wait", n)
+	return fmt.Sprintf("%d %s", n, either(n, "step waits", "steps wait"))
 }
 
 func more(n int) string {

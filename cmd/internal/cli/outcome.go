@@ -149,14 +149,17 @@ func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocu
 	for _, r := range l.Results {
 		doc.Results = append(doc.Results, runResult{r.Evaluation, r.Model, r.Dataset, r.Metric, r.Value, r.Low, r.High})
 	}
+	given := l.ByName()
 	for i, s := range doc.Steps {
-		if e, ok := l.Find(s.Name); ok {
+		if e, ok := given[s.Name]; ok {
 			doc.Steps[i].Action, doc.Steps[i].Artifact = e.Action, e.Artifact
 		}
 	}
-	was, err := w.lockAt(ctx, o.rebuilt.Lock)
-	if err != nil {
-		return err
+	was := l
+	if o.rebuilt.Lock != o.rebuilt.Published.Lock {
+		if was, err = w.lockAt(ctx, o.rebuilt.Lock); err != nil {
+			return err
+		}
 	}
 	noted, err := w.noted(ctx, was, l, o.rebuilt.Update)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
+	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/gc"
 	"github.com/cairn-bench/cairn/manifests/canonical"
@@ -159,13 +160,9 @@ func (a *app) start(ctx context.Context, e *engine, w *workshop, file, name stri
 		return nil, nil, err
 	}
 	// Manifest and lock have to stay for as long as the run may want them, also if this process is killed next.
-	if err := w.layout.Use(gc.WithRun(ctx, id, ""), req.Manifest); err != nil {
+	needs := activities.PrepareRequest{Manifest: req.Manifest, Pins: req.Pins}.Documents()
+	if err := w.layout.Use(gc.WithRun(ctx, id, ""), needs...); err != nil {
 		return nil, nil, err
-	}
-	if req.Lock != "" {
-		if err := w.layout.Use(gc.WithRun(ctx, id, ""), req.Lock); err != nil {
-			return nil, nil, err
-		}
 	}
 	policy, stood, err := a.meet(ctx, e, w, id, request)
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/cairn-bench/cairn/activities"
-	"github.com/cairn-bench/cairn/workflows"
 )
 
 // caretaker looks after the workers of a home that are gone: the steps they were at are free at once. To wait until
@@ -111,9 +110,7 @@ func unlessNone(err error) error {
 
 // eachOpen calls do with every run of this store that has not ended, whatever its version.
 func (e *engine) eachOpen(ctx context.Context, do func(run *commonpb.WorkflowExecution) error) error {
-	req := &workflowservice.ListWorkflowExecutionsRequest{
-		Query: fmt.Sprintf("WorkflowType = '%s' AND TaskQueue STARTS_WITH '%s' AND ExecutionStatus = 'Running'", workflows.RebuildName, activities.Queues(e.store)),
-	}
+	req := &workflowservice.ListWorkflowExecutionsRequest{Query: e.runs("= 'Running'")}
 	for {
 		answer, err := e.client.ListWorkflow(ctx, req)
 		if err != nil {
