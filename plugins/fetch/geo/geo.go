@@ -88,7 +88,7 @@ func Plugin(client *http.Client) plugins.Plugin {
 		Network:     true,
 	}, Params{Accessions: []string{}, Parts: []string{}, Include: []string{}, Exclude: []string{}}, func(p Params, env plugins.Env, _ uint64) (plugins.Source, error) {
 		s := &autoindex.Site{
-			Client: web.New(client, web.Options{Hint: "GEO is open and asks for no account; see https://www.ncbi.nlm.nih.gov/geo/info/download.html"}),
+			Client: web.New(client, web.Options{Hint: "access to GEO is open and needs no account; see https://www.ncbi.nlm.nih.gov/geo/info/download.html"}),
 			Retry:  env.Retry, Keep: p.filter().Keep, About: map[string]string{"url": archive},
 		}
 		for _, a := range p.Accessions {
