@@ -65,7 +65,7 @@ func Plugin(client *http.Client) plugins.Plugin {
 		Network:     true,
 	}, Params{Experiments: []string{}, Include: []string{}, Exclude: []string{}}, func(p Params, env plugins.Env, _ uint64) (plugins.Source, error) {
 		s := &autoindex.Site{
-			Client: web.New(client, web.Options{Hint: "the Atlas is open and asks for no account; see https://www.ebi.ac.uk/gxa/download"}),
+			Client: web.New(client, web.Options{Hint: "access to the Atlas is open and needs no account; see https://www.ebi.ac.uk/gxa/download"}),
 			Retry:  env.Retry, Keep: p.filter().Keep, About: map[string]string{"url": experiments},
 		}
 		for _, a := range p.Experiments {
