@@ -53,7 +53,7 @@ func Plugin(client *http.Client) plugins.Plugin {
 		Network:     true,
 		Modalities:  []string{"graph"},
 	}, Params{}, func(p Params, _ plugins.Env, _ uint64) (plugins.Source, error) {
-		hint := "the collection is open and asks for no account; see https://chrsmrrs.github.io/datasets/"
+		hint := "access to the collection is open and needs no account; see https://chrsmrrs.github.io/datasets/"
 		return &source{web.New(client, web.Options{Hint: hint}), collection + p.Name + ".zip", p.Name + ".zip"}, nil
 	})
 }
