@@ -71,7 +71,7 @@ func Plugin(client *http.Client) plugins.Plugin {
 		Network:     true,
 		Modalities:  []string{"graph"},
 	}, Params{Files: []string{}, Unpack: true, Include: []string{}, Exclude: []string{}}, func(p Params, _ plugins.Env, _ uint64) (plugins.Source, error) {
-		return &source{web.New(client, web.Options{Hint: "SNAP is open and asks for no account; see " + site}), p}, nil
+		return &source{web.New(client, web.Options{Hint: "access to SNAP is open and needs no account; see " + site}), p}, nil
 	})
 }
 
