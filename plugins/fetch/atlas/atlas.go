@@ -21,7 +21,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/fetch/autoindex"
-	"github.com/cairn-bench/cairn/plugins/fetch/match"
+	"github.com/cairn-bench/cairn/plugins/fetch/pick"
 	"github.com/cairn-bench/cairn/plugins/fetch/web"
 )
 
@@ -30,8 +30,7 @@ const experiments = "https://ftp.ebi.ac.uk/pub/databases/microarray/data/atlas/e
 // Params says what to fetch.
 type Params struct {
 	Experiments []string `json:"experiments" jsonschema:"accessions, such as E-MTAB-513; each gets a folder of its own"`
-	Include     []string `json:"include" jsonschema:"patterns of paths to fetch, such as **/*-tpms.tsv; none means all"`
-	Exclude     []string `json:"exclude" jsonschema:"patterns of paths to leave out"`
+	pick.Params
 }
 
 var accession = regexp.MustCompile(`^E-[A-Z]{4}-[1-9][0-9]{0,8}$`)
@@ -49,10 +48,8 @@ func (p Params) Validate() error {
 			return fmt.Errorf("experiments[%d]: %s is there twice", i, a)
 		}
 	}
-	return p.filter().Check()
+	return p.Check()
 }
-
-func (p Params) filter() match.Filter { return match.Filter{Include: p.Include, Exclude: p.Exclude} }
 
 // Plugin returns fetch/expression-atlas. nil means the client of package web.
 func Plugin(client *http.Client) plugins.Plugin {
@@ -63,10 +60,10 @@ func Plugin(client *http.Client) plugins.Plugin {
 		Reason:      "a release of the Atlas replaces files in place; the lock pins what it may give",
 		Queue:       catalog.QueueIO,
 		Network:     true,
-	}, Params{Experiments: []string{}, Include: []string{}, Exclude: []string{}}, func(p Params, env plugins.Env, _ uint64) (plugins.Source, error) {
+	}, Params{Experiments: []string{}, Params: pick.All()}, func(p Params, env plugins.Env, _ uint64) (plugins.Source, error) {
 		s := &autoindex.Site{
 			Client: web.New(client, web.Options{Hint: "access to the Atlas is open and needs no account; see https://www.ebi.ac.uk/gxa/download"}),
-			Retry:  env.Retry, Keep: p.filter().Keep, About: map[string]string{"url": experiments},
+			Retry:  env.Retry, Pick: p.Params, About: map[string]string{"url": experiments},
 		}
 		for _, a := range p.Experiments {
 			s.Folders = append(s.Folders, autoindex.Folder{URL: experiments + a + "/", Under: a})

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/fetch/pick"
 	"github.com/cairn-bench/cairn/plugins/fetch/web"
 )
 
@@ -21,8 +22,8 @@ type Site struct {
 	*web.Client // lists and opens
 	Retry       plugins.Retry
 	Folders     []Folder
-	Keep        func(path string) bool // which files are wanted, by their path in the artifact; nil means all
-	About       map[string]string      // what Describe says
+	Pick        pick.Params       // which files are wanted, by their path in the artifact
+	About       map[string]string // what Describe says
 }
 
 // Folder is one folder of the server.
@@ -58,7 +59,7 @@ func (s *Site) List(ctx context.Context) ([]plugins.SourceFile, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	return slices.Concat(found...), nil
+	return s.Pick.Files(slices.Concat(found...)), nil
 }
 
 // walk lists a folder and all below it.
@@ -73,17 +74,16 @@ func (s *Site) walk(ctx context.Context, at *url.URL, under string, depth int) (
 	var out []plugins.SourceFile
 	for _, e := range entries {
 		to, child := path.Join(under, e.Name), at.ResolveReference(&url.URL{Path: "./" + e.Name})
-		switch {
-		case e.Folder:
-			child.Path += "/"
-			below, err := s.walk(ctx, child, to, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, below...)
-		case s.Keep == nil || s.Keep(to):
+		if !e.Folder {
 			out = append(out, plugins.SourceFile{Path: to, Size: e.Size, List: plugins.PublicRef(at.String()), Ref: child.String()})
+			continue
 		}
+		child.Path += "/"
+		below, err := s.walk(ctx, child, to, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, below...)
 	}
 	return out, nil
 }

@@ -24,7 +24,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/fetch/autoindex"
-	"github.com/cairn-bench/cairn/plugins/fetch/match"
+	"github.com/cairn-bench/cairn/plugins/fetch/pick"
 	"github.com/cairn-bench/cairn/plugins/fetch/web"
 )
 
@@ -34,8 +34,7 @@ const archive = "https://ftp.ncbi.nlm.nih.gov/geo/"
 type Params struct {
 	Accessions []string `json:"accessions" jsonschema:"series and curated datasets, such as GSE10072 and GDS505; each gets a folder of its own"`
 	Parts      []string `json:"parts" jsonschema:"folders of each record to fetch: soft, miniml, matrix, suppl; a curated dataset has soft only"`
-	Include    []string `json:"include" jsonschema:"patterns of paths to fetch, such as GSE10072/soft/*_family.soft.gz; none means all"`
-	Exclude    []string `json:"exclude" jsonschema:"patterns of paths to leave out"`
+	pick.Params
 }
 
 var accession = regexp.MustCompile(`^(GSE|GDS)[1-9][0-9]{0,8}$`)
@@ -72,10 +71,8 @@ func (p Params) Validate() error {
 			}
 		}
 	}
-	return p.filter().Check()
+	return p.Check()
 }
-
-func (p Params) filter() match.Filter { return match.Filter{Include: p.Include, Exclude: p.Exclude} }
 
 // Plugin returns fetch/geo. nil means the client of package web.
 func Plugin(client *http.Client) plugins.Plugin {
@@ -86,10 +83,10 @@ func Plugin(client *http.Client) plugins.Plugin {
 		Reason:      "GEO updates a record in place and has no versions; the lock pins what it may give",
 		Queue:       catalog.QueueIO,
 		Network:     true,
-	}, Params{Accessions: []string{}, Parts: []string{}, Include: []string{}, Exclude: []string{}}, func(p Params, env plugins.Env, _ uint64) (plugins.Source, error) {
+	}, Params{Accessions: []string{}, Parts: []string{}, Params: pick.All()}, func(p Params, env plugins.Env, _ uint64) (plugins.Source, error) {
 		s := &autoindex.Site{
 			Client: web.New(client, web.Options{Hint: "access to GEO is open and needs no account; see https://www.ncbi.nlm.nih.gov/geo/info/download.html"}),
-			Retry:  env.Retry, Keep: p.filter().Keep, About: map[string]string{"url": archive},
+			Retry:  env.Retry, Pick: p.Params, About: map[string]string{"url": archive},
 		}
 		for _, a := range p.Accessions {
 			for _, part := range p.Parts {

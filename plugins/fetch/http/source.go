@@ -112,9 +112,8 @@ func (s *source) named(f File, u *url.URL, known map[string]digest.Digest) (plug
 		out.Digest, out.List = theirs, s.list()
 	}
 	if f.Unpack {
-		opts := archive.Options{Strip: f.Strip, Prefix: f.Path}
 		out.Path = path.Join(f.Path, name(u))
-		out.Expand = archive.Expand(out.Ref, opts)
+		out.Expand = archive.Expand(out.Ref, archive.Options{Strip: f.Strip, Prefix: f.Path})
 	}
 	return out, nil
 }

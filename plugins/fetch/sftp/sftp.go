@@ -40,17 +40,16 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
-	"github.com/cairn-bench/cairn/plugins/fetch/match"
+	"github.com/cairn-bench/cairn/plugins/fetch/pick"
 )
 
 // Params says what to fetch.
 type Params struct {
-	Host    string   `json:"host" jsonschema:"name of the server, such as www.isip.piconepress.com"`
-	Port    int      `json:"port" jsonschema:"port of its SSH"`
-	HostKey string   `json:"hostKey,omitempty" jsonschema:"the server's public key, as ssh-keyscan prints it after the name: type and base64; default: what known_hosts has"`
-	Path    string   `json:"path" jsonschema:"folder to fetch, from the root or from the account's own folder, such as data/tuh_eeg/tuh_eeg_abnormal/v3.0.1"`
-	Include []string `json:"include" jsonschema:"patterns of paths to fetch, such as edf/eval/**; none means all"`
-	Exclude []string `json:"exclude" jsonschema:"patterns of paths to leave out"`
+	Host    string `json:"host" jsonschema:"name of the server, such as www.isip.piconepress.com"`
+	Port    int    `json:"port" jsonschema:"port of its SSH"`
+	HostKey string `json:"hostKey,omitempty" jsonschema:"the server's public key, as ssh-keyscan prints it after the name: type and base64; default: what known_hosts has"`
+	Path    string `json:"path" jsonschema:"folder to fetch, from the root or from the account's own folder, such as data/tuh_eeg/tuh_eeg_abnormal/v3.0.1"`
+	pick.Params
 }
 
 var hostName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$`)
@@ -74,10 +73,8 @@ func (p Params) Validate() error {
 	if _, err := p.hostKey(); err != nil {
 		return err
 	}
-	return p.filter().Check()
+	return p.Check()
 }
-
-func (p Params) filter() match.Filter { return match.Filter{Include: p.Include, Exclude: p.Exclude} }
 
 // hostKey is the key that the manifest names, nil if it names none.
 func (p Params) hostKey() (ssh.PublicKey, error) {
@@ -127,7 +124,7 @@ func Plugin(o Options) plugins.Plugin {
 		Queue:       catalog.QueueIO,
 		Network:     true,
 		Secrets:     []string{tuhUsername, agentSocket},
-	}, Params{Port: 22, Include: []string{}, Exclude: []string{}}, func(p Params, env plugins.Env, _ uint64) (plugins.Source, error) {
+	}, Params{Port: 22, Params: pick.All()}, func(p Params, env plugins.Env, _ uint64) (plugins.Source, error) {
 		return &source{params: p, retry: env.Retry, door: door{params: p, env: env, options: o}}, nil
 	})
 }

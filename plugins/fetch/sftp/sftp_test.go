@@ -27,6 +27,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/fetch/pick"
 	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
 	"github.com/cairn-bench/cairn/plugins/plugintest"
 )
@@ -155,8 +156,8 @@ func TestFetch(t *testing.T) {
 			params Params
 			want   plugintest.Files
 		}{
-			{Params{Exclude: []string{"latest"}}, plugintest.Files{"AAREADME.txt": []byte("read me"), "edf/eval/a b.edf": large, "edf/train/ü.edf": []byte("E"), "empty": {}, "montage.txt": []byte("M")}},
-			{Params{Include: []string{"edf/**"}}, plugintest.Files{"edf/eval/a b.edf": large, "edf/train/ü.edf": []byte("E")}},
+			{Params{Params: pick.Params{Exclude: []string{"latest"}}}, plugintest.Files{"AAREADME.txt": []byte("read me"), "edf/eval/a b.edf": large, "edf/train/ü.edf": []byte("E"), "empty": {}, "montage.txt": []byte("M")}},
+			{Params{Params: pick.Params{Include: []string{"edf/**"}}}, plugintest.Files{"edf/eval/a b.edf": large, "edf/train/ü.edf": []byte("E")}},
 			{Params{Path: "/home/" + account + "/" + corpus + "/edf/train"}, plugintest.Files{"ü.edf": []byte("E")}},
 		} {
 			got, err := g.fetch(params(t, c.params))

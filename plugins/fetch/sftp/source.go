@@ -158,7 +158,7 @@ func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	return s.params.Files(out), nil
 }
 
 const maxDepth = 64 // of folders: a server may invent them for ever
@@ -172,7 +172,6 @@ func (s *source) walk(ctx context.Context, c *conn, folder string, visit func(pl
 	if err != nil {
 		return fmt.Errorf("list %s: %w", path.Join(s.params.Path, folder), err)
 	}
-	keep := s.params.filter().Keep
 	for _, info := range infos {
 		at := path.Join(folder, info.Name())
 		if err := plugins.CheckPath(info.Name()); err != nil || path.Dir(at) != path.Clean(folder) {
@@ -184,7 +183,7 @@ func (s *source) walk(ctx context.Context, c *conn, folder string, visit func(pl
 			}
 			continue
 		}
-		if !keep(at) {
+		if !s.params.Keep(at) {
 			continue
 		}
 		f, err := s.file(c, at, info)
