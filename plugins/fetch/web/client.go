@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,6 +82,9 @@ func transport() *http.Transport {
 	}
 }
 
+// harmless are the headers that go along a redirect to somebody else: a publisher may want its credentials in any other.
+var harmless = []string{"Accept", "Accept-Encoding", "If-Range", "Range", "User-Agent"}
+
 // watched is a client of our own that takes credentials off a redirect to somebody else.
 func watched(c *http.Client, trusted string) *http.Client {
 	own := *c
@@ -91,11 +95,18 @@ func watched(c *http.Client, trusted string) *http.Client {
 		if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
 			return fmt.Errorf("%w: from https to plain http at %s", errRedirect, req.URL.Host)
 		}
-		if Origin(req.URL) != trusted {
-			req.Header.Del("Authorization")
-			req.Header.Del("Cookie")
+		if Origin(req.URL) == trusted {
+			req.Header.Del("Referer") // it may hold a signed query
+			return nil
 		}
-		req.Header.Del("Referer") // it may hold a signed query
+		if req.Body != nil && req.Body != http.NoBody {
+			return fmt.Errorf("%w: what was posted would go to %s", errRedirect, req.URL.Host)
+		}
+		for name := range req.Header {
+			if !slices.Contains(harmless, name) {
+				req.Header.Del(name)
+			}
+		}
 		return nil
 	}
 	return &own
@@ -105,11 +116,12 @@ func watched(c *http.Client, trusted string) *http.Client {
 func Origin(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Host) }
 
 // Safe says whether a secret may be sent to a URL: over https, or to this machine.
-func Safe(u *url.URL) bool { return u.Scheme == "https" || loopback(u.Hostname()) }
+func Safe(u *url.URL) bool { return u.Scheme == "https" || Local(u) }
 
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+// Local says whether a URL leads to this machine.
+func Local(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Open asks for a file, whose Ref is its URL, from the offset on.
