@@ -30,8 +30,9 @@ type SFTP struct {
 	Keys []ssh.PublicKey // that may come in as User
 	Home string          // the account's own folder; "" is "/home/" and the user
 	Bare bool            // no subsystem: an account that may only run rsync
-	// Meet is called before a piece of a file is read, and may change files. What it returns goes wrong: Cut hangs up,
-	// Stall answers nothing any more, any other error is the answer. nil is fine. It is asked one question at a time.
+	// Meet is called before a piece of a file is read, and with the offset -1 before a folder is listed. It may change
+	// files. What it returns goes wrong: Cut hangs up, Stall answers nothing any more, any other error is the answer. nil is
+	// fine. It is asked one question at a time.
 	Meet func(path string, offset int64) error
 
 	meeting sync.Mutex
@@ -264,6 +265,9 @@ func (s *sftpSession) Lstat(r *sftp.Request) (sftp.ListerAt, error) {
 
 func (s *sftpSession) list(folder string) (sftp.ListerAt, error) {
 	f, err := s.find(folder, true)
+	if err == nil {
+		err = s.meet(f.at, -1)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -318,14 +322,7 @@ type sftpReader struct {
 
 func (r *sftpReader) ReadAt(p []byte, off int64) (int, error) {
 	s := r.session
-	switch err := s.meet(r.at, off); {
-	case errors.Is(err, Cut):
-		_ = s.conn.Close()
-		return 0, err
-	case errors.Is(err, Stall):
-		<-s.gone
-		return 0, err
-	case err != nil:
+	if err := s.meet(r.at, off); err != nil {
 		return 0, err
 	}
 	s.mu.Lock()
@@ -335,7 +332,19 @@ func (r *sftpReader) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-func (s *SFTP) meet(path string, offset int64) error {
+// meet lets go wrong what has to.
+func (s *sftpSession) meet(path string, offset int64) error {
+	err := s.met(path, offset)
+	switch {
+	case errors.Is(err, Cut):
+		_ = s.conn.Close()
+	case errors.Is(err, Stall):
+		<-s.gone
+	}
+	return err
+}
+
+func (s *SFTP) met(path string, offset int64) error {
 	s.meeting.Lock()
 	defer s.meeting.Unlock()
 	if s.Meet == nil {

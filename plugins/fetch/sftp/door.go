@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/kevinburke/ssh_config"
@@ -93,16 +92,21 @@ func (d door) user() (string, error) {
 // usualKeys are where keys lie that nothing else is said of.
 var usualKeys = []string{"id_ed25519", "id_ecdsa", "id_rsa"}
 
-// keyFiles are the files of keys that are there.
-func (d door) keyFiles() (map[string][]byte, []string, error) {
+// keyFile is a file of a key that is there.
+type keyFile struct {
+	name string // its last component, for errors
+	text []byte
+}
+
+// keyFiles are those that ~/.ssh/config names, or else the usual ones.
+func (d door) keyFiles() (files []keyFile, named bool, err error) {
 	names, err := d.config("IdentityFile")
 	if err != nil {
-		return nil, nil, err
+		return nil, false, err
 	}
-	if len(names) == 0 {
+	if named = len(names) > 0; !named {
 		names = usualKeys
 	}
-	texts, there := map[string][]byte{}, []string(nil)
 	for _, n := range names {
 		n = strings.TrimPrefix(strings.TrimPrefix(n, "~/.ssh/"), "%d/.ssh/")
 		if rest, home := strings.CutPrefix(n, "~/"); home {
@@ -110,13 +114,13 @@ func (d door) keyFiles() (map[string][]byte, []string, error) {
 		}
 		text, err := d.read(n)
 		if err != nil {
-			return nil, nil, err
+			return nil, named, err
 		}
-		if len(text) > 0 && !slices.Contains(there, n) {
-			texts[n], there = text, append(there, n)
+		if len(text) > 0 {
+			files = append(files, keyFile{filepath.Base(n), text})
 		}
 	}
-	return texts, there, nil
+	return files, named, nil
 }
 
 // socket is where the agent listens, "" if there is none.
@@ -128,44 +132,62 @@ func (d door) socket() string {
 	return at
 }
 
-// signers are all keys that we have. done frees the agent, once they have signed.
+// signers are all keys that we have, those first that are meant for the server: it may listen to the first few only.
+// done frees the agent, once they have signed.
 func (d door) signers() (keys []ssh.Signer, done func(), err error) {
-	done = func() {}
-	if at := d.socket(); at != "" {
-		if conn, err := net.Dial("unix", at); err == nil { // an agent that has gone is none
-			done = func() { _ = conn.Close() }
-			if keys, err = agent.NewClient(conn).Signers(); err != nil {
-				keys = nil
-			}
-		}
-	}
-	texts, names, err := d.keyFiles()
+	own, locked, named, err := d.fileSigners()
 	if err != nil {
-		done()
 		return nil, nil, err
 	}
-	var locked []string
-	for _, n := range names {
-		key, err := ssh.ParsePrivateKey(texts[n])
+	keys, done = d.agentSigners()
+	if named {
+		keys = append(own, keys...)
+	} else {
+		keys = append(keys, own...)
+	}
+	if len(keys) > 0 {
+		return keys, done, nil
+	}
+	done()
+	hint := "there is none in ~/.ssh, and no agent at SSH_AUTH_SOCK that has one"
+	if len(locked) > 0 {
+		hint = fmt.Sprintf("%s needs a passphrase: put it into an agent with ssh-add", strings.Join(locked, ", "))
+	}
+	return nil, nil, &plugins.Fault{Code: plugins.FaultUnauthorized, Err: fmt.Errorf("no key for %s: %s", d.params.Host, hint)}
+}
+
+// fileSigners are the keys in files, and the names of those that need a passphrase.
+func (d door) fileSigners() (keys []ssh.Signer, locked []string, named bool, err error) {
+	files, named, err := d.keyFiles()
+	for _, f := range files {
+		key, err := ssh.ParsePrivateKey(f.text)
 		if missing := (*ssh.PassphraseMissingError)(nil); errors.As(err, &missing) {
-			locked = append(locked, filepath.Base(n))
+			locked = append(locked, f.name)
 			continue
 		}
 		if err != nil {
-			done()
-			return nil, nil, fmt.Errorf("~/.ssh/%s is no private key that we can read", filepath.Base(n))
+			return nil, nil, false, fmt.Errorf("~/.ssh/%s is no private key that we can read", f.name)
 		}
 		keys = append(keys, key)
 	}
-	if len(keys) == 0 {
-		done()
-		hint := "there is none in ~/.ssh, and no agent at SSH_AUTH_SOCK that has one"
-		if len(locked) > 0 {
-			hint = fmt.Sprintf("%s needs a passphrase: put it into an agent with ssh-add", strings.Join(locked, ", "))
-		}
-		return nil, nil, &plugins.Fault{Code: plugins.FaultUnauthorized, Err: fmt.Errorf("no key for %s: %s", d.params.Host, hint)}
+	return keys, locked, named, err
+}
+
+// agentSigners are the keys of the agent. One that has gone, or does not answer in words, has none.
+func (d door) agentSigners() ([]ssh.Signer, func()) {
+	at := d.socket()
+	if at == "" {
+		return nil, func() {}
 	}
-	return keys, done, nil
+	conn, err := net.DialTimeout("unix", at, dialTimeout)
+	if err != nil {
+		return nil, func() {}
+	}
+	keys, err := agent.NewClient(conn).Signers()
+	if err != nil {
+		keys = nil
+	}
+	return keys, func() { _ = conn.Close() }
 }
 
 // knownHosts are the files that say which server has which key.
@@ -238,7 +260,7 @@ func (d door) missing() ([]plugins.Missing, error) {
 	if who == "" {
 		out = append(out, plugins.Missing{What: "the name of an account at " + d.params.Host, Do: name, Page: page})
 	}
-	_, files, err := d.keyFiles()
+	files, _, err := d.keyFiles()
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"os"
@@ -357,6 +358,79 @@ func times(n int, fault error) func(string, int64) error {
 	}
 }
 
+// reading meets every read of a file.
+func reading(fault error) func(string, int64) error {
+	return func(_ string, offset int64) error {
+		if offset < 0 {
+			return nil
+		}
+		return fault
+	}
+}
+
+// listing meets the first n lists of the folder edf.
+func listing(n int, fault error) func(string, int64) error {
+	return func(folder string, offset int64) error {
+		if offset >= 0 || !strings.HasSuffix(folder, "/edf") || n == 0 {
+			return nil
+		}
+		n--
+		return fault
+	}
+}
+
+// TestListFaults: part of a list is never taken for all of it.
+func TestListFaults(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		times int
+		fault error
+		end   plugins.Code
+		took  time.Duration
+	}{
+		{"cut once", 1, publisher.Cut, "", 0},
+		{"cut for good", 1 << 30, publisher.Cut, plugins.FaultCut, 0},
+		{"stalls once", 1, publisher.Stall, "", time.Minute},
+		{"stalls for good", 1 << 30, publisher.Stall, plugins.FaultStalled, 3 * time.Minute},
+		{"fails once", 1, errors.New("disk"), "", 0},
+		{"is not ours to read", 1 << 30, sftp.ErrSSHFxPermissionDenied, plugins.FaultForbidden, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, g *guest) {
+				g.server.Put(corpus+"/a.edf", []byte("A"))
+				g.server.Put(corpus+"/edf/b.edf", []byte("B"))
+				g.server.Meet = listing(c.times, c.fault)
+				began := time.Now()
+				files, err := g.fetch(params(t, Params{}))
+				if plugins.FaultCode(err) != c.end || (err == nil) != (c.end == "") {
+					t.Fatalf("ended with %v, want code %q", err, c.end)
+				}
+				if diff := plugintest.Diff(plugintest.Files{"a.edf": []byte("A"), "edf/b.edf": []byte("B")}, files); err == nil && diff != "" {
+					t.Error(diff)
+				}
+				if took := time.Since(began); took < c.took {
+					t.Errorf("took %s, want %s at least", took, c.took)
+				}
+			})
+		})
+	}
+}
+
+// TestSilentDoor: a server that takes a connection and says nothing is given up.
+func TestSilentDoor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuest(t)
+		g.dial = func(context.Context, string, string) (net.Conn, error) {
+			here, there := net.Pipe()
+			go func() { _, _ = io.Copy(io.Discard, there) }()
+			return here, nil
+		}
+		if _, err := g.fetch(params(t, Params{})); plugins.FaultCode(err) != plugins.FaultStalled {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
 // TestFaults: what breaks is taken up where it broke, and what changes is never put together from two versions.
 func TestFaults(t *testing.T) {
 	const small, large, always = 5*block + 100, 40*block + 100, 1 << 30
@@ -371,11 +445,11 @@ func TestFaults(t *testing.T) {
 		{"none", small, func(*guest) {}, "", "", small},
 		{"none, in parts", large, func(*guest) {}, "", "", large},
 		{"cut once", large, func(g *guest) { g.server.Meet = times(1, publisher.Cut) }, "cut", "", 2 * large},
-		{"cut for good", small, func(g *guest) { g.server.Meet = func(string, int64) error { return publisher.Cut } }, "cut", plugins.FaultCut, 0},
+		{"cut for good", small, func(g *guest) { g.server.Meet = reading(publisher.Cut) }, "cut", plugins.FaultCut, 0},
 		{"stalls once", large, func(g *guest) { g.server.Meet = times(1, publisher.Stall) }, "stalled", "", 2 * large},
-		{"stalls for good", small, func(g *guest) { g.server.Meet = func(string, int64) error { return publisher.Stall } }, "stalled", plugins.FaultStalled, 0},
+		{"stalls for good", small, func(g *guest) { g.server.Meet = reading(publisher.Stall) }, "stalled", plugins.FaultStalled, 0},
 		{"fails once", large, func(g *guest) { g.server.Meet = times(1, errors.New("disk")) }, "unavailable", "", 2 * large},
-		{"is not ours to read", small, func(g *guest) { g.server.Meet = func(string, int64) error { return sftp.ErrSSHFxPermissionDenied } }, "", plugins.FaultForbidden, 0},
+		{"is not ours to read", small, func(g *guest) { g.server.Meet = reading(sftp.ErrSSHFxPermissionDenied) }, "", plugins.FaultForbidden, 0},
 		{"is written anew while it is read", small, func(g *guest) { g.server.Meet = g.change(small, 1) }, "changed", "", 2 * small},
 		{"is written anew while its parts are read", large, func(g *guest) { g.server.Meet = g.change(large, 2) }, "changed", "", 4 * large},
 		{"is written anew each time", small, func(g *guest) { g.server.Meet = g.change(small, always) }, "changed", plugins.FaultChanged, 6 * small},

@@ -10,6 +10,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
@@ -53,19 +54,29 @@ func (s *source) Close() error {
 	return nil
 }
 
-// with does something with a connection, which is ended with the context. After an error of the connection it is not
-// used again.
-func (s *source) with(ctx context.Context, do func(*conn) error) error {
+// silence is how long a server may take to answer while it lists. While it gives a file, the framework watches.
+const silence = time.Minute
+
+var errSilent = &plugins.Fault{Code: plugins.FaultStalled, Err: fmt.Errorf("no answer for %s", silence), Again: true}
+
+// with does something with a connection, which is ended with the context, or when alive was not called for too long. After
+// an error of the connection it is not used again.
+func (s *source) with(ctx context.Context, do func(c *conn, alive func()) error) error {
 	c, err := s.take(ctx)
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watch := time.AfterFunc(silence, func() { cancel(errSilent) })
+	defer watch.Stop()
 	stop := context.AfterFunc(ctx, c.kill)
-	err = do(c)
+	err = do(c, func() { watch.Reset(silence) })
 	s.done(c, stop(), err)
 	return s.failed(ctx, err)
 }
 
+// take gives an idle connection, or a new one.
 func (s *source) take(ctx context.Context) (*conn, error) {
 	s.mu.Lock()
 	if n := len(s.idle); n > 0 {
@@ -75,6 +86,8 @@ func (s *source) take(ctx context.Context) (*conn, error) {
 		return c, nil
 	}
 	s.mu.Unlock()
+	ctx, cancel := context.WithTimeoutCause(ctx, silence, errSilent)
+	defer cancel()
 	client, err := s.door.enter(ctx)
 	if err != nil {
 		return nil, err
@@ -151,8 +164,8 @@ func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
 	var out []plugins.SourceFile
 	err := s.retry.Do(ctx, func(ctx context.Context) (bool, error) {
 		out = nil
-		return false, s.with(ctx, func(c *conn) error {
-			return s.walk(ctx, c, "", func(f plugins.SourceFile) { out = append(out, f) })
+		return false, s.with(ctx, func(c *conn, alive func()) error {
+			return (&walk{source: s, ctx: ctx, conn: c, alive: alive, visit: func(f plugins.SourceFile) { out = append(out, f) }}).folder("")
 		})
 	})
 	if err != nil {
@@ -163,54 +176,68 @@ func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
 
 const maxDepth = 64 // of folders: a server may invent them for ever
 
-// walk visits the files of a folder and of all below it.
-func (s *source) walk(ctx context.Context, c *conn, folder string, visit func(plugins.SourceFile)) error {
-	if strings.Count(folder, "/") > maxDepth {
-		return &listError{fmt.Errorf("list %s: more than %d folders lie in each other", s.params.Path, maxDepth)}
+// walk goes through the folder and all below it.
+type walk struct {
+	*source
+	ctx   context.Context
+	conn  *conn
+	alive func()
+	visit func(plugins.SourceFile)
+}
+
+func (w *walk) folder(name string) error {
+	if strings.Count(name, "/") > maxDepth {
+		return &listError{fmt.Errorf("list %s: more than %d folders lie in each other", w.params.Path, maxDepth)}
 	}
-	infos, err := c.ReadDirContext(ctx, path.Join(s.params.Path, folder))
+	at := path.Join(w.params.Path, name)
+	infos, err := w.conn.ReadDirContext(w.ctx, at)
 	if err != nil {
-		return fmt.Errorf("list %s: %w", path.Join(s.params.Path, folder), err)
+		return fmt.Errorf("list %s: %w", at, err)
 	}
+	w.alive()
 	for _, info := range infos {
-		at := path.Join(folder, info.Name())
-		if err := plugins.CheckPath(info.Name()); err != nil || path.Dir(at) != path.Clean(folder) {
-			return &listError{fmt.Errorf("list %s: the server names a file %q, which is no name", path.Join(s.params.Path, folder), info.Name())}
-		}
-		if info.IsDir() {
-			if err := s.walk(ctx, c, at, visit); err != nil {
-				return err
-			}
-			continue
-		}
-		if !s.params.Keep(at) {
-			continue
-		}
-		f, err := s.file(c, at, info)
-		if err != nil {
+		if err := w.entry(name, info); err != nil {
 			return err
 		}
-		visit(f)
 	}
 	return nil
 }
 
+func (w *walk) entry(folder string, info fs.FileInfo) error {
+	name := path.Join(folder, info.Name())
+	if plugins.CheckPath(info.Name()) != nil || strings.Contains(info.Name(), "/") {
+		return &listError{fmt.Errorf("list %s: the server names a file %q, which is no name", path.Join(w.params.Path, folder), info.Name())}
+	}
+	if info.IsDir() {
+		return w.folder(name)
+	}
+	if !w.params.Keep(name) {
+		return nil
+	}
+	f, err := w.file(name, info)
+	if err == nil {
+		w.visit(f)
+	}
+	return err
+}
+
 // file describes a file, or what a link leads to.
-func (s *source) file(c *conn, at string, info fs.FileInfo) (plugins.SourceFile, error) {
+func (w *walk) file(name string, info fs.FileInfo) (plugins.SourceFile, error) {
 	if info.Mode()&fs.ModeSymlink != 0 {
-		to, err := c.Stat(path.Join(s.params.Path, at))
+		to, err := w.conn.Stat(path.Join(w.params.Path, name))
 		if err != nil {
-			return plugins.SourceFile{}, fmt.Errorf("list %s: follow the link: %w", at, err)
+			return plugins.SourceFile{}, fmt.Errorf("list %s: follow the link: %w", name, err)
 		}
+		w.alive()
 		info = to
 	}
 	switch {
 	case info.IsDir():
-		return plugins.SourceFile{}, &listError{fmt.Errorf("list %s: it is a link to a folder, which is not followed; exclude it, or name the folder itself as path", at)}
+		return plugins.SourceFile{}, &listError{fmt.Errorf("list %s: it is a link to a folder, which is not followed; exclude it, or name the folder itself as path", name)}
 	case !info.Mode().IsRegular():
-		return plugins.SourceFile{}, &listError{fmt.Errorf("list %s: it is %s, not a regular file; exclude it", at, info.Mode().Type())}
+		return plugins.SourceFile{}, &listError{fmt.Errorf("list %s: it is %s, not a regular file; exclude it", name, info.Mode().Type())}
 	}
-	return plugins.SourceFile{Path: at, Size: info.Size(), Ref: "sftp://" + s.params.address() + "/" + path.Join(s.params.Path, at)}, nil
+	return plugins.SourceFile{Path: name, Size: info.Size(), Ref: "sftp://" + w.params.address() + "/" + path.Join(w.params.Path, name)}, nil
 }
 
 // Open reads a listed file from the offset on.
