@@ -39,7 +39,7 @@ type SFTP struct {
 	mu      sync.Mutex
 	files   map[string]sftpFile // by absolute path
 	hostKey ssh.Signer
-	conns   int
+	conns   []net.Conn
 	opened  []string
 	sent    int64
 }
@@ -116,7 +116,16 @@ func (s *SFTP) abs(name string) string {
 func (s *SFTP) Asked() (conns int, opened []string, sent int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.conns, slices.Clone(s.opened), s.sent
+	return len(s.conns), slices.Clone(s.opened), s.sent
+}
+
+// Hangup ends all connections.
+func (s *SFTP) Hangup() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conns {
+		_ = c.Close()
+	}
 }
 
 // HostKey is the public half of the server's key.
@@ -170,7 +179,7 @@ func (s *SFTP) Open(t testing.TB) func(ctx context.Context, network, address str
 func (s *SFTP) serve(c net.Conn) {
 	defer c.Close()
 	s.mu.Lock()
-	s.conns++
+	s.conns = append(s.conns, c)
 	s.mu.Unlock()
 	config := &ssh.ServerConfig{ServerVersion: "SSH-2.0-OpenSSH_9.6", PublicKeyCallback: func(who ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 		if who.User() == s.User && slices.ContainsFunc(s.Keys, func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), key.Marshal()) }) {

@@ -416,6 +416,59 @@ func TestListFaults(t *testing.T) {
 	}
 }
 
+// TestSlowList: a server may take as long as it wants for a list, if it goes on.
+func TestSlowList(t *testing.T) {
+	bubble(t, func(t *testing.T, g *guest) {
+		for i := range 5 {
+			g.server.Put(fmt.Sprintf("%s/%d/a.edf", corpus, i), []byte("A"))
+		}
+		g.server.Meet = func(_ string, offset int64) error {
+			if offset < 0 {
+				time.Sleep(50 * time.Second)
+			}
+			return nil
+		}
+		if files, err := g.fetch(params(t, Params{})); err != nil || len(files) != 5 {
+			t.Errorf("%v, %d files", err, len(files))
+		}
+	})
+}
+
+// TestIdleConnectionsDie: those that a server has ended while they were idle cost one attempt, however many they were.
+func TestIdleConnectionsDie(t *testing.T) {
+	g := newGuest(t)
+	g.server.Put(corpus+"/a.edf", []byte("A"))
+	src := &source{params: Params{Host: tuh, Port: 22, Path: corpus}}
+	src.door = door{params: src.params, env: g.lookups(), options: Options{Home: g.home, Dial: g.dial}}
+	defer src.Close()
+	open := func() (io.ReadCloser, error) {
+		return src.Open(t.Context(), plugins.SourceFile{Path: "a.edf"}, 0)
+	}
+	var all []io.ReadCloser
+	for range 4 {
+		body, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, body)
+	}
+	for _, body := range all {
+		_ = body.Close()
+	}
+	g.server.Hangup()
+	if _, err := open(); plugins.FaultCode(err) != plugins.FaultCut || !plugins.IsTransient(err) {
+		t.Errorf("error %v", err)
+	}
+	body, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(body); string(text) != "A" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+	_ = body.Close()
+}
+
 // TestSilentDoor: a server that takes a connection and says nothing is given up.
 func TestSilentDoor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
