@@ -8,6 +8,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cairn-bench/cairn/manifests/canonical"
 )
 
 // MaxManifest bounds a manifest in memory.
@@ -57,7 +59,7 @@ func ParseManifest(text []byte) (ocispec.Manifest, error) {
 		return m, fmt.Errorf("manifest: schema version %d, media type %q: not an OCI image manifest", m.SchemaVersion, m.MediaType)
 	}
 	for _, d := range parts(m) {
-		if d.Digest.Validate() != nil || d.Digest.Algorithm() != digest.SHA256 || d.Size < 0 {
+		if !canonical.IsSHA256(d.Digest) || d.Size < 0 {
 			return m, fmt.Errorf("manifest: descriptor %q of %d bytes is not valid", d.Digest, d.Size)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/gowebpki/jcs"
+	"github.com/opencontainers/go-digest"
 	"pgregory.net/rapid"
 
 	"github.com/cairn-bench/cairn/manifests/canonical"
@@ -196,6 +197,16 @@ func TestDigest(t *testing.T) {
 	}
 	if d, err := canonical.Digest(math.NaN()); err == nil {
 		t.Errorf("NaN has digest %s", d)
+	}
+}
+
+func TestIsSHA256(t *testing.T) {
+	sum := digest.FromString("x")
+	for _, d := range []digest.Digest{sum, digest.Digest("sha512:" + strings.Repeat("0", 128)), "", "sha256:", sum + "0", sum[:len(sum)-1], sum[:len(sum)-1] + "g",
+		digest.Digest(strings.ToUpper(string(sum))), digest.Digest("sha256:" + strings.ToUpper(sum.Encoded())), "sha256+b64:" + sum[7:], digest.Digest(sum.Encoded())} {
+		if got, want := canonical.IsSHA256(d), d.Validate() == nil && d.Algorithm() == digest.SHA256; got != want {
+			t.Errorf("%q: %v, want %v", d, got, want)
+		}
 	}
 }
 
