@@ -88,10 +88,13 @@ func ReadAll(ctx context.Context, s Store, d digest.Digest, limit int64) ([]byte
 	return text.Bytes(), err
 }
 
-// PutBytes keeps b.
+// PutBytes keeps b. What is there is not written again.
 func PutBytes(ctx context.Context, s Store, b []byte) (digest.Digest, error) {
-	d, _, err := s.Put(ctx, "", bytes.NewReader(b))
-	return d, err
+	d := digest.FromBytes(b)
+	if err := PutMany(ctx, s, map[digest.Digest][]byte{d: b}); err != nil {
+		return "", err
+	}
+	return d, nil
 }
 
 // verifying hashes what passes and compares at the end.
