@@ -36,6 +36,7 @@ type Resolver struct {
 	Load func(folder string) (plugins.Plugin, error)
 
 	ahead atomic.Pointer[ahead]
+	lock  atomic.Pointer[lastLock]
 }
 
 // ahead is a plan that was made a moment ago for the Prepare that comes next: a look at a large local source takes
@@ -234,6 +235,14 @@ func (r *Resolver) ReadManifest(ctx context.Context, d digest.Digest) (*manifest
 		return nil, invalid(ctx, err)
 	}
 	return b, nil
+}
+
+// ReadPlan reads a plan, if it is not the one that was made ahead.
+func (r *Resolver) ReadPlan(ctx context.Context, d digest.Digest) (*plan.Plan, error) {
+	if a := r.ahead.Load(); a != nil && a.id == d {
+		return a.plan, nil
+	}
+	return ReadPlan(ctx, r.Store, d)
 }
 
 // ReadPlan reads a plan.

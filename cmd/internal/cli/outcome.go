@@ -20,10 +20,8 @@ import (
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
-	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/compare"
 	"github.com/cairn-bench/cairn/manifests/drift"
-	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/report"
 	"github.com/cairn-bench/cairn/workflows"
@@ -86,7 +84,7 @@ type runResult struct {
 // finish writes what a run gave and prints it.
 func (a *app) finish(ctx context.Context, w *workshop, o outcome) error {
 	doc := runDocument{Schema: "cairn/run/v1", Run: o.run, Manifest: o.file, Standing: o.stood, Results: []runResult{}, Claims: []report.Claim{}}
-	pl, err := resolve.ReadPlan(ctx, w.store, o.rebuilt.Plan)
+	pl, err := w.resolver.ReadPlan(ctx, o.rebuilt.Plan)
 	if err != nil {
 		return err
 	}
@@ -141,7 +139,7 @@ func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocu
 	if err != nil {
 		return err
 	}
-	l, err := lock.Parse("benchmark.lock", text)
+	l, err := w.resolver.ParseLock("benchmark.lock", text)
 	if err != nil {
 		return err
 	}
