@@ -160,12 +160,23 @@ func waves(p *plan.Plan) [][]int {
 	return out
 }
 
-// each does something for every position, several at a time.
+// each does something for every position, several at a time, until there is an error.
 func each(ctx context.Context, wave []int, do func(context.Context, int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for _, i := range wave {
-		g.Go(func() error { return do(ctx, i) })
+	var taken atomic.Int64
+	for range runtime.GOMAXPROCS(0) {
+		g.Go(func() error {
+			for ctx.Err() == nil {
+				i := int(taken.Add(1)) - 1
+				if i >= len(wave) {
+					return nil
+				}
+				if err := do(ctx, wave[i]); err != nil {
+					return err
+				}
+			}
+			return ctx.Err()
+		})
 	}
 	return g.Wait()
 }
