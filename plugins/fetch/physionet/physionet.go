@@ -31,19 +31,18 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
-	"github.com/cairn-bench/cairn/plugins/fetch/match"
+	"github.com/cairn-bench/cairn/plugins/fetch/pick"
 	"github.com/cairn-bench/cairn/plugins/fetch/sums"
 	"github.com/cairn-bench/cairn/plugins/fetch/web"
 )
 
 // Params says what to fetch.
 type Params struct {
-	Project string   `json:"project" jsonschema:"name of the project in its address, such as ptb-xl"`
-	Version string   `json:"version" jsonschema:"such as 1.0.3"`
-	Access  string   `json:"access" jsonschema:"who may read it, as its page says: open, restricted, credentialed or contributor-review"`
-	Mirror  string   `json:"mirror" jsonschema:"s3 fetches the files of an open project from Amazon; default: from physionet.org"`
-	Include []string `json:"include" jsonschema:"patterns of paths to fetch, such as records100/**; none means all"`
-	Exclude []string `json:"exclude" jsonschema:"patterns of paths to leave out"`
+	Project string `json:"project" jsonschema:"name of the project in its address, such as ptb-xl"`
+	Version string `json:"version" jsonschema:"such as 1.0.3"`
+	Access  string `json:"access" jsonschema:"who may read it, as its page says: open, restricted, credentialed or contributor-review"`
+	Mirror  string `json:"mirror" jsonschema:"s3 fetches the files of an open project from Amazon; default: from physionet.org"`
+	pick.Params
 }
 
 const (
@@ -82,10 +81,8 @@ func (p Params) Validate() error {
 	case p.Mirror == s3 && p.Access != open:
 		return fmt.Errorf("mirror s3 has open projects only, but access is %s", p.Access)
 	}
-	return p.filter().Check()
+	return p.Check()
 }
-
-func (p Params) filter() match.Filter { return match.Filter{Include: p.Include, Exclude: p.Exclude} }
 
 // page is where a person reads of the project and signs for it.
 func (p Params) page() string { return site + "/content/" + p.Project + "/" + p.Version + "/" }
@@ -112,7 +109,7 @@ func Plugin(client *http.Client) plugins.Plugin {
 		Queue:       catalog.QueueIO,
 		Network:     true,
 		Secrets:     []string{username, password},
-	}, Params{Access: open, Include: []string{}, Exclude: []string{}}, func(p Params, env plugins.Env, _ uint64) (plugins.Source, error) {
+	}, Params{Access: open, Params: pick.All()}, func(p Params, env plugins.Env, _ uint64) (plugins.Source, error) {
 		s := &source{Params: p, env: env}
 		s.Client = web.New(client, s.options())
 		return s, nil
@@ -178,16 +175,13 @@ func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
 	if s.Mirror == s3 {
 		place = mirror
 	}
-	base, filter := s.base(place), s.filter()
-	var out []plugins.SourceFile
-	for _, l := range listed {
-		if filter.Keep(l.Path) {
-			// Amazon reads a plus sign in an address as a blank, so it is escaped, too.
-			ref := base + httpbinding.EscapePath(l.Path, false)
-			out = append(out, plugins.SourceFile{Path: l.Path, Size: -1, Digest: l.Digest, List: s.list(), Ref: ref})
-		}
+	base, list := s.base(place), s.list()
+	out := make([]plugins.SourceFile, len(listed))
+	for i, l := range listed {
+		// Amazon reads a plus sign in an address as a blank, so it is escaped, too.
+		out[i] = plugins.SourceFile{Path: l.Path, Size: -1, Digest: l.Digest, List: list, Ref: base + httpbinding.EscapePath(l.Path, false)}
 	}
-	return out, nil
+	return s.Files(out), nil
 }
 
 var _ interface {

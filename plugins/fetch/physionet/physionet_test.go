@@ -17,6 +17,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/fetch/physionet"
+	"github.com/cairn-bench/cairn/plugins/fetch/pick"
 	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
 	"github.com/cairn-bench/cairn/plugins/plugintest"
 )
@@ -249,7 +250,7 @@ func TestParams(t *testing.T) {
 // lost their carriage returns in git, which the list finds out.
 func TestRealProject(t *testing.T) {
 	real := publisher.Shared(t, "gaitndd")
-	params := physionet.Params{Project: "gaitndd", Version: "1.0.0", Access: "open", Exclude: []string{"SHA256SUMS.txt", "subject-description.txt"}}
+	params := physionet.Params{Project: "gaitndd", Version: "1.0.0", Access: "open", Params: pick.Params{Exclude: []string{"SHA256SUMS.txt", "subject-description.txt"}}}
 	for path := range real {
 		params.Include = append(params.Include, path)
 	}
@@ -257,8 +258,9 @@ func TestRealProject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	one := `{"project":"gaitndd","version":"1.0.0","include":["als2.hea"]}`
 	hosts := publisher.Hosts{"physionet.org": &publisher.PhysioNet{Projects: map[string]publisher.PhysioNetProject{"gaitndd/1.0.0": {Files: real}}}}
-	if _, _, err := fetch(t, hosts, string(text), env("", "")); plugins.FaultCode(err) != plugins.FaultDiffers {
+	if _, _, err := fetch(t, hosts, one, env("", "")); plugins.FaultCode(err) != plugins.FaultDiffers {
 		t.Errorf("without carriage returns: %v", err)
 	}
 	for path, data := range real {

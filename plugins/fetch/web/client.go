@@ -92,13 +92,23 @@ func watched(c *http.Client, trusted string) *http.Client {
 			return fmt.Errorf("%w: from https to plain http at %s", errRedirect, req.URL.Host)
 		}
 		if Origin(req.URL) != trusted {
-			req.Header.Del("Authorization")
-			req.Header.Del("Cookie")
+			anonymous(req.Header)
 		}
 		req.Header.Del("Referer") // it may hold a signed query
 		return nil
 	}
 	return &own
+}
+
+// anonymous leaves only headers that say nothing of who asks. Which others a publisher takes for credentials nobody knows.
+func anonymous(h http.Header) {
+	for name := range h {
+		switch name {
+		case "Accept", "Accept-Encoding", "Content-Type", "If-Match", "If-Range", "Range", "User-Agent":
+		default:
+			h.Del(name)
+		}
+	}
 }
 
 // Origin is the scheme and the host of a URL.
