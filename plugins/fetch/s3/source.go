@@ -31,7 +31,7 @@ type source struct {
 
 func newSource(client *http.Client, p Params, at place, env plugins.Env) *source {
 	s := &source{Params: p, at: at, env: env, signer: v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })}
-	hint := "the bucket may not be open to everybody (signed)"
+	hint := "the bucket may want credentials (signed)"
 	if p.Signed {
 		hint = fmt.Sprintf("check that %s and %s are right and may read the bucket", keyID, secret)
 	}
@@ -65,23 +65,30 @@ func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := make([]plugins.SourceFile, 0, len(objects))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(heads)
+	var files []plugins.SourceFile
+	var ask []int // files of which S3 keeps a SHA-256
 	for _, o := range objects {
 		path := strings.TrimPrefix(o.Key, s.Prefix)
 		if !s.Keep(path) {
 			continue
 		}
-		files = append(files, plugins.SourceFile{Path: path, Size: o.Size, Ref: s.at.object(o.Key, o.ETag)})
-		if at := len(files) - 1; o.hasSHA256() {
-			group.Go(func() (err error) {
-				files[at].Digest, err = s.sum(ctx, files[at].Ref)
-				return err
-			})
+		if o.hasSHA256() {
+			ask = append(ask, len(files))
 		}
+		files = append(files, plugins.SourceFile{Path: path, Size: o.Size, Ref: s.at.object(o.Key, o.ETag)})
 	}
-	return s.Files(files), group.Wait()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(heads)
+	for _, i := range ask {
+		group.Go(func() (err error) {
+			files[i].Digest, err = s.sum(ctx, files[i].Ref)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return s.Files(files), nil
 }
 
 const heads = 6 // that are asked for at once, as many as a host sees of anybody
@@ -113,15 +120,19 @@ func (s *source) objects(ctx context.Context) ([]object, error) {
 	}
 }
 
-// sum is the SHA-256 that S3 keeps of an object, "" if it is one over those of its parts.
+// sum is the SHA-256 that S3 keeps of an object, "" if it is one over those of its parts, with their number at its end.
 func (s *source) sum(ctx context.Context, ref string) (digest.Digest, error) {
 	_, header, err := s.Get(ctx, s.env.Retry, web.Ask{URL: ref, Head: true})
 	if err != nil {
-		return "", fmt.Errorf("head: %w", err)
+		return "", err
 	}
-	sum, err := base64.StdEncoding.DecodeString(header.Get("X-Amz-Checksum-Sha256"))
+	given := header.Get("X-Amz-Checksum-Sha256")
+	if strings.Contains(given, "-") {
+		return "", nil
+	}
+	sum, err := base64.StdEncoding.DecodeString(given)
 	if err != nil || len(sum) != sha256.Size {
-		return "", nil //nolint:nilerr // of an object in parts it is another thing, with a number at its end
+		return "", &plugins.Fault{Code: plugins.FaultNotData, Err: fmt.Errorf("head %s: %w: the object is listed with a SHA-256, and the answer has none", plugins.PublicRef(ref), plugins.ErrNotData)}
 	}
 	return digest.NewDigestFromBytes(digest.SHA256, sum), nil
 }
@@ -175,22 +186,22 @@ var (
 
 // refused reads which of S3's errors an answer is.
 func refused(resp *http.Response, body []byte, fault *plugins.Fault) {
-	code := ""
+	say := func(code plugins.Code, again bool, what string) {
+		fault.Code, fault.Again = code, again
+		fault.Err = fmt.Errorf("%s %s: %d %s", strings.ToLower(resp.Request.Method), plugins.PublicRef(resp.Request.URL.String()), resp.StatusCode, what)
+	}
+	name := ""
 	if m := codeElement.FindSubmatch(body); m != nil {
-		code = string(m[1])
+		name = string(m[1])
 	}
-	if resp.StatusCode == http.StatusPreconditionFailed {
-		fault.Code, fault.Again = plugins.FaultChanged, true
-		fault.Err = fmt.Errorf("%w: the object is no longer the one that was listed", fault.Err)
-		return
-	}
-	if home := resp.Header.Get("X-Amz-Bucket-Region"); home != "" && resp.StatusCode < 400 && regionName.MatchString(home) {
-		fault.Code, fault.Err = plugins.FaultRedirect, fmt.Errorf("%w: the bucket is in %s (region)", fault.Err, home)
-		return
-	}
-	if e, ok := errorCodes[code]; ok {
-		fault.Code, fault.Again = e.code, e.again
-		fault.Err = fmt.Errorf("%w: %s: %s", fault.Err, code, e.says)
+	home := resp.Header.Get("X-Amz-Bucket-Region")
+	switch e, known := errorCodes[name]; {
+	case resp.StatusCode == http.StatusPreconditionFailed:
+		say(plugins.FaultChanged, true, "PreconditionFailed: the object is no longer the one that was listed")
+	case resp.StatusCode == http.StatusMovedPermanently && regionName.MatchString(home):
+		say(plugins.FaultRedirect, false, "PermanentRedirect: the bucket is in "+home+" (region)")
+	case known:
+		say(e.code, e.again, name+": "+e.says)
 	}
 }
 

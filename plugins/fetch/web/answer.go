@@ -49,7 +49,7 @@ func login(resp *http.Response, f plugins.SourceFile) error {
 	if err := plugins.RefusePage(at, head); err != nil {
 		return &plugins.Fault{Code: plugins.FaultLogin, Err: fmt.Errorf("get %s: redirected to %w; log in there and accept the terms, or set auth", plugins.PublicRef(f.Ref), errors.Unwrap(err))}
 	}
-	return &plugins.Fault{Code: plugins.FaultLogin, Err: fmt.Errorf("get %s: redirected to %s: %w", plugins.PublicRef(f.Ref), at, plugins.ErrNotData)}
+	return &plugins.Fault{Code: plugins.FaultLogin, Err: fmt.Errorf("get %s: redirected to %s: %w; log in there and accept the terms, or set auth", plugins.PublicRef(f.Ref), at, plugins.ErrNotData)}
 }
 
 // packed says whether a server only describes a file that is itself packed, as Apache does for .tar.gz.
