@@ -8,9 +8,11 @@ import (
 	"github.com/cairn-bench/cairn/plugins/curate/image"
 	"github.com/cairn-bench/cairn/plugins/curate/table"
 	"github.com/cairn-bench/cairn/plugins/evaluate/classification"
+	"github.com/cairn-bench/cairn/plugins/fetch/azure"
 	"github.com/cairn-bench/cairn/plugins/fetch/dir"
 	httpfetch "github.com/cairn-bench/cairn/plugins/fetch/http"
 	"github.com/cairn-bench/cairn/plugins/fetch/physionet"
+	"github.com/cairn-bench/cairn/plugins/fetch/s3"
 	"github.com/cairn-bench/cairn/plugins/fetch/synthetic"
 	gopretrain "github.com/cairn-bench/cairn/plugins/pretrain/go"
 )
@@ -18,7 +20,7 @@ import (
 // Plugins returns the set.
 func Plugins() (plugins.Set, error) {
 	return plugins.NewSet(
-		dir.Plugin(), httpfetch.Plugin(nil), physionet.Plugin(nil), synthetic.Plugin(),
+		azure.Plugin(nil), dir.Plugin(), httpfetch.Plugin(nil), physionet.Plugin(nil), s3.Plugin(nil), synthetic.Plugin(),
 		ecg.Plugin(), graph.Plugin(), image.Plugin(), table.Plugin(),
 		gopretrain.New(),
 		classification.Plugin(),

@@ -157,9 +157,9 @@ func (p place) list(prefix, token string) string {
 	return u.String()
 }
 
-// object is the address of an object. Its fragment, which is not sent, is the ETag that it has to have.
+// object is the address of an object with that ETag.
 func (p place) object(key, etag string) string {
-	return p.base.String() + "/" + httpbinding.EscapePath(key, false) + "#" + url.PathEscape(etag)
+	return web.Pin(p.base.String()+"/"+httpbinding.EscapePath(key, false), etag)
 }
 
 // Plugin returns fetch/s3 over an HTTP client; nil means that of web.New.

@@ -178,7 +178,7 @@ func TestPinned(t *testing.T) {
 	})
 	box := publisher.Hosts{"*.amazonaws.com": publisher.Faulty(store, change)}.Open(t)
 	_, err := plugintest.Case{Plugin: s3.Plugin(box.Client), Params: `{"bucket":"open","prefix":"psg/"}`, Env: env()}.Run(t.Context(), 2, t.TempDir())
-	if plugins.FaultCode(err) != plugins.FaultChanged || !strings.Contains(err.Error(), "the object is no longer the one that was listed") {
+	if plugins.FaultCode(err) != plugins.FaultChanged || !strings.Contains(err.Error(), "it is no longer what was listed") {
 		t.Errorf("error %v", err)
 	}
 }

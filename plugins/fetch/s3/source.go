@@ -35,7 +35,7 @@ func newSource(client *http.Client, p Params, at place, env plugins.Env) *source
 	if p.Signed {
 		hint = fmt.Sprintf("check that %s and %s are right and may read the bucket", keyID, secret)
 	}
-	s.Client = web.New(client, web.Options{Origin: web.Origin(&at.base), Sign: s.sign, Hint: hint, Refused: refused})
+	s.Client = web.New(client, web.Options{Origin: web.Origin(&at.base), Sign: s.sign, Hint: hint, Pinned: true, Refused: refused})
 	return s
 }
 
@@ -142,10 +142,6 @@ var empty = func() string { sum := sha256.Sum256(nil); return hex.EncodeToString
 
 // sign puts on a request what S3 wants to know, and the signature over it.
 func (s *source) sign(r *http.Request) error {
-	if r.URL.Fragment != "" {
-		r.Header.Set("If-Match", `"`+r.URL.Fragment+`"`)
-		r.Header.Del("If-Range") // S3 has no such condition
-	}
 	if r.Method == http.MethodHead {
 		r.Header.Set("X-Amz-Checksum-Mode", "ENABLED")
 	}
@@ -186,22 +182,16 @@ var (
 
 // refused reads which of S3's errors an answer is.
 func refused(resp *http.Response, body []byte, fault *plugins.Fault) {
-	say := func(code plugins.Code, again bool, what string) {
-		fault.Code, fault.Again = code, again
-		fault.Err = fmt.Errorf("%s %s: %d %s", strings.ToLower(resp.Request.Method), plugins.PublicRef(resp.Request.URL.String()), resp.StatusCode, what)
-	}
 	name := ""
 	if m := codeElement.FindSubmatch(body); m != nil {
 		name = string(m[1])
 	}
 	home := resp.Header.Get("X-Amz-Bucket-Region")
 	switch e, known := errorCodes[name]; {
-	case resp.StatusCode == http.StatusPreconditionFailed:
-		say(plugins.FaultChanged, true, "PreconditionFailed: the object is no longer the one that was listed")
 	case resp.StatusCode == http.StatusMovedPermanently && regionName.MatchString(home):
-		say(plugins.FaultRedirect, false, "PermanentRedirect: the bucket is in "+home+" (region)")
+		web.Say(resp, fault, plugins.FaultRedirect, false, "PermanentRedirect: the bucket is in "+home+" (region)")
 	case known:
-		say(e.code, e.again, name+": "+e.says)
+		web.Say(resp, fault, e.code, e.again, name+": "+e.says)
 	}
 }
 

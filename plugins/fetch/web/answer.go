@@ -66,6 +66,8 @@ func (c *Client) refusal(resp *http.Response, ref string) error {
 		fault.Code, fault.Err = plugins.FaultUnauthorized, fmt.Errorf("%w; %s", fault.Err, c.hint())
 	case code == http.StatusForbidden:
 		fault.Code, fault.Err = plugins.FaultForbidden, fmt.Errorf("%w; %s, accept the terms at the publisher's, wait for its approval if it gives one, and run again", fault.Err, c.hint())
+	case code == http.StatusPreconditionFailed && c.opts.Pinned:
+		Say(resp, fault, plugins.FaultChanged, true, "it is no longer what was listed")
 	case code == http.StatusNotFound, code == http.StatusGone:
 		fault.Code = plugins.FaultAbsent
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests:
@@ -78,6 +80,13 @@ func (c *Client) refusal(resp *http.Response, ref string) error {
 		c.opts.Refused(resp, said, fault)
 	}
 	return fault
+}
+
+// Say is for Options.Refused: it makes a refusal say what a publisher's own name for it means.
+func Say(resp *http.Response, fault *plugins.Fault, code plugins.Code, again bool, what string) {
+	ref := plugins.PublicRef(resp.Request.URL.String())
+	fault.Code, fault.Again = code, again
+	fault.Err = fmt.Errorf("%s %s: %s: %s", strings.ToLower(resp.Request.Method), ref, statusText(resp.StatusCode), what)
 }
 
 // hint says what to do about credentials. What is already here of a file stays.
