@@ -219,10 +219,10 @@ func world(params string) sourcetest.World {
 			}
 			return file
 		},
-		Versions: true,
-		Replace:  func() { put("large.bin", sourcetest.Random(sourcetest.Large, 4)) },
-		Add:      func() { put("new.bin", []byte("new")) },
-		Remove:   func() { delete(blobs, "d/note") },
+		Sums: true, Versions: true,
+		Replace: func() { put("large.bin", sourcetest.Random(sourcetest.Large, 4)) },
+		Add:     func() { put("new.bin", []byte("new")) },
+		Remove:  func() { delete(blobs, "d/note") },
 	}
 	if strings.Contains(params, "signed") {
 		w.Secrets = map[string]string{"AZURE_STORAGE_SAS_TOKEN": site.SAS("canaries", time.Now().AddDate(0, 0, 29))}

@@ -133,7 +133,15 @@ func (s *source) file(b blob) (plugins.SourceFile, error) {
 		return plugins.SourceFile{}, fmt.Errorf("%q does not lie under %q", b.Name.Text, s.Prefix)
 	}
 	u := url.URL{Path: b.Name.Text}
-	return plugins.SourceFile{Path: path, Size: b.Properties.Size, Ref: web.Pin(s.address()+"/"+u.EscapedPath(), b.Properties.ETag)}, nil
+	f := plugins.SourceFile{Path: path, Size: b.Properties.Size, List: s.address(), Ref: web.Pin(s.address()+"/"+u.EscapedPath(), b.Properties.ETag)}
+	if b.Properties.MD5 == "" {
+		return f, nil
+	}
+	var err error
+	if f.Sum, err = plugins.ChecksumOf("md5", b.Properties.MD5); err != nil {
+		err = fmt.Errorf("%q: Content-MD5: %w", b.Name.Text, err)
+	}
+	return f, err
 }
 
 // page is an answer of List Blobs.

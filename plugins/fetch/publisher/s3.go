@@ -6,9 +6,9 @@ import (
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/xml"
 	"fmt"
+	"hash"
 	"maps"
 	"net/http"
 	"net/url"
@@ -52,7 +52,7 @@ type S3Bucket struct {
 // S3Object is an object.
 type S3Object struct {
 	Data   []byte
-	Parts  int  // above 1 it was uploaded in so many parts
+	Part   int  // bytes of a part, if it was uploaded in parts; 0 is in one piece
 	KMS    bool // encrypted with a key of KMS, which is read by signed requests only
 	SHA256 bool // has a SHA-256 of its own
 }
@@ -291,35 +291,75 @@ func (r *s3Request) object(w http.ResponseWriter) *s3Error {
 	}
 	plain := r.Clone(r.Context())
 	plain.Header.Del("If-Range")
+	if number := r.URL.Query().Get("partNumber"); number != "" {
+		return o.part(w, plain, number)
+	}
 	Content(w, plain, o.etag(), o.Data)
 	return nil
 }
 
+// part gives one of the parts in which it was uploaded.
+func (o S3Object) part(w http.ResponseWriter, r *http.Request, number string) *s3Error {
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 1 {
+		return refuse(http.StatusBadRequest, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive")
+	}
+	parts := o.parts()
+	if n > len(parts) {
+		return refuse(http.StatusRequestedRangeNotSatisfiable, "InvalidPartNumber", "The requested partnumber is not satisfiable")
+	}
+	if o.Part > 0 {
+		w.Header().Set("X-Amz-Mp-Parts-Count", fmt.Sprint(len(parts)))
+	}
+	from := (n - 1) * o.Part
+	r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, from+len(parts[n-1])-1))
+	Content(w, r, o.etag(), o.Data)
+	return nil
+}
+
+// parts are the parts in which it was uploaded.
+func (o S3Object) parts() [][]byte {
+	if o.Part == 0 {
+		return [][]byte{o.Data}
+	}
+	return slices.Collect(slices.Chunk(o.Data, o.Part))
+}
+
+// over is a checksum over those of the parts.
+func (o S3Object) over(h hash.Hash) []byte {
+	var all []byte
+	for _, part := range o.parts() {
+		h.Reset()
+		h.Write(part)
+		all = h.Sum(all)
+	}
+	h.Reset()
+	h.Write(all)
+	return h.Sum(nil)
+}
+
 func (o S3Object) etag() string {
-	sum := md5.Sum(o.Data)
-	switch text := hex.EncodeToString(sum[:]); {
-	case o.Parts > 1:
-		again := md5.Sum([]byte(text))
-		return fmt.Sprintf("%q", fmt.Sprintf("%x-%d", again, o.Parts))
+	switch {
+	case o.Part > 0:
+		return fmt.Sprintf(`"%x-%d"`, o.over(md5.New()), len(o.parts()))
 	case o.KMS:
-		return fmt.Sprintf(`"%x"`, md5.Sum([]byte("kms"+text)))
+		return fmt.Sprintf(`"%x"`, md5.Sum(append([]byte("kms"), o.Data...)))
 	default:
-		return fmt.Sprintf("%q", text)
+		return fmt.Sprintf(`"%x"`, md5.Sum(o.Data))
 	}
 }
 
 // checksum is the SHA-256 of a whole object, and one over those of its parts where there are several.
 func (o S3Object) checksum() string {
-	sum := sha256.Sum256(o.Data)
-	if o.Parts <= 1 {
-		return base64.StdEncoding.EncodeToString(sum[:])
+	if o.Part > 0 {
+		return fmt.Sprintf("%s-%d", base64.StdEncoding.EncodeToString(o.over(sha256.New())), len(o.parts()))
 	}
-	again := sha256.Sum256(sum[:])
-	return fmt.Sprintf("%s-%d", base64.StdEncoding.EncodeToString(again[:]), o.Parts)
+	sum := sha256.Sum256(o.Data)
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 func (o S3Object) checksumType() string {
-	if o.Parts > 1 {
+	if o.Part > 0 {
 		return "COMPOSITE"
 	}
 	return "FULL_OBJECT"

@@ -32,7 +32,7 @@ const (
 // tree is what lies under psg/.
 func tree() map[string][]byte {
 	return map[string][]byte{
-		"a.edf": []byte(strings.Repeat("A", 5000)), "sub/b (1+2)#%41.txt": []byte("B"), "sub/ü.txt": []byte("U"), "sub/empty": {}, "sub/parts.bin": []byte("P"),
+		"a.edf": []byte(strings.Repeat("A", 5000)), "sub/b (1+2)#%41.txt": []byte("B"), "sub/ü.txt": []byte("U"), "sub/empty": {}, "sub/parts.bin": []byte("parts of it"),
 	}
 }
 
@@ -43,7 +43,7 @@ func amazon() *publisher.S3 {
 	for path, data := range tree() {
 		o := publisher.S3Object{Data: data, SHA256: path == "a.edf" || path == "sub/parts.bin"}
 		if path == "sub/parts.bin" {
-			o.Parts = 2
+			o.Part = 4
 		}
 		objects["psg/"+path] = o
 	}
@@ -227,16 +227,20 @@ func TestGolden(t *testing.T) {
 	for _, f := range files.Files() {
 		list = append(list, artifact.File(f))
 	}
-	const want = digest.Digest("sha256:52ffaea0edc84636d2f4bdd9976c0cbb184df46efb5b111343acf0d3358a0845")
+	const want = digest.Digest("sha256:08e50af9965e0151febe42b52ec42bc9148b3930816c27084d2f9d36d511ba26")
 	if got := artifact.MerkleRoot(list); got != want {
 		t.Errorf("the files are %s, want %s; raise the plugin's version if that is on purpose", got, want)
 	}
 }
 
-// world is a bucket that changes. An S3 bucket's list never contradicts its objects.
-func world(params string, sums bool) sourcetest.World {
+// world is a bucket that changes, with objects like one. An S3 bucket's list never contradicts its objects.
+func world(params string, like publisher.S3Object) sourcetest.World {
 	objects := map[string]publisher.S3Object{}
-	put := func(path string, data []byte) { objects["d/"+path] = publisher.S3Object{Data: data, SHA256: sums} }
+	put := func(path string, data []byte) {
+		o := like
+		o.Data = data
+		objects["d/"+path] = o
+	}
 	put("large.bin", sourcetest.Random(sourcetest.Large, 1))
 	put("sub/small (1+2).bin", sourcetest.Random(sourcetest.Small, 2))
 	put("note", []byte("note"))
@@ -258,7 +262,7 @@ func world(params string, sums bool) sourcetest.World {
 			}
 			return file
 		},
-		Sums: sums, Versions: true,
+		Sums: !like.KMS, Versions: true,
 		Replace: func() { put("large.bin", sourcetest.Random(sourcetest.Large, 4)) },
 		Add:     func() { put("new.bin", []byte("new")) },
 		Remove:  func() { delete(objects, "d/note") },
@@ -277,17 +281,27 @@ func world(params string, sums bool) sourcetest.World {
 
 func TestSource(t *testing.T) {
 	const signed = "the range is signed, too: who takes it off a request breaks the signature"
-	except := map[string]map[string]string{"signed": {
+	except := map[string]string{
 		"fault/ignores ranges": signed, "fault/cut, then ignores ranges": signed, "fault/wrong range": signed,
 		"fault/wrong range for good": signed, "fault/compressed": signed,
-	}}
-	for name, open := range map[string]func() sourcetest.World{
-		"open":   func() sourcetest.World { return world(`{"bucket":"canaries","prefix":"d/"}`, false) },
-		"signed": func() sourcetest.World { return world(`{"bucket":"canaries","prefix":"d/","signed":true}`, false) },
-		"sums":   func() sourcetest.World { return world(`{"bucket":"canaries","prefix":"d/"}`, true) },
+	}
+	const open, locked = `{"bucket":"canaries","prefix":"d/"}`, `{"bucket":"canaries","prefix":"d/","signed":true}`
+	for name, c := range map[string]struct {
+		params string
+		like   publisher.S3Object
+	}{
+		"open":   {open, publisher.S3Object{}},
+		"parts":  {open, publisher.S3Object{Part: 3*sourcetest.Block + 7}},
+		"sha256": {open, publisher.S3Object{SHA256: true}},
+		"signed": {locked, publisher.S3Object{}},
+		"kms":    {locked, publisher.S3Object{KMS: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			sourcetest.Run(t, sourcetest.Case{Plugin: s3.Plugin, Open: open, Except: except[name]})
+			judged := sourcetest.Case{Plugin: s3.Plugin, Open: func() sourcetest.World { return world(c.params, c.like) }}
+			if c.params == locked {
+				judged.Except = except
+			}
+			sourcetest.Run(t, judged)
 		})
 	}
 }

@@ -3,7 +3,6 @@ package s3
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cairn-bench/cairn/plugins"
@@ -65,25 +63,12 @@ func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	var files []plugins.SourceFile
-	var ask []int // files of which S3 keeps a SHA-256
-	for _, o := range objects {
-		path := strings.TrimPrefix(o.Key, s.Prefix)
-		if !s.Keep(path) {
-			continue
-		}
-		if o.hasSHA256() {
-			ask = append(ask, len(files))
-		}
-		files = append(files, plugins.SourceFile{Path: path, Size: o.Size, Ref: s.at.object(o.Key, o.ETag)})
-	}
+	files := make([]plugins.SourceFile, len(objects))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(heads)
-	for _, i := range ask {
-		group.Go(func() (err error) {
-			files[i].Digest, err = s.sum(ctx, files[i].Ref)
-			return err
-		})
+	for i, o := range objects {
+		files[i] = plugins.SourceFile{Path: strings.TrimPrefix(o.Key, s.Prefix), Size: o.Size, List: s.address(), Ref: s.at.object(o.Key, o.ETag)}
+		group.Go(func() error { return s.sums(ctx, o, &files[i]) })
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
@@ -91,9 +76,12 @@ func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
 	return s.Files(files), nil
 }
 
+// address names the bucket's list.
+func (s *source) address() string { return s.at.base.String() + "/" }
+
 const heads = 6 // that are asked for at once, as many as a host sees of anybody
 
-// objects lists all that lies under the prefix. What only stands for a folder is left out.
+// objects lists what lies under the prefix and is wanted. What only stands for a folder is left out.
 func (s *source) objects(ctx context.Context) ([]object, error) {
 	var out []object
 	for token := ""; ; {
@@ -109,7 +97,7 @@ func (s *source) objects(ctx context.Context) ([]object, error) {
 			return nil, &plugins.Fault{Code: plugins.FaultNotData, Err: fmt.Errorf("list bucket %s: %w", s.Bucket, err)}
 		}
 		for _, o := range p.Contents {
-			if !o.folder() {
+			if !o.folder() && s.Keep(strings.TrimPrefix(o.Key, s.Prefix)) {
 				out = append(out, o)
 			}
 		}
@@ -118,23 +106,6 @@ func (s *source) objects(ctx context.Context) ([]object, error) {
 		}
 		token = p.NextContinuationToken
 	}
-}
-
-// sum is the SHA-256 that S3 keeps of an object, "" if it is one over those of its parts, with their number at its end.
-func (s *source) sum(ctx context.Context, ref string) (digest.Digest, error) {
-	_, header, err := s.Get(ctx, s.env.Retry, web.Ask{URL: ref, Head: true})
-	if err != nil {
-		return "", err
-	}
-	given := header.Get("X-Amz-Checksum-Sha256")
-	if strings.Contains(given, "-") {
-		return "", nil
-	}
-	sum, err := base64.StdEncoding.DecodeString(given)
-	if err != nil || len(sum) != sha256.Size {
-		return "", &plugins.Fault{Code: plugins.FaultNotData, Err: fmt.Errorf("head %s: %w: the object is listed with a SHA-256, and the answer has none", plugins.PublicRef(ref), plugins.ErrNotData)}
-	}
-	return digest.NewDigestFromBytes(digest.SHA256, sum), nil
 }
 
 // empty is the SHA-256 of the body of a request that has none.

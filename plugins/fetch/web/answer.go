@@ -17,6 +17,9 @@ import (
 func (c *Client) judge(resp *http.Response, f plugins.SourceFile, want plugins.Part) (plugins.Opened, error) {
 	ref := plugins.PublicRef(f.Ref)
 	out := plugins.Opened{To: resp.ContentLength, Size: resp.ContentLength, Endless: resp.ContentLength < 0 && len(resp.TransferEncoding) == 0}
+	if resp.Request.Method == http.MethodHead && resp.StatusCode == http.StatusPartialContent {
+		return out, nil // no part was asked for by its bytes; what the headers tell is all there is
+	}
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusPartialContent:

@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,6 +85,9 @@ func transport() *http.Transport {
 	}
 }
 
+// harmless are the headers that go along a redirect to somebody else: a publisher may want its credentials in any other.
+var harmless = []string{"Accept", "Accept-Encoding", "If-Match", "If-Range", "Range", "User-Agent"}
+
 // watched is a client of our own that takes credentials off a redirect to somebody else.
 func watched(c *http.Client, trusted string) *http.Client {
 	own := *c
@@ -94,24 +98,21 @@ func watched(c *http.Client, trusted string) *http.Client {
 		if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
 			return fmt.Errorf("%w: from https to plain http at %s", errRedirect, req.URL.Host)
 		}
-		if Origin(req.URL) != trusted {
-			anonymous(req.Header)
+		if Origin(req.URL) == trusted {
+			req.Header.Del("Referer") // it may hold a signed query
+			return nil
 		}
-		req.Header.Del("Referer") // it may hold a signed query
+		if req.Body != nil && req.Body != http.NoBody {
+			return fmt.Errorf("%w: what was posted would go to %s", errRedirect, req.URL.Host)
+		}
+		for name := range req.Header {
+			if !slices.Contains(harmless, name) {
+				req.Header.Del(name)
+			}
+		}
 		return nil
 	}
 	return &own
-}
-
-// anonymous leaves only headers that say nothing of who asks. Which others a publisher takes for credentials nobody knows.
-func anonymous(h http.Header) {
-	for name := range h {
-		switch name {
-		case "Accept", "Accept-Encoding", "Content-Type", "If-Match", "If-Range", "Range", "User-Agent":
-		default:
-			h.Del(name)
-		}
-	}
 }
 
 // Pin is an address with the ETag, without its quotes, that what lies there has to have; see Options.Pinned.
@@ -121,11 +122,12 @@ func Pin(address, etag string) string { return address + "#" + url.PathEscape(et
 func Origin(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Host) }
 
 // Safe says whether a secret may be sent to a URL: over https, or to this machine.
-func Safe(u *url.URL) bool { return u.Scheme == "https" || loopback(u.Hostname()) }
+func Safe(u *url.URL) bool { return u.Scheme == "https" || Local(u) }
 
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+// Local says whether a URL leads to this machine.
+func Local(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Open asks for a file, whose Ref is its URL, from the offset on.
