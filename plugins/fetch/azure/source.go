@@ -35,29 +35,27 @@ func (s *source) Missing(context.Context) ([]plugins.Missing, error) {
 	if !s.Signed {
 		return nil, nil
 	}
-	missing := plugins.Secrets(s.env, s.page(), []string{sasToken})
-	if _, err := s.link(); err != nil && missing == nil {
-		missing = []plugins.Missing{{What: "credentials " + sasToken, Do: err.Error(), Page: s.page()}}
+	if missing := plugins.Secrets(s.env, s.page(), []string{sasToken}); missing != nil {
+		return missing, nil
 	}
-	return missing, nil
+	if _, lacks := s.link(); lacks != "" {
+		do := "Get a link where the dataset's terms are accepted, and put it into " + sasToken + ", beside those that are there."
+		return []plugins.Missing{{What: "credentials: " + lacks, Do: do, Page: s.page()}}, nil
+	}
+	return nil, nil
 }
 
-// link is the link to the container. The error says what a person does.
-func (s *source) link() (sas, error) {
-	text, err := s.env.Secret(sasToken)
-	if err != nil {
-		return sas{}, err
-	}
+// link is the link to the container, or what is wrong with it.
+func (s *source) link() (link sas, lacks string) {
+	text, _ := s.env.Lookup(sasToken)
 	link, ok := choose(parseSAS(text), s.Params)
 	switch {
 	case !ok:
-		err = fmt.Errorf("%s has no link to %s; get one and add it", sasToken, s.address())
+		return sas{}, sasToken + " has no link to " + s.address()
 	case link.expired(time.Now()):
-		err = fmt.Errorf("the link to %s in %s has expired; get a new one", s.address(), sasToken)
-	default:
-		return link, nil
+		return sas{}, "the link to " + s.address() + " in " + sasToken + " has expired"
 	}
-	return sas{}, &plugins.Fault{Code: plugins.FaultUnauthorized, Err: err}
+	return link, ""
 }
 
 // version is that of the service's language which is spoken here.
@@ -69,9 +67,12 @@ func (s *source) sign(r *http.Request) error {
 	if !s.Signed {
 		return nil
 	}
-	link, err := s.link()
-	if err != nil {
+	if _, err := s.env.Secret(sasToken); err != nil {
 		return err
+	}
+	link, lacks := s.link()
+	if lacks != "" {
+		return &plugins.Fault{Code: plugins.FaultUnauthorized, Err: errors.New(lacks + "; get a new one")}
 	}
 	r.URL.RawQuery = strings.TrimPrefix(r.URL.RawQuery+"&"+link.query, "&")
 	return nil

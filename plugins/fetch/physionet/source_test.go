@@ -78,8 +78,10 @@ func (p *project) world(params string) sourcetest.World {
 
 func TestSource(t *testing.T) {
 	for name, open := range map[string]func() sourcetest.World{
-		"open":   func() sourcetest.World { return newProject().world(`{"project":"mimic","version":"2.2"}`) },
-		"mirror": func() sourcetest.World { return newProject().world(`{"project":"mimic","version":"2.2","mirror":"s3"}`) },
+		"open": func() sourcetest.World { return newProject().world(`{"project":"mimic","version":"2.2"}`) },
+		"mirror": func() sourcetest.World {
+			return newProject().world(`{"project":"mimic","version":"2.2","mirror":"s3"}`)
+		},
 		"credentialed": func() sourcetest.World {
 			p := newProject("canary-user")
 			w := p.world(`{"project":"mimic","version":"2.2","access":"credentialed"}`)
