@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -128,44 +126,27 @@ type entry struct {
 
 // List names the files of the commit.
 func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
+	at := fmt.Sprintf("%s/api/%s/%s/tree/%s?recursive=true", origin, folders[s.Type], s.Repo, s.Commit)
+	tree, err := web.List[entry](ctx, s.Client, s.env.Retry, web.Ask{URL: at})
+	if err != nil {
+		return nil, fmt.Errorf("list of files: %w", err)
+	}
 	var out []plugins.SourceFile
-	next := fmt.Sprintf("%s/api/%s/%s/tree/%s?recursive=true", origin, folders[s.Type], s.Repo, s.Commit)
-	for seen := map[string]bool{}; next != ""; {
-		if u, err := url.Parse(next); err != nil || web.Origin(u) != origin || seen[next] {
-			return nil, &plugins.Fault{Code: plugins.FaultRefused, Err: fmt.Errorf("list of files: after %d entries the next page is none of the Hub's, or one that was there", len(out))}
+	for _, e := range tree {
+		if e.Type == "file" {
+			out = append(out, s.file(e))
 		}
-		seen[next] = true
-		var page []entry
-		header, err := s.JSON(ctx, s.env.Retry, web.Ask{URL: next}, &page)
-		if err != nil {
-			return nil, fmt.Errorf("list of files: %w", err)
-		}
-		for _, e := range page {
-			if e.Type == "file" {
-				out = append(out, s.file(e))
-			}
-		}
-		next = web.Next(header)
 	}
 	return s.Files(out), nil
 }
 
 // file is a listed file.
 func (s *source) file(e entry) plugins.SourceFile {
-	f := plugins.SourceFile{Path: e.Path, Size: e.Size, List: s.page() + "/tree/" + s.Commit, Ref: s.page() + "/resolve/" + s.Commit + "/" + escaped(e.Path)}
+	f := plugins.SourceFile{Path: e.Path, Size: e.Size, List: s.page() + "/tree/" + s.Commit, Ref: s.page() + "/resolve/" + s.Commit + "/" + web.EscapePath(e.Path)}
 	if e.LFS != nil {
 		f.Size, f.Digest = e.LFS.Size, digest.NewDigestFromEncoded(digest.SHA256, e.LFS.OID)
 	}
 	return f
-}
-
-// escaped is a path as it stands in an address.
-func escaped(path string) string {
-	parts := strings.Split(path, "/")
-	for i, p := range parts {
-		parts[i] = url.PathEscape(p)
-	}
-	return strings.Join(parts, "/")
 }
 
 // Open asks for a file from the offset on.

@@ -1,10 +1,14 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/fetch/web"
 )
 
@@ -27,6 +31,35 @@ func TestNext(t *testing.T) {
 	}
 	if got := web.Next(http.Header{"Link": {`<a>; rel="prev"`, `<b>; rel="next"`}}); got != "b" {
 		t.Errorf("of two headers: %q", got)
+	}
+}
+
+// TestList: all pages are read, each once, and none of another host.
+func TestList(t *testing.T) {
+	next := map[string]string{"/": "/two", "/two": "/three", "/circle": "/circle", "/away": "https://stranger.test/"}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if to := next[r.URL.Path]; strings.HasPrefix(to, "/") {
+			w.Header().Set("Link", fmt.Sprintf(`<http://%s%s>; rel="next"`, r.Host, to))
+		} else if to != "" {
+			w.Header().Set("Link", "<"+to+`>; rel="next"`)
+		}
+		fmt.Fprintf(w, `[%q]`, r.URL.Path)
+	}))
+	t.Cleanup(s.Close)
+	c := web.New(nil, web.Options{})
+	if got, err := web.List[string](t.Context(), c, once(), web.Ask{URL: s.URL + "/"}); err != nil || !slices.Equal(got, []string{"/", "/two", "/three"}) {
+		t.Errorf("got %q, %v", got, err)
+	}
+	for _, path := range []string{"/circle", "/away"} {
+		if got, err := web.List[string](t.Context(), c, once(), web.Ask{URL: s.URL + path}); plugins.FaultCode(err) != plugins.FaultRefused {
+			t.Errorf("%s: %q, %v", path, got, err)
+		}
+	}
+}
+
+func TestEscapePath(t *testing.T) {
+	if got, want := web.EscapePath("a b/c#d?/%2e/é"), "a%20b/c%23d%3F/%252e/%C3%A9"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
