@@ -9,6 +9,7 @@ import (
 	"github.com/cairn-bench/cairn/plugins/curate/table"
 	"github.com/cairn-bench/cairn/plugins/evaluate/classification"
 	"github.com/cairn-bench/cairn/plugins/fetch/dir"
+	"github.com/cairn-bench/cairn/plugins/fetch/github"
 	httpfetch "github.com/cairn-bench/cairn/plugins/fetch/http"
 	"github.com/cairn-bench/cairn/plugins/fetch/huggingface"
 	"github.com/cairn-bench/cairn/plugins/fetch/kaggle"
@@ -19,7 +20,7 @@ import (
 // Plugins returns the set.
 func Plugins() (plugins.Set, error) {
 	return plugins.NewSet(
-		dir.Plugin(), httpfetch.Plugin(nil), huggingface.Plugin(nil), kaggle.Plugin(nil), synthetic.Plugin(),
+		dir.Plugin(), github.Plugin(nil), httpfetch.Plugin(nil), huggingface.Plugin(nil), kaggle.Plugin(nil), synthetic.Plugin(),
 		ecg.Plugin(), graph.Plugin(), image.Plugin(), table.Plugin(),
 		gopretrain.New(),
 		classification.Plugin(),

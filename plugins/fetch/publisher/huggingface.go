@@ -42,7 +42,7 @@ type HuggingFaceRepo struct {
 	Gated    bool                         // wants somebody of Granted
 	Private  bool                         // is not there for anybody but those of Granted
 	Disabled bool
-	Granted  []string // users
+	Granted  []string          // users
 	Swapped  map[string][]byte // what is given for a path in place of what the list says of it
 }
 
