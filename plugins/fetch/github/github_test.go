@@ -234,6 +234,15 @@ func TestTokenStaysAtTheAPI(t *testing.T) {
 	}
 }
 
+// TestGitSum: what lies in git itself is held to git's SHA-1.
+func TestGitSum(t *testing.T) {
+	g := box()
+	g.Repos["ann/hearts"].Swapped = map[string][]byte{"README.md": []byte("# Hearts\n")}
+	if _, err := fetch(t, g, of("ann/hearts", ordinary), ""); plugins.FaultCode(err) != plugins.FaultDiffers || !strings.Contains(err.Error(), "git-sha1") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestAddressExpires: LFS is asked anew where an object lies, once.
 func TestAddressExpires(t *testing.T) {
 	h := publisher.GitHubHosts(box())

@@ -37,7 +37,11 @@ func (s *source) files(ctx context.Context) ([]plugins.SourceFile, error) {
 		if e.Type == "commit" || e.Mode == symlink {
 			return nil, fmt.Errorf("tree of %s: %s is a symbolic link or a submodule, which are not fetched; exclude it", s.Commit, e.Path)
 		}
-		out = append(out, s.file(e))
+		f, err := s.file(e)
+		if err != nil {
+			return nil, fmt.Errorf("tree of %s: %s: %w", s.Commit, e.Path, err)
+		}
+		out = append(out, f)
 	}
 	if err := s.resolve(ctx, all, out); err != nil {
 		return nil, fmt.Errorf("tree of %s: %w", s.Commit, err)
@@ -100,8 +104,9 @@ func files(all []entry) []entry {
 }
 
 // file is what lies in git itself.
-func (s *source) file(e entry) plugins.SourceFile {
-	return plugins.SourceFile{Path: e.Path, Size: e.Size, List: s.list(), Ref: s.raw(e.Path)}
+func (s *source) file(e entry) (plugins.SourceFile, error) {
+	sum, err := plugins.ChecksumOf("git-sha1", e.SHA)
+	return plugins.SourceFile{Path: e.Path, Size: e.Size, Sum: sum, List: s.list(), Ref: s.raw(e.Path)}, err
 }
 
 func (s *source) raw(file string) string {
@@ -138,7 +143,7 @@ func (s *source) resolve(ctx context.Context, all []entry, out []plugins.SourceF
 		group.Go(func() error {
 			text, err := s.read(ctx, f.Path, maxPointer)
 			if p, ok := parsePointer(text); err == nil && ok {
-				out[i].Digest, out[i].Size, out[i].Ref = p.digest, p.size, s.lfs.ref(p.digest)
+				out[i].Digest, out[i].Sum, out[i].Size, out[i].Ref = p.digest, "", p.size, s.lfs.ref(p.digest)
 			}
 			return err
 		})

@@ -116,6 +116,15 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestGitSum: a file that lies in git is held to git's SHA-1.
+func TestGitSum(t *testing.T) {
+	h := box()
+	h.Repos["datasets/ann/hearts"].Swapped = map[string][]byte{"README.md": []byte("# Hearts\n")}
+	if _, err := fetch(t, hosts(h).Client(t), at(`{"repo":"ann/hearts"}`), ""); plugins.FaultCode(err) != plugins.FaultDiffers || !strings.Contains(err.Error(), "git-sha1") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestLimit: a limit that is used up says itself when it ends.
 func TestLimit(t *testing.T) {
 	h := box()

@@ -133,20 +133,28 @@ func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
 	}
 	var out []plugins.SourceFile
 	for _, e := range tree {
-		if e.Type == "file" {
-			out = append(out, s.file(e))
+		if e.Type != "file" {
+			continue
 		}
+		f, err := s.file(e)
+		if err != nil {
+			return nil, fmt.Errorf("list of files: %s: %w", e.Path, err)
+		}
+		out = append(out, f)
 	}
 	return s.Files(out), nil
 }
 
 // file is a listed file.
-func (s *source) file(e entry) plugins.SourceFile {
-	f := plugins.SourceFile{Path: e.Path, Size: e.Size, List: s.page() + "/tree/" + s.Commit, Ref: s.page() + "/resolve/" + s.Commit + "/" + web.EscapePath(e.Path)}
-	if e.LFS != nil {
-		f.Size, f.Digest = e.LFS.Size, digest.NewDigestFromEncoded(digest.SHA256, e.LFS.OID)
+func (s *source) file(e entry) (f plugins.SourceFile, err error) {
+	tree := s.page() + "/tree/" + s.Commit
+	f = plugins.SourceFile{Path: e.Path, Size: e.Size, List: tree, Ref: s.page() + "/resolve/" + s.Commit + "/" + web.EscapePath(e.Path)}
+	if e.LFS == nil {
+		f.Sum, err = plugins.ChecksumOf("git-sha1", e.OID)
+		return f, err
 	}
-	return f
+	f.Size, f.Digest = e.LFS.Size, digest.NewDigestFromEncoded(digest.SHA256, e.LFS.OID)
+	return f, f.Digest.Validate()
 }
 
 // Open asks for a file from the offset on.
