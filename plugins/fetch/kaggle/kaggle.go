@@ -3,10 +3,10 @@
 // A dataset is named with the number of its version, which Kaggle keeps. The data of a competition has no version: what
 // came of it is pinned by the lock alone.
 //
-// Kaggle lists paths and sizes, and no checksum. A file that it has compressed comes as a zip which holds that file alone,
-// and neither the list nor the request says so: such a zip is told by what it holds and unpacked, so that the artifact
-// holds what was listed, and the listed size is that of the file or of the zip. A file that was a zip before it came to
-// Kaggle stays one, unless `unpack` names it.
+// Kaggle lists paths and sizes, and no checksum; its storage says an MD5 with the bytes, to which they are held. A file
+// that it has compressed comes as a zip which holds that file alone, and neither the list nor the request says so: such
+// a zip is told by what it holds and unpacked, so that the artifact holds what was listed, and the listed size is that
+// of the file or of the zip. A file that was a zip before it came to Kaggle stays one, unless `unpack` names it.
 //
 // With `archive` all files come as the one zip that Kaggle packs, without a list. It is the way for thousands of files:
 // one by one they meet Kaggle's limit on requests (429).
@@ -73,7 +73,7 @@ func Plugin(client *http.Client) plugins.Plugin {
 		Name: "kaggle", Version: "1",
 		Summary:     "Fetches a version of a Kaggle dataset, or the data of a competition.",
 		Determinism: catalog.None,
-		Reason:      "Kaggle gives no checksums, and its owner can change what a name stands for; the lock pins what it may give",
+		Reason:      "Kaggle lists no checksums, and an owner can change what a name stands for; the lock pins what it may give",
 		Queue:       catalog.QueueIO,
 		Network:     true,
 		Secrets:     []string{tokenVar, userVar, keyVar},

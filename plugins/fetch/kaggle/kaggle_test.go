@@ -253,3 +253,34 @@ func FuzzWraps(f *testing.F) {
 		}
 	})
 }
+
+// TestStorageSum: the list has no checksums, but Kaggle's storage says one with the bytes.
+func TestStorageSum(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault publisher.Fault
+		code  plugins.Code
+	}{
+		"damaged once":     {publisher.First(1, publisher.FlipAt(1)), ""},
+		"damaged for good": {publisher.FlipAt(1), plugins.FaultDiffers},
+		"none":             {publisher.None, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := box()
+			h := hosts(k)
+			h["storage.googleapis.com"] = publisher.Faulty(k, c.fault)
+			var notes []string
+			files, err := plugintest.Case{Plugin: Plugin(h.Client(t)), Params: `{"dataset":"ann/hearts","version":1}`, Env: nobody, Progress: func(p plugins.Progress) {
+				notes = append(notes, p.Note)
+			}}.Run(t.Context(), 1, t.TempDir())
+			if plugins.FaultCode(err) != c.code || c.code != "" && !strings.Contains(err.Error(), "md5") {
+				t.Fatalf("got %v, want code %q", err, c.code)
+			}
+			if err == nil && string(files["old.csv"]) != "old" {
+				t.Errorf("got %q", files["old.csv"])
+			}
+			if damaged := strings.Contains(strings.Join(notes, "\n"), string(plugins.FaultDamaged)); damaged != (name != "none") {
+				t.Errorf("notes %q", notes)
+			}
+		})
+	}
+}
