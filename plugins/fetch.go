@@ -92,7 +92,7 @@ func Fetch[P any](spec catalog.Spec, defaults P, open func(P, Env, uint64) (Sour
 			if err != nil {
 				return "", err
 			}
-			src, err := open(p, env, 0)
+			src, err := open(p, env.of(spec), 0)
 			if err != nil {
 				return "", err
 			}
@@ -103,12 +103,28 @@ func Fetch[P any](spec catalog.Spec, defaults P, open func(P, Env, uint64) (Sour
 			}
 			return digestOf(ctx, local)
 		},
+		missing: func(ctx context.Context, raw json.RawMessage, env Env) ([]Missing, error) {
+			p, err := decode(raw)
+			if err != nil {
+				return nil, err
+			}
+			src, err := open(p, env.of(spec), 0)
+			if err != nil {
+				return nil, err
+			}
+			defer closeSource(src)
+			gated, ok := src.(GatedSource)
+			if !ok {
+				return nil, nil
+			}
+			return gated.Missing(ctx)
+		},
 		run: func(ctx context.Context, c Call) error {
 			p, err := decode(c.Params)
 			if err != nil {
 				return err
 			}
-			src, err := open(p, c.Env, c.Seed)
+			src, err := open(p, c.Env.of(spec), c.Seed)
 			if err != nil {
 				return err
 			}

@@ -18,18 +18,17 @@ package httpfetch
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/fetch/match"
+	"github.com/cairn-bench/cairn/plugins/fetch/web"
 )
 
 // Params says what to fetch.
@@ -166,30 +165,18 @@ func (p plan) trusted() (string, error) {
 		if who == nil {
 			who = u
 		}
-		if p.base == nil && origin(u) != origin(who) {
+		if p.base == nil && web.Origin(u) != web.Origin(who) {
 			return "", fmt.Errorf("auth: files lie on %s and %s; set base to the one that may see the password", who.Host, u.Host)
 		}
 	}
-	if who.Scheme != "https" && !loopback(who.Hostname()) {
+	if !web.Safe(who) {
 		return "", fmt.Errorf("auth: a password is not sent to %s over plain http", who.Host)
 	}
-	return origin(who), nil
+	return web.Origin(who), nil
 }
 
-func origin(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Host) }
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// Plugin returns fetch/http. The client's redirects are watched by the plugin; nil means a client that waits
-// at most 30 seconds for a connection and a minute for an answer's head, and honours the usual proxy
-// variables. How long a body may take is the framework's.
+// Plugin returns fetch/http. nil means the client of package web.
 func Plugin(client *http.Client) plugins.Plugin {
-	if client == nil {
-		client = &http.Client{Transport: transport()}
-	}
 	return plugins.Fetch(catalog.Spec{
 		Name: "http", Version: "1",
 		Summary:     "Fetches files and archives by URL, checked against the publisher's sums.",
@@ -202,53 +189,15 @@ func Plugin(client *http.Client) plugins.Plugin {
 		if err != nil {
 			return nil, err
 		}
-		return &source{plan: plan, env: env, client: watched(client, plan.origin)}, nil
+		s := &source{plan: plan, env: env}
+		o := web.Options{Origin: plan.origin, Hint: "the source may need credentials (auth)"}
+		if p.Auth != nil {
+			o.Sign = s.sign
+			o.Hint = fmt.Sprintf("check that %s and %s are right and have not expired", p.Auth.UsernameEnv, p.Auth.PasswordEnv)
+		}
+		s.client = web.New(client, o)
+		return s, nil
 	})
-}
-
-const (
-	dialTimeout = 30 * time.Second
-	headTimeout = time.Minute
-	redirects   = 10
-)
-
-// errRedirect is a redirect that is not followed, and would not be a second time.
-var errRedirect = errors.New("redirect refused")
-
-// transport keeps the connections of all fetches of this process. It speaks HTTP/1.1: HTTP/2 would bring the parts of a
-// large file over one connection, and keep 4 MiB of each here that a kill loses.
-func transport() *http.Transport {
-	only := new(http.Protocols)
-	only.SetHTTP1(true)
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		Protocols:             only,
-		TLSHandshakeTimeout:   dialTimeout,
-		ResponseHeaderTimeout: headTimeout,
-		MaxIdleConnsPerHost:   16,
-		IdleConnTimeout:       time.Minute,
-	}
-}
-
-// watched is a client of our own that takes credentials off a redirect to somebody else.
-func watched(c *http.Client, trusted string) *http.Client {
-	own := *c
-	own.CheckRedirect = func(req *http.Request, via []*http.Request) error {
-		if len(via) >= redirects {
-			return fmt.Errorf("%w: more than %d", errRedirect, redirects)
-		}
-		if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
-			return fmt.Errorf("%w: from https to plain http at %s", errRedirect, req.URL.Host)
-		}
-		if origin(req.URL) != trusted {
-			req.Header.Del("Authorization")
-			req.Header.Del("Cookie")
-		}
-		req.Header.Del("Referer") // it may hold a signed query
-		return nil
-	}
-	return &own
 }
 
 // name is the last component of a URL's path.

@@ -338,7 +338,7 @@ func TestCredentialsGoToTheirOriginOnly(t *testing.T) {
 		t.Errorf("another host saw: %s", diff)
 	}
 	_, err := fetch(t, strings.ReplaceAll(params, `"U"`, `"NOBODY"`), &waits{})
-	if err == nil || !strings.Contains(err.Error(), "environment variable NOBODY is not set") {
+	if err == nil || !strings.Contains(err.Error(), "NOBODY is not set") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -379,21 +379,6 @@ func FuzzSums(f *testing.F) {
 			if plugins.CheckPath(s.path) != nil || s.digest.Validate() != nil {
 				t.Errorf("%+v", s)
 			}
-		}
-	})
-}
-
-func FuzzRange(f *testing.F) {
-	f.Add("bytes 100-199/200")
-	f.Add("bytes 0-0/1")
-	f.Add("bytes */200")
-	f.Add("bytes 5-9/*")
-	f.Add("bytes 9-5/10")
-	f.Add("bytes 0-9223372036854775807/9223372036854775807")
-	f.Fuzz(func(t *testing.T, v string) {
-		r, ok := parseRange(v)
-		if ok && (r.from < 0 || r.from >= r.to || r.to > r.size) {
-			t.Errorf("%q is %+v", v, r)
 		}
 	})
 }
