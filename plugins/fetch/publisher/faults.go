@@ -121,6 +121,23 @@ func StallAt(n int) Fault {
 	})
 }
 
+// Tap tells of every few bytes that the client has taken.
+func Tap(taken func(n int)) Fault {
+	return answering(func(a *answer, _ *http.Request) {
+		a.body = func(w io.Writer, b []byte) (int, error) {
+			done := 0
+			for part := range slices.Chunk(b, 512) {
+				n, err := w.Write(part)
+				taken(n)
+				if done += n; err != nil {
+					return done, err
+				}
+			}
+			return done, nil
+		}
+	})
+}
+
 // Silent gives not even an answer's head, until the client goes.
 func Silent(http.Handler) http.Handler {
 	return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })

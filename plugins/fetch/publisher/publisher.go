@@ -157,13 +157,8 @@ func (t through) CloseIdleConnections() { t.transport.CloseIdleConnections() }
 func (b *Box) served(piece int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, scheme := hostOf(r)
-		host := b.hosts.find(name, scheme)
 		note := b.enter(r, scheme, name)
 		defer b.leave()
-		if host == nil {
-			w.Header().Set(nobody, name)
-			return
-		}
 		own := r.Clone(r.Context())
 		own.Body = struct {
 			io.Reader
@@ -174,7 +169,7 @@ func (b *Box) served(piece int) http.Handler {
 		if scheme == "https" {
 			own.TLS = &tls.ConnectionState{HandshakeComplete: true, ServerName: name}
 		}
-		host.ServeHTTP(&counted{ResponseWriter: w, box: b, note: note, piece: piece, head: r.Method == http.MethodHead}, own)
+		b.hosts.ServeHTTP(&counted{ResponseWriter: w, box: b, note: note, piece: piece, head: r.Method == http.MethodHead}, own)
 	})
 }
 
@@ -192,10 +187,29 @@ func hostOf(r *http.Request) (name, scheme string) {
 	return strings.ToLower(r.Host), "http"
 }
 
-func (h Hosts) find(name, scheme string) http.Handler {
-	prefix := ""
-	if scheme == "http" {
-		prefix = "http://"
+// ServeHTTP lets the host answer that a request is for, which Host and TLS of the request say.
+func (h Hosts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	host := h.find(r.Host, r.TLS != nil)
+	if host == nil {
+		w.Header().Set(nobody, r.Host)
+		return
+	}
+	host.ServeHTTP(w, r)
+}
+
+// Faulty is these hosts, all of which meet a fault. One that counts counts the requests to all of them.
+func (h Hosts) Faulty(f Fault) Hosts {
+	out, one := Hosts{}, f(h)
+	for name := range h {
+		out[name] = one
+	}
+	return out
+}
+
+func (h Hosts) find(name string, https bool) http.Handler {
+	prefix := "http://"
+	if https {
+		prefix = ""
 	}
 	if host, ok := h[prefix+name]; ok {
 		return host

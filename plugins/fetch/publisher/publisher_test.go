@@ -50,7 +50,7 @@ func echo(name string) http.Handler {
 
 func hosts() publisher.Hosts {
 	return publisher.Hosts{
-		"a.org": echo("A"), "http://a.org": echo("plain"), "*.b.org": echo("B"), "x.b.org": echo("X"), "a.org:8443": echo("port"),
+		"a.org": echo("A"), "http://a.org": echo("plain"), "*.b.org": echo("B"), "x.b.org": echo("X"), 
 		"away.org": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://"+r.URL.Query().Get("to")+"/there", http.StatusFound)
 		}),
@@ -117,6 +117,19 @@ func TestCount(t *testing.T) {
 			t.Errorf("%d requests, %d bytes, %d at once", n, sent, box.AtOnce())
 		}
 	})
+}
+
+// TestFaultyHosts: one fault for all hosts counts the requests to all of them.
+func TestFaultyHosts(t *testing.T) {
+	client := hosts().Faulty(publisher.First(2, publisher.Absent)).Client(t)
+	for i, url := range []string{"https://a.org/", "https://y.b.org/", "https://a.org/", "https://y.b.org/"} {
+		if resp, _, err := get(t, client, url); err != nil || (resp.StatusCode == http.StatusOK) != (i >= 2) {
+			t.Errorf("request %d: %v, %v", i, resp, err)
+		}
+	}
+	if _, _, err := get(t, client, "https://c.org/"); !isAbsent(err) {
+		t.Error(err)
+	}
 }
 
 // TestFaults: each fault is what it says.
