@@ -125,14 +125,8 @@ func (s *source) named(f File, u *url.URL, known map[string]digest.Digest) (plug
 		out.Digest, out.List = theirs, s.list()
 	}
 	if f.Unpack {
-		opts := archive.Options{Strip: f.Strip, Prefix: f.Path}
 		out.Path = path.Join(f.Path, name(u))
-		out.Expand = func(ctx context.Context, file io.ReaderAt, size int64, to plugins.Output) error {
-			if err := archive.Unpack(ctx, file, size, opts, to); err != nil {
-				return fmt.Errorf("%s: %w", plugins.PublicRef(out.Ref), err)
-			}
-			return nil
-		}
+		out.Expand = archive.Expand(out.Ref, archive.Options{Strip: f.Strip, Prefix: f.Path})
 	}
 	return out, nil
 }
