@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
 )
 
 // What a process that fetches, and is killed, is told.
@@ -38,16 +39,16 @@ func TestKilledProcess(t *testing.T) {
 	if params == "" {
 		t.Skip("it is run by TestKill")
 	}
-	err := Plugin(small()).Run(t.Context(), plugins.Call{Params: json.RawMessage(params), Workers: 2, Output: printed{}, Scratch: t.TempDir(),
+	err := Plugin(shallow()).Run(t.Context(), plugins.Call{Params: json.RawMessage(params), Workers: 2, Output: printed{}, Scratch: t.TempDir(),
 		Partial: os.Getenv(killedPartial), Progress: func(p plugins.Progress) { fmt.Println("done", p.Done) }})
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// small is a client for which the kernel keeps little that nobody has read yet. On a busy machine that may be several
+// shallow is a client for which the kernel keeps little that nobody has read yet. On a busy machine that may be several
 // MiB a connection, which a kill loses, too, but which are no doing of the plugin's.
-func small() *http.Client {
+func shallow() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
@@ -312,7 +313,7 @@ func TestReset(t *testing.T) {
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	}))
 	defer server.Close()
-	v := visitor{params: fmt.Sprintf(`{"files":[{"url":%q}]}`, server.URL+"/data.bin"), partial: t.TempDir(), publisher: &publisher{}, retry: plugins.Retry{Wait: func(context.Context, int, time.Duration) error { return nil }}}
+	v := visitor{params: fmt.Sprintf(`{"files":[{"url":%q}]}`, server.URL+"/data.bin"), partial: t.TempDir(), box: &publisher.Box{}, retry: plugins.Retry{Wait: func(context.Context, int, time.Duration) error { return nil }}}
 	got, err := v.fetch(t)
 	if err != nil || !bytes.Equal(got, content) || strings.Join(v.codes, " ") != "cut" {
 		t.Errorf("error %v, %d bytes, survived %q", err, len(got), v.codes)

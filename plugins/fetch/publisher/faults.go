@@ -23,22 +23,30 @@ func Faulty(h http.Handler, faults ...Fault) http.Handler {
 	return h
 }
 
-// Script decides for each request, numbered from 1, what it meets; nil is nothing.
+// Script decides for each request, numbered from 1, what it meets; nil is nothing. The fault is made anew for the
+// request, so that one that counts requests itself sees no other.
 func Script(fault func(n int, r *http.Request) Fault) Fault {
 	return func(h http.Handler) http.Handler {
-		var mu sync.Mutex
-		n := 0
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			mu.Lock()
-			n++
-			f := fault(n, r)
-			mu.Unlock()
-			if f == nil {
-				f = None
+		return numbered(func(n int, r *http.Request) http.Handler {
+			if f := fault(n, r); f != nil {
+				return f(h)
 			}
-			f(h).ServeHTTP(w, r)
+			return h
 		})
 	}
+}
+
+// numbered is a handler that numbers requests from 1 and lets another one serve them.
+func numbered(who func(n int, r *http.Request) http.Handler) http.Handler {
+	var mu sync.Mutex
+	n := 0
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		n++
+		h := who(n, r)
+		mu.Unlock()
+		h.ServeHTTP(w, r)
+	})
 }
 
 // None is no fault.
@@ -62,19 +70,25 @@ func For(match func(*http.Request) bool, f Fault) Fault {
 func Parts(r *http.Request) bool { return r.Header.Get("Range") != "" }
 
 // First is a fault of the first n requests only.
-func First(n int, f Fault) Fault { return Then(slices.Repeat([]Fault{f}, n)...) }
+func First(n int, f Fault) Fault {
+	return func(h http.Handler) http.Handler { return firstOf(n, f(h), h) }
+}
 
 // After is a fault of all but the first n requests.
 func After(n int, f Fault) Fault {
-	return Script(func(i int, _ *http.Request) Fault {
-		if i > n {
-			return f
+	return func(h http.Handler) http.Handler { return firstOf(n, h, f(h)) }
+}
+
+func firstOf(n int, first, rest http.Handler) http.Handler {
+	return numbered(func(i int, _ *http.Request) http.Handler {
+		if i <= n {
+			return first
 		}
-		return nil
+		return rest
 	})
 }
 
-// Then is one fault for each of the first requests.
+// Then is one fault for each of the first requests; nil is none.
 func Then(faults ...Fault) Fault {
 	return Script(func(n int, _ *http.Request) Fault {
 		if n <= len(faults) {
@@ -92,9 +106,10 @@ func Both(faults ...Fault) Fault {
 // CutAt hangs up after n bytes.
 func CutAt(n int) Fault {
 	return answering(func(a *answer, _ *http.Request) {
+		left := n
 		a.body = func(w io.Writer, b []byte) (int, error) {
-			done, _ := w.Write(b[:min(len(b), n)])
-			if n -= done; n == 0 {
+			done, _ := w.Write(b[:min(len(b), left)])
+			if left -= done; left == 0 {
 				panic(http.ErrAbortHandler)
 			}
 			return done, nil
@@ -110,9 +125,10 @@ func Hangup(http.Handler) http.Handler {
 // StallAt gives n bytes and then nothing, until the client goes.
 func StallAt(n int) Fault {
 	return answering(func(a *answer, r *http.Request) {
+		left := n
 		a.body = func(w io.Writer, b []byte) (int, error) {
-			done, err := w.Write(b[:min(len(b), n)])
-			if n -= done; n == 0 {
+			done, err := w.Write(b[:min(len(b), left)])
+			if left -= done; left == 0 {
 				<-r.Context().Done()
 				return done, r.Context().Err()
 			}
@@ -196,13 +212,18 @@ func IgnoreRange(h http.Handler) http.Handler {
 }
 
 // WrongRange gives another part than the one that was asked for.
-func WrongRange(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = r.Clone(r.Context())
-		r.Header.Set("Range", "bytes=5-9")
-		r.Header.Del("If-Range")
-		h.ServeHTTP(w, r)
-	})
+var WrongRange = Ranged(5, 10)
+
+// Ranged gives the part from one byte to another, whatever was asked for.
+func Ranged(from, to int) Fault {
+	return func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r = r.Clone(r.Context())
+			r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, to-1))
+			r.Header.Del("If-Range")
+			h.ServeHTTP(w, r)
+		})
+	}
 }
 
 // Changed gives another version of the file, with another ETag if it has one.
@@ -232,12 +253,13 @@ func Retag(etag string) Fault {
 // FlipAt changes one bit on the way.
 func FlipAt(n int) Fault {
 	return answering(func(a *answer, _ *http.Request) {
+		at := n
 		a.body = func(w io.Writer, b []byte) (int, error) {
-			if n >= 0 && n < len(b) {
+			if at >= 0 && at < len(b) {
 				b = slices.Clone(b)
-				b[n] ^= 1
+				b[at] ^= 1
 			}
-			n -= len(b)
+			at -= len(b)
 			return w.Write(b)
 		}
 	})
@@ -267,6 +289,13 @@ var Unending = Both(answering(func(a *answer, _ *http.Request) {
 		h.Set("Transfer-Encoding", "identity")
 	}
 }), IgnoreRange)
+
+// Promise gives a whole file and says that it is n bytes long.
+func Promise(n int) Fault {
+	return Both(answering(func(a *answer, _ *http.Request) {
+		a.head = func(h http.Header) { h.Set("Content-Length", strconv.Itoa(n)) }
+	}), IgnoreRange)
+}
 
 // Chunked gives an answer without its length, in chunks whose end is marked.
 var Chunked = answering(func(a *answer, _ *http.Request) {

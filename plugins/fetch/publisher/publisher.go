@@ -298,3 +298,23 @@ func Content(w http.ResponseWriter, r *http.Request, etag string, data []byte) {
 	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
 }
+
+// Switch is a handler that can be exchanged while it serves.
+type Switch struct {
+	mu  sync.Mutex
+	now http.Handler
+}
+
+// Set exchanges it.
+func (s *Switch) Set(h http.Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = h
+}
+
+func (s *Switch) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	h := s.now
+	s.mu.Unlock()
+	h.ServeHTTP(w, r)
+}

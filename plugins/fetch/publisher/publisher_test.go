@@ -50,7 +50,7 @@ func echo(name string) http.Handler {
 
 func hosts() publisher.Hosts {
 	return publisher.Hosts{
-		"a.org": echo("A"), "http://a.org": echo("plain"), "*.b.org": echo("B"), "x.b.org": echo("X"), 
+		"a.org": echo("A"), "http://a.org": echo("plain"), "*.b.org": echo("B"), "x.b.org": echo("X"),
 		"away.org": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://"+r.URL.Query().Get("to")+"/there", http.StatusFound)
 		}),
@@ -173,6 +173,9 @@ func TestFaults(t *testing.T) {
 				start := time.Now()
 				client := publisher.Hosts{"a.org": publisher.Faulty(file, c.fault)}.Client(t)
 				resp, body, err := get(t, client, "https://a.org/file", "Range", "bytes=100-", "Accept-Encoding", "identity")
+				if name != "first" && name != "after" { // a fault is the same for every answer
+					resp, body, err = get(t, client, "https://a.org/file", "Range", "bytes=100-", "Accept-Encoding", "identity")
+				}
 				if resp == nil || (err != nil) != c.cut {
 					t.Fatalf("error %v", err)
 				}
