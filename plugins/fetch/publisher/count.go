@@ -3,6 +3,8 @@ package publisher
 import (
 	"crypto/md5"
 	"encoding/hex"
+	"net/http"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -28,4 +30,14 @@ func (c *window) enter() (n int, reset time.Time) {
 	}
 	c.n++
 	return c.n, c.begin.Add(time.Minute)
+}
+
+// number is a parameter of a query.
+func number(r *http.Request, name string, without, least, most int) (int, bool) {
+	v := r.URL.Query().Get(name)
+	if v == "" {
+		return without, true
+	}
+	n, err := strconv.Atoi(v)
+	return n, err == nil && n >= least && n <= most
 }
