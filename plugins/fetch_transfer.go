@@ -86,7 +86,7 @@ func (d *download) run(ctx context.Context) (digest.Digest, error) {
 func (d *download) holdsPage() bool {
 	head := make([]byte, sniffBytes)
 	n, _ := d.part.file.ReadAt(head, 0)
-	return sniff(d.file, head[:n]) != nil
+	return sniff(d.file, head[:n]) != nil || n < sniffBytes && mayBePage(head[:n]) // of a small file, too little is here to tell
 }
 
 // algorithm is the one that the publisher's digest names.

@@ -10,6 +10,8 @@ import (
 	"github.com/cairn-bench/cairn/plugins/evaluate/classification"
 	"github.com/cairn-bench/cairn/plugins/fetch/dir"
 	httpfetch "github.com/cairn-bench/cairn/plugins/fetch/http"
+	"github.com/cairn-bench/cairn/plugins/fetch/huggingface"
+	"github.com/cairn-bench/cairn/plugins/fetch/kaggle"
 	"github.com/cairn-bench/cairn/plugins/fetch/synthetic"
 	gopretrain "github.com/cairn-bench/cairn/plugins/pretrain/go"
 )
@@ -17,7 +19,7 @@ import (
 // Plugins returns the set.
 func Plugins() (plugins.Set, error) {
 	return plugins.NewSet(
-		dir.Plugin(), httpfetch.Plugin(nil), synthetic.Plugin(),
+		dir.Plugin(), httpfetch.Plugin(nil), huggingface.Plugin(nil), kaggle.Plugin(nil), synthetic.Plugin(),
 		ecg.Plugin(), graph.Plugin(), image.Plugin(), table.Plugin(),
 		gopretrain.New(),
 		classification.Plugin(),
