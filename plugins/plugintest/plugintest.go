@@ -17,6 +17,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/plugins"
 )
 
@@ -30,6 +31,15 @@ func (f Files) Files() []plugins.File {
 		out = append(out, plugins.File{Path: p, Size: int64(len(f[p])), Digest: digest.FromBytes(f[p])})
 	}
 	return out
+}
+
+// Root names the folder by one digest, for golden tests.
+func (f Files) Root() digest.Digest {
+	var list []artifact.File
+	for _, file := range f.Files() {
+		list = append(list, artifact.File(file))
+	}
+	return artifact.MerkleRoot(list)
 }
 
 // Open reads one file.
