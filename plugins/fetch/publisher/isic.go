@@ -124,7 +124,7 @@ func (a *ISIC) said(id string) map[string]any {
 	}
 	signed := func(name string) string {
 		until := time.Now().Add(life).Unix()
-		return fmt.Sprintf("https://content.isic-archive.com/5d9fef95-eb18-4b85-9abe-01bd2c2669e4/%s?Expires=%d&Signature=s1gned-%s&Key-Pair-Id=K1C8I6SNK7JVJ8", name, until, isicSignature(name, until))
+		return fmt.Sprintf("https://content.isic-archive.com/5d9fef95-eb18-4b85-9abe-01bd2c2669e4/%s?Expires=%d&Signature=s1gned-%s&Key-Pair-Id=K1C8I6SNK7JVJ8", name, until, signature(fmt.Sprint(name, until)))
 	}
 	return map[string]any{
 		"isic_id": id, "public": true, "copyright_license": "CC-BY", "attribution": "Anonymous",
@@ -135,8 +135,6 @@ func (a *ISIC) said(id string) map[string]any {
 		"metadata": map[string]any{"acquisition": map[string]any{"pixels_x": 1024, "pixels_y": 768}, "clinical": m.Clinical},
 	}
 }
-
-func isicSignature(name string, until int64) string { return md5Hex(fmt.Append(nil, name, until)) }
 
 func (a *ISIC) image(w http.ResponseWriter, r *http.Request) {
 	if _, ok := a.Images[r.PathValue("id")]; !ok {
@@ -151,10 +149,8 @@ func (a *ISIC) content(w http.ResponseWriter, r *http.Request) {
 	q, name := r.URL.Query(), path.Base(r.URL.Path)
 	until, err := strconv.ParseInt(q.Get("Expires"), 10, 64)
 	m, ok := a.Images[strings.TrimSuffix(name, ".jpg")]
-	if err != nil || !ok || time.Now().Unix() >= until || q.Get("Signature") != "s1gned-"+isicSignature(name, until) {
-		w.Header().Set("Content-Type", "text/xml")
-		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprint(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code><Message>Access denied</Message></Error>`)
+	if err != nil || !ok || time.Now().Unix() >= until || q.Get("Signature") != "s1gned-"+signature(fmt.Sprint(name, until)) {
+		storageError(w, http.StatusForbidden, "AccessDenied")
 		return
 	}
 	w.Header().Set("Content-Type", "image/jpeg")
@@ -164,9 +160,7 @@ func (a *ISIC) content(w http.ResponseWriter, r *http.Request) {
 func (a *ISIC) challenge(w http.ResponseWriter, r *http.Request) {
 	data, ok := a.Challenge[strings.TrimPrefix(r.URL.Path, "/")]
 	if !ok {
-		w.Header().Set("Content-Type", "application/xml")
-		w.WriteHeader(http.StatusNotFound)
-		fmt.Fprint(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>NoSuchKey</Code></Error>`)
+		storageError(w, http.StatusNotFound, "NoSuchKey")
 		return
 	}
 	w.Header().Set("Content-Type", "application/zip")

@@ -151,6 +151,5 @@ func (m *Mendeley) storage(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
-	w.WriteHeader(http.StatusForbidden)
-	fmt.Fprint(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code></Error>`)
+	storageError(w, http.StatusForbidden, "AccessDenied")
 }
