@@ -65,7 +65,7 @@ func Plugin(client *http.Client) plugins.Plugin {
 		Network:     true,
 	}, Params{Params: pick.All()}, func(p Params, env plugins.Env, _ uint64) (plugins.Source, error) {
 		return &source{Params: p, env: env, Client: web.New(client, web.Options{Refused: challenged,
-			Hint: "the article may be under embargo or no longer public: see its page"})}, nil
+			Hint: "the article may be under embargo or no longer public: its page says who has access"})}, nil
 	})
 }
 

@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -36,7 +37,8 @@ type FigshareFile struct {
 	Folder   string // "" for none
 	Data     []byte
 	Link     string
-	Supplied string // the uploader's md5, "" for the right one
+	Computed string // the md5 that figshare lists, "" for the right one
+	Supplied string // the one that it lists as the uploader's, "" for the same
 }
 
 // Hosts is where it lies.
@@ -95,12 +97,10 @@ func (f *Figshare) article(w http.ResponseWriter, _ *http.Request, id, version i
 }
 
 func (file FigshareFile) public() map[string]any {
+	sum := cmp.Or(file.Computed, md5Hex(file.Data))
 	out := map[string]any{
 		"id": file.ID, "name": file.Name, "size": len(file.Data), "is_link_only": false, "mimetype": "application/octet-stream",
-		"download_url": fmt.Sprintf("https://ndownloader.figshare.com/files/%d", file.ID), "supplied_md5": md5Hex(file.Data), "computed_md5": md5Hex(file.Data),
-	}
-	if file.Supplied != "" {
-		out["supplied_md5"] = file.Supplied
+		"download_url": fmt.Sprintf("https://ndownloader.figshare.com/files/%d", file.ID), "supplied_md5": cmp.Or(file.Supplied, sum), "computed_md5": sum,
 	}
 	if file.Link != "" {
 		out["is_link_only"], out["download_url"], out["size"], out["supplied_md5"], out["computed_md5"] = true, file.Link, 0, "", ""

@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"archive/zip"
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net/http"
@@ -131,18 +132,21 @@ func (a *TCIA) zip(w http.ResponseWriter, r *http.Request) {
 		a.mu.Unlock()
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=\"%s.zip\"", uid))
-		a.Series[i].write(w, n)
+		_, _ = w.Write(a.Series[i].packed(n)) // without a length; who went away needs no zip
 	}
 }
 
-// write makes the zip of the n-th request: its time and the order of its images are its own.
-func (s TCIASeries) write(w http.ResponseWriter, n int) {
-	z := zip.NewWriter(w)
-	defer z.Close()
+// packed makes the zip of the n-th request: its time and the order of its images are its own.
+func (s TCIASeries) packed(n int) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
 	entry := func(name string, data []byte) {
 		f, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Date(2026, 11, 26, 0, 0, 2*n, 0, time.UTC)})
 		if err == nil {
-			_, _ = f.Write(data) // who went away needs no zip
+			_, err = f.Write(data)
+		}
+		if err != nil {
+			panic(err) // into memory
 		}
 	}
 	if s.Licence != "" {
@@ -152,7 +156,7 @@ func (s TCIASeries) write(w http.ResponseWriter, n int) {
 	table.WriteString("Filename,MD5Hash\n")
 	for i := range s.Images {
 		if s.Broken && i == len(s.Images)-1 {
-			return
+			break
 		}
 		from := (i + n) % len(s.Images)
 		name := fmt.Sprintf("%08d.dcm", i+1)
@@ -163,5 +167,11 @@ func (s TCIASeries) write(w http.ResponseWriter, n int) {
 		}
 		fmt.Fprintf(&table, "%s,%s\n", name, sum)
 	}
-	entry("md5hashes.csv", []byte(table.String()))
+	if !s.Broken {
+		entry("md5hashes.csv", []byte(table.String()))
+	}
+	if err := z.Close(); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
+	"github.com/cairn-bench/cairn/plugins/fetch/publisher/sourcetest"
 	"github.com/cairn-bench/cairn/plugins/plugintest"
 )
 
@@ -119,6 +121,20 @@ func TestRefused(t *testing.T) {
 		}
 		if len(files) > 0 {
 			t.Errorf("%s: %d files", params, len(files))
+		}
+	}
+}
+
+// TestFlipped: a bit that is flipped on the way is noticed, and another zip is worth a try.
+func TestFlipped(t *testing.T) {
+	for _, at := range []int{0, 500, 5000} {
+		a := &publisher.TCIA{Series: []publisher.TCIASeries{{UID: "1.1", Collection: "C", Images: [][]byte{publisher.DICOM("1.2.3", sourcetest.Random(6000, 1))}}}}
+		hosts := publisher.Hosts{"nbia.cancerimagingarchive.net": publisher.Faulty(a, publisher.For(func(r *http.Request) bool {
+			return strings.HasSuffix(r.URL.Path, "WithMD5Hash")
+		}, publisher.FlipAt(at)))}
+		files, err := plugintest.Case{Plugin: Plugin(hosts.Client(t)), Params: `{"collection":"C"}`, Env: plugins.Env{Retry: plugins.Retry{Attempts: 1}}}.Run(t.Context(), 1, t.TempDir())
+		if plugins.FaultCode(err) != plugins.FaultDamaged || !plugins.IsTransient(err) || len(files) > 0 {
+			t.Errorf("bit of byte %d: %d files, %v", at, len(files), err)
 		}
 	}
 }
