@@ -9,17 +9,23 @@ import (
 	"github.com/cairn-bench/cairn/plugins/curate/table"
 	"github.com/cairn-bench/cairn/plugins/evaluate/classification"
 	"github.com/cairn-bench/cairn/plugins/fetch/dir"
+	"github.com/cairn-bench/cairn/plugins/fetch/figshare"
 	httpfetch "github.com/cairn-bench/cairn/plugins/fetch/http"
 	"github.com/cairn-bench/cairn/plugins/fetch/huggingface"
+	"github.com/cairn-bench/cairn/plugins/fetch/isic"
 	"github.com/cairn-bench/cairn/plugins/fetch/kaggle"
+	"github.com/cairn-bench/cairn/plugins/fetch/mendeley"
 	"github.com/cairn-bench/cairn/plugins/fetch/synthetic"
+	"github.com/cairn-bench/cairn/plugins/fetch/tcia"
+	"github.com/cairn-bench/cairn/plugins/fetch/zenodo"
 	gopretrain "github.com/cairn-bench/cairn/plugins/pretrain/go"
 )
 
 // Plugins returns the set.
 func Plugins() (plugins.Set, error) {
 	return plugins.NewSet(
-		dir.Plugin(), httpfetch.Plugin(nil), huggingface.Plugin(nil), kaggle.Plugin(nil), synthetic.Plugin(),
+		dir.Plugin(), figshare.Plugin(nil), httpfetch.Plugin(nil), huggingface.Plugin(nil), isic.Plugin(nil), kaggle.Plugin(nil),
+		mendeley.Plugin(nil), synthetic.Plugin(), tcia.Plugin(nil), zenodo.Plugin(nil),
 		ecg.Plugin(), graph.Plugin(), image.Plugin(), table.Plugin(),
 		gopretrain.New(),
 		classification.Plugin(),
