@@ -5,7 +5,8 @@
 //
 // Zenodo lists each file with its size and an MD5, which are checked; it has no stronger checksum, so what pins the bytes
 // is the lock. Its documentation does not promise parts of files: where it gives none, a broken transfer begins anew.
-// A guest may ask 60 times a minute and 2,000 times an hour, so a record of many small files takes its time.
+// A guest may ask 60 times a minute and 2,000 times an hour, so a record of many small files takes its time: a fetch waits
+// as long as Zenodo says.
 //
 // No account is needed for an open record. For a restricted one, ask for access on its page, wait until its owner grants
 // it, make a personal access token at https://zenodo.org/account/settings/applications/tokens/new/ and set ZENODO_TOKEN.
@@ -19,7 +20,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
@@ -59,7 +62,7 @@ func Plugin(client *http.Client) plugins.Plugin {
 		Secrets:     []string{token},
 	}, Params{Params: pick.All()}, func(p Params, env plugins.Env, _ uint64) (plugins.Source, error) {
 		s := &source{Params: p, env: env}
-		o := web.Options{Hint: fmt.Sprintf("the files of record %d may be restricted: ask for access at %s, make a token and set restricted", p.Record, s.page())}
+		o := web.Options{Refused: limited, Hint: fmt.Sprintf("the files of record %d may be restricted: ask for access at %s, make a token and set restricted", p.Record, s.page())}
 		if p.Restricted {
 			o.Origin, o.Sign = site, s.sign
 			o.Hint = fmt.Sprintf("check at %s that you have access, and that %s has not been deleted", s.page(), token)
@@ -67,6 +70,15 @@ func Plugin(client *http.Client) plugins.Plugin {
 		s.Client = web.New(client, o)
 		return s, nil
 	})
+}
+
+// limited reads when Zenodo will listen again, which it says in a header of its own, by its own clock.
+func limited(resp *http.Response, _ []byte, fault *plugins.Fault) {
+	reset, err := strconv.ParseInt(resp.Header.Get("X-RateLimit-Reset"), 10, 64)
+	now, err2 := http.ParseTime(resp.Header.Get("Date"))
+	if resp.StatusCode == http.StatusTooManyRequests && fault.After == 0 && err == nil && err2 == nil {
+		fault.After = max(0, time.Unix(reset, 0).Sub(now))
+	}
 }
 
 type source struct {

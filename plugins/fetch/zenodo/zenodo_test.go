@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -58,6 +60,20 @@ func TestRestricted(t *testing.T) {
 	if err != nil || string(files["a.csv"]) != "A" {
 		t.Errorf("%q, %v", files, err)
 	}
+}
+
+// TestLimited: a fetch that asks too often waits as long as it takes, and no longer.
+func TestLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		z := box()
+		z.Guests = 3
+		start := time.Now()
+		env := plugins.Env{Retry: plugins.Retry{Attempts: 2}}
+		files, err := plugintest.Case{Plugin: Plugin(publisher.Hosts{"zenodo.org": z}.Client(t)), Params: `{"record":101}`, Env: env}.Run(t.Context(), 1, t.TempDir())
+		if took := time.Since(start); err != nil || len(files) != 4 || took < time.Minute || took > 2*time.Minute {
+			t.Errorf("%d files after %s: %v", len(files), took, err)
+		}
+	})
 }
 
 // TestRefused: what Zenodo refuses is said with what to do about it, and without the token.
