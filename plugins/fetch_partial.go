@@ -312,6 +312,9 @@ func (p *partial) check(ctx context.Context, whole io.Writer) (good bool, err er
 			_, err := whole.Write(chunk)
 			return err
 		})
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
+		}
 		if err != nil {
 			return false, errors.New("read partial file: " + withoutPath(err))
 		}

@@ -2,6 +2,8 @@
 package all
 
 import (
+	"net/http"
+
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/curate/ecg"
 	"github.com/cairn-bench/cairn/plugins/curate/graph"
@@ -22,10 +24,14 @@ import (
 )
 
 // Plugins returns the set.
-func Plugins() (plugins.Set, error) {
+func Plugins() (plugins.Set, error) { return Over(nil) }
+
+// Over returns the set, whose sources on the internet are reached with that client; nil means one of their own. A test
+// brings its publishers in a box.
+func Over(client *http.Client) (plugins.Set, error) {
 	return plugins.NewSet(
-		dir.Plugin(), figshare.Plugin(nil), httpfetch.Plugin(nil), huggingface.Plugin(nil), isic.Plugin(nil), kaggle.Plugin(nil),
-		mendeley.Plugin(nil), synthetic.Plugin(), tcia.Plugin(nil), zenodo.Plugin(nil),
+		dir.Plugin(), figshare.Plugin(client), httpfetch.Plugin(client), huggingface.Plugin(client), isic.Plugin(client), kaggle.Plugin(client),
+		mendeley.Plugin(client), synthetic.Plugin(), tcia.Plugin(client), zenodo.Plugin(client),
 		ecg.Plugin(), graph.Plugin(), image.Plugin(), table.Plugin(),
 		gopretrain.New(),
 		classification.Plugin(),

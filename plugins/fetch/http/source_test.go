@@ -53,12 +53,18 @@ func (s *site) put(path string, text []byte) {
 	}
 }
 
+// The names of the credentials for publisher.test.
+const (
+	userName     = "CAIRN_USERNAME_PUBLISHER_TEST"
+	passwordName = "CAIRN_PASSWORD_PUBLISHER_TEST"
+)
+
 func (s *site) world(t *testing.T, p Params) sourcetest.World {
 	s.files = map[string][]byte{}
 	s.put("large.bin", sourcetest.Random(sourcetest.Large, 1))
 	s.put("sub/small.bin", sourcetest.Random(sourcetest.Small, 2))
 	s.put("empty", nil)
-	p.Base, p.Auth = "https://publisher.test/db", &Auth{UsernameEnv: "U", PasswordEnv: "P"}
+	p.Base, p.Auth = "https://publisher.test/db", &Auth{UsernameEnv: userName, PasswordEnv: passwordName}
 	params, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +78,7 @@ func (s *site) world(t *testing.T, p Params) sourcetest.World {
 			}
 			return file
 		},
-		Versions: true, Secrets: map[string]string{"U": "canary-user", "P": "canary password/1"}, Trusted: []string{"publisher.test"},
+		Versions: true, Secrets: map[string]string{userName: "canary-user", passwordName: "canary password/1"}, Trusted: []string{"publisher.test"},
 		Terms:  func() func() { s.terms = true; return func() { s.terms = false } },
 		Touch:  func() { s.files["large.bin"] = sourcetest.Random(sourcetest.Large, 3) },
 		Remove: func() { delete(s.files, "sub/small.bin"); delete(s.sums, "sub/small.bin") },

@@ -147,8 +147,11 @@ func (v *visit) heals() { v.meets(func(string) bool { return true }, publisher.N
 // loginPage is where publisher.ToLogin leads to.
 const loginPage = "/login"
 
-// file is what Data says of a request.
+// file is what Data says of a request. One for a head asks for no bytes.
 func (v *visit) file(r *http.Request) string {
+	if r.Method == http.MethodHead {
+		return ""
+	}
 	u := *r.URL
 	u.Scheme, u.Host = "http", r.Host
 	if r.TLS != nil {
