@@ -11,6 +11,7 @@ package publisher
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -159,7 +160,7 @@ func (b *Box) served(piece int) http.Handler {
 		name, scheme := hostOf(r)
 		note := b.enter(r, scheme, name)
 		defer b.leave()
-		own := r.Clone(r.Context())
+		own := r.Clone(context.WithValue(r.Context(), sentKey{}, note.Header))
 		own.Body = struct {
 			io.Reader
 			io.Closer
@@ -171,6 +172,18 @@ func (b *Box) served(piece int) http.Handler {
 		}
 		b.hosts.ServeHTTP(&counted{ResponseWriter: w, box: b, note: note, piece: piece, head: r.Method == http.MethodHead}, own)
 	})
+}
+
+// sentKey is the key of a request's headers in its context.
+type sentKey struct{}
+
+// Sent is the headers of a request as its client sent them, for a publisher that checks a signature over them: a fault
+// may have changed the request.
+func Sent(r *http.Request) http.Header {
+	if h, ok := r.Context().Value(sentKey{}).(http.Header); ok {
+		return h
+	}
+	return r.Header
 }
 
 // hostOf is the host that is asked, and how.

@@ -105,6 +105,16 @@ func TestRequestsAreNoted(t *testing.T) {
 	}
 }
 
+// TestSent: a fault that changes a request does not change what was signed.
+func TestSent(t *testing.T) {
+	client := publisher.Hosts{"a.org": publisher.Faulty(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header.Get("Range"), "|", publisher.Sent(r).Get("Range"))
+	}), publisher.IgnoreRange)}.Client(t)
+	if _, got, err := get(t, client, "https://a.org/", "Range", "bytes=1-2"); err != nil || got != "|bytes=1-2" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 // TestCount: what the client left lying is not counted.
 func TestCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -18,7 +18,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -85,9 +84,6 @@ func transport() *http.Transport {
 	}
 }
 
-// harmless are the headers that go along a redirect to somebody else: a publisher may want its credentials in any other.
-var harmless = []string{"Accept", "Accept-Encoding", "If-Match", "If-Range", "Range", "User-Agent"}
-
 // watched is a client of our own that takes credentials off a redirect to somebody else.
 func watched(c *http.Client, trusted string) *http.Client {
 	own := *c
@@ -98,21 +94,27 @@ func watched(c *http.Client, trusted string) *http.Client {
 		if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
 			return fmt.Errorf("%w: from https to plain http at %s", errRedirect, req.URL.Host)
 		}
-		if Origin(req.URL) == trusted {
-			req.Header.Del("Referer") // it may hold a signed query
-			return nil
-		}
-		if req.Body != nil && req.Body != http.NoBody {
-			return fmt.Errorf("%w: what was posted would go to %s", errRedirect, req.URL.Host)
-		}
-		for name := range req.Header {
-			if !slices.Contains(harmless, name) {
-				req.Header.Del(name)
+		if Origin(req.URL) != trusted {
+			if req.Body != nil && req.Body != http.NoBody {
+				return fmt.Errorf("%w: what was posted would go to %s", errRedirect, req.URL.Host)
 			}
+			anonymous(req.Header)
 		}
+		req.Header.Del("Referer") // it may hold a signed query
 		return nil
 	}
 	return &own
+}
+
+// anonymous leaves only headers that say nothing of who asks. Which others a publisher takes for credentials nobody knows.
+func anonymous(h http.Header) {
+	for name := range h {
+		switch name {
+		case "Accept", "Accept-Encoding", "Content-Type", "If-Match", "If-Range", "Range", "User-Agent":
+		default:
+			h.Del(name)
+		}
+	}
 }
 
 // Pin is an address with the ETag, without its quotes, that what lies there has to have; see Options.Pinned.

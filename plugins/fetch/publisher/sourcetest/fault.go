@@ -19,6 +19,7 @@ type faultRow struct {
 	resumes  bool         // it is only survived where a transfer can be taken up
 	survived plugins.Code // that a note tells of, "" if none has to
 	end      plugins.Code // "" if the file arrives
+	or       plugins.Code // is as good an end: a source cannot always tell
 	// How many bytes may come again, if the transfer can be taken up and if it cannot; whole is all of the file.
 	twice, anew int64
 	waits       time.Duration
@@ -70,7 +71,7 @@ var faultRows = map[string]faultRow{
 	"compressed": {fault: always(publisher.Compressed), end: plugins.FaultEncoded},
 
 	"login page":    {fault: always(publisher.ToLogin), end: plugins.FaultLogin, says: access},
-	"page":          {fault: always(publisher.Page), end: plugins.FaultNotData},
+	"page":          {fault: always(publisher.Page), end: plugins.FaultNotData, or: plugins.FaultLogin}, // behind a redirect it is one
 	"403":           {fault: always(publisher.Forbidden), end: plugins.FaultForbidden, says: access},
 	"401":           {fault: always(publisher.Expired), end: plugins.FaultUnauthorized, says: access},
 	"token expires": {fault: always(publisher.After(1, publisher.Expired)), end: plugins.FaultUnauthorized, says: access, rest: true},
@@ -132,7 +133,7 @@ func (r faultRow) again(size int64, resumes bool) int64 {
 // refused judges the error of a fetch.
 func (v *visit) refused(err error, row faultRow) {
 	v.Helper()
-	if code := plugins.FaultCode(err); code != row.end {
+	if code := plugins.FaultCode(err); code != row.end && (row.or == "" || code != row.or) {
 		v.Fatalf("ended with %v, want code %q; %s", err, row.end, v.said())
 	}
 	lower := strings.ToLower(err.Error())
@@ -196,7 +197,7 @@ func listFaults() map[string]func(*visit) {
 		"cut":          {fault: once(publisher.CutAt(1))},
 		"429":          {fault: once(publisher.Busy(90)), waits: 90 * time.Second},
 		"503":          {fault: once(publisher.Unavailable)},
-		"page":         {fault: always(publisher.Page), end: plugins.FaultNotData},
+		"page":         {fault: always(publisher.Page), end: plugins.FaultNotData, or: plugins.FaultLogin},
 		"login page":   {fault: always(publisher.ToLogin), end: plugins.FaultLogin, says: access},
 		"403":          {fault: always(publisher.Forbidden), end: plugins.FaultForbidden, says: access},
 		"401":          {fault: always(publisher.Expired), end: plugins.FaultUnauthorized, says: access},
