@@ -111,6 +111,10 @@ func checkImport(t *testing.T, file, dir string, r rule, name string) {
 	if !ours {
 		return
 	}
+	const box = "plugins/fetch/publisher"
+	if strings.HasPrefix(inner, box) && !strings.HasPrefix(dir, box) {
+		t.Errorf("%s imports %s: only tests do", file, inner)
+	}
 	allowed := slices.ContainsFunc(r.ours, func(o string) bool {
 		only, exact := strings.CutPrefix(o, "=")
 		return inner == only || !exact && strings.HasPrefix(inner, o+"/")

@@ -33,15 +33,6 @@ func (f Files) Files() []plugins.File {
 	return out
 }
 
-// Root names the folder by one digest, for golden tests.
-func (f Files) Root() digest.Digest {
-	var list []artifact.File
-	for _, file := range f.Files() {
-		list = append(list, artifact.File(file))
-	}
-	return artifact.MerkleRoot(list)
-}
-
 // Open reads one file.
 func (f Files) Open(path string) (io.ReadCloser, error) {
 	b, err := f.ReadFile(path)
@@ -55,6 +46,15 @@ func (f Files) ReadFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("open %s: %w", path, fs.ErrNotExist)
 	}
 	return b, nil
+}
+
+// Root names the whole folder by one digest, the Merkle root of its files.
+func (f Files) Root() digest.Digest {
+	var list []artifact.File
+	for _, file := range f.Files() {
+		list = append(list, artifact.File(file))
+	}
+	return artifact.MerkleRoot(list)
 }
 
 // Case is one execution to judge.

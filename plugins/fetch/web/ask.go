@@ -19,6 +19,7 @@ type Ask struct {
 	Post   any    // what to send as JSON; nil asks with GET
 	Type   string // media type of what is sent; "" is application/json
 	Most   int64  // bytes of the answer that are read; 0 means 64 MiB
+	Head   bool   // asks for the headers of the answer only
 	Page   bool   // a web page is what is wanted
 }
 
@@ -26,6 +27,9 @@ const defaultMost = 64 << 20
 
 func (a Ask) request(ctx context.Context) (*http.Request, error) {
 	method, body := http.MethodGet, io.Reader(nil)
+	if a.Head {
+		method = http.MethodHead
+	}
 	if a.Post != nil {
 		text, err := json.Marshal(a.Post)
 		if err != nil {
@@ -89,7 +93,7 @@ func (c *Client) whole(ctx context.Context, a Ask) (text []byte, header http.Hea
 	if !a.Page {
 		err = plugins.RefusePage(a.URL, text[:min(len(text), 4096)])
 	}
-	return text, header, opened.Endless, err
+	return text, header, opened.Endless && !a.Head, err
 }
 
 // JSON reads an answer that is one JSON value into v, and returns the answer's headers. Members that v does not have are
