@@ -371,24 +371,6 @@ func TestParams(t *testing.T) {
 	}
 }
 
-func FuzzSums(f *testing.F) {
-	f.Add([]byte(line("a/b c.hea", "A")))
-	f.Add([]byte(strings.Repeat("0", 64) + " *x\r\n"))
-	f.Add([]byte(line("../x", "A")))
-	f.Add([]byte("<html>"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		sums, err := parseSums(text)
-		if err == nil && len(sums) == 0 {
-			t.Error("an empty list without an error")
-		}
-		for _, s := range sums {
-			if plugins.CheckPath(s.path) != nil || s.digest.Validate() != nil {
-				t.Errorf("%+v", s)
-			}
-		}
-	})
-}
-
 // TestPageLongerThanItsFile: of a page in place of a small file too little is kept to tell what it was, and that little
 // is not taken for the file later.
 func TestPageLongerThanItsFile(t *testing.T) {
