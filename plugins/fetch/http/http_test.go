@@ -20,6 +20,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
 	"github.com/cairn-bench/cairn/plugins/plugintest"
 )
 
@@ -367,5 +368,23 @@ func TestParams(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: error %v, want one with %q", params, err, want)
 		}
+	}
+}
+
+// TestPageLongerThanItsFile: of a page in place of a small file too little is kept to tell what it was, and that little
+// is not taken for the file later.
+func TestPageLongerThanItsFile(t *testing.T) {
+	data := []byte("nine byte")
+	file := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { publisher.Content(w, r, "", data) })
+	c := plugintest.Case{
+		Plugin:  Plugin(publisher.Hosts{"publisher.test": publisher.Faulty(file, publisher.First(1, publisher.Page))}.Client(t)),
+		Params:  `{"files":[{"url":"https://publisher.test/a","size":9}]}`,
+		Partial: t.TempDir(),
+	}
+	if _, err := c.Run(t.Context(), 1, t.TempDir()); plugins.FaultCode(err) != plugins.FaultNotData {
+		t.Fatalf("a page: %v", err)
+	}
+	if files, err := c.Run(t.Context(), 1, t.TempDir()); err != nil || !bytes.Equal(files["a"], data) {
+		t.Errorf("afterwards: %q, %v", files["a"], err)
 	}
 }

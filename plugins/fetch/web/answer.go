@@ -180,3 +180,29 @@ func validator(h http.Header) string {
 	}
 	return h.Get("Last-Modified")
 }
+
+// stored is the checksum that Google's storage gives with every answer, of the whole object as it lies there:
+//
+//	x-goog-hash: crc32c=n03x6A==,md5=Ojk9c3dhfxgoKVVHYwFbHQ==
+//
+// in one header or several; an object that was composed of others has no md5
+// (cloud.google.com/storage/docs/xml-api/reference-headers#xgooghash). One that lies there compressed may be given
+// unpacked, and then is another one.
+func stored(h http.Header) plugins.Checksum {
+	if as := h.Get("X-Goog-Stored-Content-Encoding"); as != "" && as != "identity" {
+		return ""
+	}
+	found := map[string]plugins.Checksum{}
+	for _, line := range h.Values("X-Goog-Hash") {
+		for item := range strings.SplitSeq(line, ",") {
+			name, value, _ := strings.Cut(strings.TrimSpace(item), "=")
+			if sum, err := plugins.ChecksumOf(name, value); err == nil {
+				found[name] = sum
+			}
+		}
+	}
+	if sum, ok := found["md5"]; ok {
+		return sum
+	}
+	return found["crc32c"]
+}

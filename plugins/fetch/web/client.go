@@ -166,7 +166,7 @@ func (c *Client) open(ctx context.Context, ask Ask, f plugins.SourceFile, want p
 		_ = resp.Body.Close()
 		return plugins.Opened{}, nil, err
 	}
-	a.Version = validator(resp.Header)
+	a.Version, a.Sum = validator(resp.Header), stored(resp.Header)
 	a.Body = &body{ReadCloser: resp.Body, ref: plugins.PublicRef(f.Ref)}
 	return a, resp.Header, nil
 }
