@@ -81,8 +81,13 @@ func arrange(root *yaml.Node) {
 			each(n, func(_, dataset *yaml.Node) {
 				order(dataset, datasetKeys)
 				each(dataset, func(key, step *yaml.Node) {
-					if key.Value == "fetch" || key.Value == "curate" {
+					switch key.Value {
+					case "fetch", "curate":
 						order(step, stepKeys)
+					case "terms":
+						for _, term := range step.Content {
+							order(term, termKeys)
+						}
 					}
 				})
 			})

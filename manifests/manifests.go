@@ -31,6 +31,11 @@
 //	    modality: xray
 //	    licence: LicenseRef-Kermany
 //	    access: registration
+//	    version: "2"                # the publisher's
+//	    terms:                      # what a person accepts (cairn approve) before anything is fetched
+//	      - id: Kermany-2018
+//	        url: https://data.mendeley.com/datasets/rscbjbr9sj/2
+//	        steps: [Make an account and sign the agreement.]
 //	    fetch: {plugin: dir, params: {path: images}}
 //	    curate: {plugin: image}
 //
@@ -55,8 +60,8 @@
 //	    tolerance: 0.05             # holds when ours is at most that far off
 //	    source: "doi:10.1000/paper, table 2"
 //
-// Required are apiVersion, kind, name and datasets; of a dataset title, modality, licence, access, fetch and
-// curate; of a step its plugin; of a model plugin and datasets; of an evaluation models; of a claim everything.
+// Required are apiVersion, kind, name and datasets; of a dataset title, modality, licence, access and
+// fetch, and curate if a model is trained on it; of a term id and url; of a step its plugin; of a model plugin and datasets; of an evaluation models; of a claim everything.
 //
 // # Strictness
 //
@@ -116,10 +121,12 @@ type Dataset struct {
 	Modality string `json:"modality" jsonschema:"what a sample is"`
 	Licence  string `json:"licence" jsonschema:"an SPDX expression, or LicenseRef- and a name of your own"`
 	Access   string `json:"access" jsonschema:"how a person comes to the data"`
+	Version  string `json:"version,omitempty" jsonschema:"the publisher's, such as 1.0.3; terms are accepted for one version"`
+	Terms    []Term `json:"terms,omitempty" jsonschema:"what a person accepts before anything is fetched"`
 	Citation string `json:"citation,omitempty" jsonschema:"a reference or a DOI"`
 	Homepage string `json:"homepage,omitempty" jsonschema:"where a person reads about it"`
 	Fetch    Step   `json:"fetch" jsonschema:"where the bytes come from"`
-	Curate   Step   `json:"curate" jsonschema:"how samples are made of them"`
+	Curate   Step   `json:"curate,omitzero" jsonschema:"how samples are made of them; not needed for what no model is trained on"`
 }
 
 // Step names a plugin and its parameters.

@@ -48,7 +48,8 @@ type reader struct {
 // Keys in canonical order, as Format writes them.
 var (
 	benchmarkKeys  = []string{"apiVersion", "kind", "name", "title", "description", "plugins", "datasets", "models", "evaluations", "claims"}
-	datasetKeys    = []string{"title", "modality", "licence", "access", "citation", "homepage", "fetch", "curate"}
+	datasetKeys    = []string{"title", "modality", "licence", "access", "version", "terms", "citation", "homepage", "fetch", "curate"}
+	termKeys       = []string{"id", "url", "steps"}
 	stepKeys       = []string{"plugin", "seed", "params"}
 	modelKeys      = []string{"title", "plugin", "datasets", "each", "seed", "params"}
 	evaluationKeys = []string{"title", "plugin", "models", "datasets", "split", "metrics", "seed", "params"}
@@ -78,7 +79,7 @@ func (r *reader) sections(f fields) {
 	datasets, models, evaluations := f.named("datasets"), f.named("models"), f.named("evaluations")
 	r.datasets, r.models, r.evaluations = keys(datasets), keys(models), keys(evaluations)
 	for _, e := range datasets {
-		r.bench.Datasets[e.key] = r.dataset(e)
+		r.watch(e.path, func() { r.bench.Datasets[e.key] = r.dataset(e) })
 	}
 	for _, e := range models {
 		r.watch(e.path, func() { r.bench.Models[e.key] = r.model(e) })
@@ -105,10 +106,12 @@ func (r *reader) dataset(e entry) Dataset {
 		Modality: f.word("modality", "modality", f.need("modality"), newNames(Modalities())),
 		Licence:  r.licence(f),
 		Access:   f.word("access", "access", f.need("access"), newNames(Accesses())),
+		Version:  f.text("version"),
+		Terms:    r.terms(f),
 		Citation: f.text("citation"),
 		Homepage: r.homepage(f),
 		Fetch:    r.step(f, "fetch", catalog.Fetch),
-		Curate:   r.step(f, "curate", catalog.Curate),
+		Curate:   r.curated(f),
 	}
 }
 
@@ -127,10 +130,14 @@ func (r *reader) licence(f fields) string {
 
 func (r *reader) homepage(f fields) string {
 	s := f.text("homepage")
-	if s != "" && !strings.HasPrefix(s, "https://") && !strings.HasPrefix(s, "http://") {
-		r.fail(f.get("homepage"), f.at("homepage"), "want a URL that starts with https://, have %q", shorten(s))
-	}
+	r.webAddress(f, "homepage", s)
 	return s
+}
+
+func (r *reader) webAddress(f fields, key, s string) {
+	if s != "" && !strings.HasPrefix(s, "https://") && !strings.HasPrefix(s, "http://") {
+		r.fail(f.get(key), f.at(key), "want a URL that starts with https://, have %q", shorten(s))
+	}
 }
 
 func (r *reader) step(f fields, key string, kind catalog.Kind) Step {
@@ -158,6 +165,7 @@ func (r *reader) model(e entry) Model {
 		Seed:     f.seed(),
 	}
 	m.Params = r.params(f, catalog.Pretrain, m.Plugin)
+	r.wantCurated(f, m)
 	slices.Sort(m.Datasets)
 	return m
 }

@@ -85,6 +85,9 @@ func nameWords(s *jsonschema.Schema) {
 	dataset.Properties["modality"].Enum = words(Modalities())
 	dataset.Properties["access"].Enum = words(Accesses())
 	dataset.Properties["homepage"].Pattern = "^https?://"
+	dataset.Properties["terms"].MinItems = jsonschema.Ptr(1)
+	term := dataset.Properties["terms"].Items
+	term.Properties["id"].Pattern, term.Properties["url"].Pattern = termID.String(), "^https?://"
 	evaluation.Properties["split"].Enum = words(splits())
 	evaluation.Properties["split"].Default = json.RawMessage(`"` + DefaultSplit + `"`)
 	evaluation.Properties["metrics"].Items.Enum = words(Metrics())

@@ -40,11 +40,12 @@ type Part struct {
 // Opened is what a source gives of a file.
 type Opened struct {
 	Body    io.ReadCloser
-	From    int64  // where Body begins: Part.Offset or 0
-	To      int64  // where it ends, -1 if that is not announced
-	Size    int64  // of the whole file, -1 if it is not announced
-	Version string // no two versions of the file share it; "" if the source cannot tell them apart
-	Endless bool   // nothing marks where Body ends, so that a cut looks like the end
+	From    int64    // where Body begins: Part.Offset or 0
+	To      int64    // where it ends, -1 if that is not announced
+	Size    int64    // of the whole file, -1 if it is not announced
+	Version string   // no two versions of the file share it; "" if the source cannot tell them apart
+	Sum     Checksum // of the whole file, "" if the answer has none; it is checked if the list has none
+	Endless bool     // nothing marks where Body ends, so that a cut looks like the end
 }
 
 // SourceFile is one file as its publisher describes it.
@@ -52,6 +53,7 @@ type SourceFile struct {
 	Path   string        // where it goes in the artifact
 	Size   int64         // -1 if the publisher does not say
 	Digest digest.Digest // the publisher's own checksum, "" if there is none
+	Sum    Checksum      // a weaker one of the publisher's, "" if there is none; with a Digest, both are checked
 	List   string        // address of the publisher's list that says so; "" if the manifest does
 	Ref    string        // the source's own name for it, such as a URL
 	// Expand, if set, says that the file is an archive: it is called with the whole, verified file, and what
@@ -92,7 +94,7 @@ func Fetch[P any](spec catalog.Spec, defaults P, open func(P, Env, uint64) (Sour
 			if err != nil {
 				return "", err
 			}
-			src, err := open(p, env, 0)
+			src, err := open(p, env.of(spec), 0)
 			if err != nil {
 				return "", err
 			}
@@ -103,12 +105,28 @@ func Fetch[P any](spec catalog.Spec, defaults P, open func(P, Env, uint64) (Sour
 			}
 			return digestOf(ctx, local)
 		},
+		missing: func(ctx context.Context, raw json.RawMessage, env Env) ([]Missing, error) {
+			p, err := decode(raw)
+			if err != nil {
+				return nil, err
+			}
+			src, err := open(p, env.of(spec), 0)
+			if err != nil {
+				return nil, err
+			}
+			defer closeSource(src)
+			gated, ok := src.(GatedSource)
+			if !ok {
+				return nil, nil
+			}
+			return gated.Missing(ctx)
+		},
 		run: func(ctx context.Context, c Call) error {
 			p, err := decode(c.Params)
 			if err != nil {
 				return err
 			}
-			src, err := open(p, c.Env, c.Seed)
+			src, err := open(p, c.Env.of(spec), c.Seed)
 			if err != nil {
 				return err
 			}

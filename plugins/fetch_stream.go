@@ -57,6 +57,9 @@ func (s *stream) takeUp(ctx context.Context) error {
 		_, err := s.hash.Write(chunk)
 		return err
 	})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		return errors.New("read partial file: " + withoutPath(err))
 	}
@@ -160,6 +163,7 @@ func (s *stream) accept(a *Opened) error {
 	case a.From != 0 && a.From != s.pos:
 		return &Fault{Code: FaultWrongRange, Err: fmt.Errorf("asked for bytes from %d, received those from %d", s.pos, a.From)}
 	case same && a.From == s.pos:
+		s.hear(a.Sum)
 		return s.learn(size, a.Size)
 	case a.From == 0 && s.alone:
 		return s.restart(a, begun && a.Version != version)
@@ -199,6 +203,7 @@ func (s *stream) restart(a *Opened, changed bool) error {
 		s.to = min(a.Size, s.most())
 	}
 	s.tell(a.Size)
+	s.hear(a.Sum)
 	return s.part.begin(a.Version, a.Size)
 }
 

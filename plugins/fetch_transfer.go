@@ -32,8 +32,9 @@ type download struct {
 	endless bool // where the file ended was only seen by the end of a connection
 
 	mu      sync.Mutex
-	counted int64 // what out was told
-	size    int64 // what out was told of it, -1 if nothing
+	counted int64    // what out was told
+	size    int64    // what out was told of it, -1 if nothing
+	heard   Checksum // of an answer, "" if there was none
 }
 
 // What ends a round of streams and begins the file anew.
@@ -46,49 +47,67 @@ var (
 // fetched again: if the same come, the publisher and its list disagree; if not, the transfer is at fault. So is a file
 // of which nothing says where it ends: it may have been cut.
 func (d *download) run(ctx context.Context) (digest.Digest, error) {
-	algorithm, err := d.file.algorithm()
-	if err != nil {
-		return "", err
-	}
 	var before digest.Digest
 	for range 3 {
-		got, err := d.complete(ctx, algorithm)
+		got, err := d.complete(ctx)
 		if code := FaultCode(err); code == FaultNotData && d.holdsPage() || code == FaultWrongSize {
 			err = errors.Join(err, d.forget()) // its bytes are of no use to another attempt either
-			if code == FaultWrongSize && d.file.Digest != "" {
+			if code == FaultWrongSize && d.file.announced() {
 				err = d.file.dispute("", err)
 			}
 			return "", err
 		}
-		want := d.file.Digest
-		if err != nil || got == want || want == "" && (!d.endless || got == before) {
-			return got, err
+		if err != nil {
+			return "", err
+		}
+		file := d.announced()
+		mismatch, sure := file.mismatch(got), file.announced() || !d.endless
+		if mismatch == nil && (sure || got.digest == before) {
+			return got.digest, nil
 		}
 		if err := d.forget(); err != nil {
 			return "", err
 		}
-		if got == before {
-			mismatch := &MismatchError{What: "digest", Want: want.String(), Got: got.String()}
-			return "", d.file.dispute(got, &Fault{Code: FaultDiffers, Err: fmt.Errorf("%w, twice: the publisher's file and its checksum do not belong together", mismatch)})
+		if got.digest == before {
+			return "", file.dispute(before, &Fault{Code: FaultDiffers, Err: fmt.Errorf("%w, twice: the publisher's file and its checksum do not belong together", mismatch)})
 		}
-		before = got
-		if want == "" {
+		before = got.digest
+		if mismatch == nil {
 			d.note(FaultNoLength)
 		} else {
 			d.note(FaultDamaged)
 		}
 	}
-	if d.file.Digest == "" {
+	file := d.announced()
+	if !file.announced() {
 		return "", &Fault{Code: FaultNoLength, Err: errors.New("three transfers gave three different files, and the publisher gives neither a length nor a checksum"), Again: true}
 	}
-	return "", d.file.dispute(before, &Fault{Code: FaultDamaged, Err: fmt.Errorf("three transfers gave three different files, the last one %s; the publisher says %s", before, d.file.Digest), Again: true})
+	return "", file.dispute(before, &Fault{Code: FaultDamaged, Err: fmt.Errorf("three transfers gave three different files, the last one %s; the publisher says %s", before, file.announcement()), Again: true})
+}
+
+// announced is the file with what an answer said of it, if the list says nothing.
+func (d *download) announced() SourceFile {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := d.file
+	if !f.announced() {
+		f.Sum = d.heard
+	}
+	return f
+}
+
+// hear takes note of what an answer says of the whole file.
+func (d *download) hear(sum Checksum) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.heard = sum
 }
 
 // holdsPage says whether a web page lies where the file should. One that came later has taken nobody's place.
 func (d *download) holdsPage() bool {
 	head := make([]byte, sniffBytes)
 	n, _ := d.part.file.ReadAt(head, 0)
-	return sniff(d.file, head[:n]) != nil
+	return sniff(d.file, head[:n]) != nil || n < sniffBytes && mayBePage(head[:n]) // of a small file, too little is here to tell
 }
 
 // algorithm is the one that the publisher's digest names.
@@ -102,23 +121,38 @@ func (f SourceFile) algorithm() (digest.Algorithm, error) {
 	return f.Digest.Algorithm(), nil
 }
 
+// announcement is the publisher's checksum.
+func (f SourceFile) announcement() string {
+	if f.Digest == "" {
+		return f.Sum.String()
+	}
+	return f.Digest.String()
+}
+
 // complete fetches what is missing until the disk gives back every block as it was received.
-func (d *download) complete(ctx context.Context, algorithm digest.Algorithm) (digest.Digest, error) {
+func (d *download) complete(ctx context.Context) (received, error) {
+	if _, err := d.file.meter(0); err != nil {
+		return received{}, err
+	}
 	for range 3 {
 		if err := d.bring(ctx); err != nil {
-			return "", err
+			return received{}, err
 		}
-		whole := algorithm.Digester()
-		good, err := d.part.check(ctx, whole.Hash())
+		_, _, size := d.part.state()
+		whole, err := d.announced().meter(size)
 		if err != nil {
-			return "", err
+			return received{}, err
+		}
+		good, err := d.part.check(ctx, whole)
+		if err != nil {
+			return received{}, err
 		}
 		if good {
-			return whole.Digest(), nil
+			return whole.read(), nil
 		}
 		d.note(FaultDisk)
 	}
-	return "", &Fault{Code: FaultDisk, Err: errors.New("the disk gives back other bytes than were written to it")}
+	return received{}, &Fault{Code: FaultDisk, Err: errors.New("the disk gives back other bytes than were written to it")}
 }
 
 // bring fetches until no block is missing.
@@ -153,7 +187,7 @@ func (d *download) bring(ctx context.Context) error {
 // resume takes up what an earlier process left. What nothing would show to be of the same file is of no use.
 func (d *download) resume() error {
 	begun, version, size := d.part.state()
-	if begun && version == "" && d.file.Digest == "" && len(d.part.missing()) > 0 {
+	if begun && version == "" && !d.file.announced() && len(d.part.missing()) > 0 {
 		return d.forget()
 	}
 	d.tell(size)
@@ -240,7 +274,7 @@ func (d *download) vouched(version string) bool {
 		return false
 	}
 	_, parts := d.src.(PartSource)
-	return version != "" || d.file.Digest != "" || !parts // a plain Source vouches for its offsets itself
+	return version != "" || d.file.announced() || !parts // a plain Source vouches for its offsets itself
 }
 
 // open asks the source, in the form that it understands.

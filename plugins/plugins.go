@@ -33,6 +33,7 @@ type Plugin struct {
 	spec      catalog.Spec
 	normalise func(json.RawMessage) (json.RawMessage, error)
 	source    func(context.Context, json.RawMessage, Env) (digest.Digest, error)
+	missing   func(context.Context, json.RawMessage, Env) ([]Missing, error)
 	run       func(context.Context, Call) error
 }
 
@@ -68,7 +69,7 @@ func (p Plugin) Run(ctx context.Context, c Call) error {
 // name. It can decide whether bytes arrive, never which.
 type Env struct {
 	Dir    string                                    // folder of the manifest; relative paths start here
-	Lookup func(name string) (value string, ok bool) // an environment variable such as PHYSIONET_PASSWORD
+	Lookup func(name string) (value string, ok bool) // a credential, by its usual environment variable such as PHYSIONET_PASSWORD
 	Retry  Retry                                     // how patiently a transfer is tried; the zero value is a sane default
 	Block  int64                                     // bytes of a transfer that a kill may cost; 0 means 8 MiB
 }

@@ -58,6 +58,7 @@ type Spec struct {
 	Queue       string             `json:"queue"`
 	MemoryBytes int64              `json:"memoryBytes,omitempty"`
 	Network     bool               `json:"network,omitempty"` // fetch only
+	Secrets     []string           `json:"secrets,omitempty"` // fetch only: credentials that are its own, by the names of environment variables
 	Modalities  []string           `json:"modalities,omitempty"`
 	Params      json.RawMessage    `json:"params,omitempty"`   // JSON Schema of the parameters, made from their type
 	Defaults    json.RawMessage    `json:"defaults,omitempty"` // every parameter with its default

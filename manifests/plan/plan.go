@@ -46,6 +46,14 @@ type Step struct {
 	Source      digest.Digest       `json:"source,omitempty"`
 	Needs       []Need              `json:"needs,omitempty"` // sorted by input
 	Hints       action.Hints        `json:"hints"`
+	Gate        *Gate               `json:"gate,omitempty"` // of a fetch; can decide whether bytes arrive, never which
+}
+
+// Gate is what a person has accepted before a dataset is fetched.
+type Gate struct {
+	Dataset string           `json:"dataset"`
+	Version string           `json:"version,omitempty"`
+	Terms   []manifests.Term `json:"terms"`
 }
 
 // Need is one input of a step: the artifact of another step.
@@ -133,7 +141,14 @@ func curateStep(dataset string) string { return "curate/" + dataset }
 func modelStep(model string) string    { return "pretrain/" + model }
 
 func (c *compiler) dataset(id string, d manifests.Dataset) {
-	c.add(Step{Name: FetchStep(id), Hints: action.Hints{Title: d.Title}}, catalog.Fetch, d.Fetch.Plugin, d.Fetch.Params, d.Fetch.Seed)
+	fetch := Step{Name: FetchStep(id), Hints: action.Hints{Title: d.Title}}
+	if len(d.Terms) > 0 {
+		fetch.Gate = &Gate{Dataset: id, Version: d.Version, Terms: d.Terms}
+	}
+	c.add(fetch, catalog.Fetch, d.Fetch.Plugin, d.Fetch.Params, d.Fetch.Seed)
+	if d.Curate.Plugin == "" {
+		return
+	}
 	c.add(Step{
 		Name:    curateStep(id),
 		Dataset: &action.Dataset{ID: id, Modality: d.Modality, Licence: d.Licence, Access: d.Access},

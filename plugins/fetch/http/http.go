@@ -13,23 +13,28 @@
 // Credentials are named in the manifest as environment variables and sent to one origin only: that of base,
 // or else of sums, or else the one that all files share; never over plain http except to this machine, and
 // never along a redirect to somewhere else. No error and no record holds a user, a password or a query.
+//
+// A manifest may come from a stranger, who could name any secret of a person and have it sent to a host of his own. So
+// the names belong to the host: for https://data.example.org they are CAIRN_USERNAME_DATA_EXAMPLE_ORG and
+// CAIRN_PASSWORD_DATA_EXAMPLE_ORG (a hyphen of the host is two underscores), and whoever sets them knows who sees them.
+// PHYSIONET_PASSWORD and the like are for the plugins of these publishers, which have the host inside. Only what is
+// sent to this machine may have any name.
 package httpfetch
 
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/fetch/match"
+	"github.com/cairn-bench/cairn/plugins/fetch/web"
 )
 
 // Params says what to fetch.
@@ -54,8 +59,8 @@ type File struct {
 
 // Auth names the environment variables that hold a user name and a password.
 type Auth struct {
-	UsernameEnv string `json:"username_env"`
-	PasswordEnv string `json:"password_env"`
+	UsernameEnv string `json:"username_env" jsonschema:"CAIRN_USERNAME_ and the host that sees it, such as CAIRN_USERNAME_DATA_EXAMPLE_ORG"`
+	PasswordEnv string `json:"password_env" jsonschema:"CAIRN_PASSWORD_ and the host that sees it, such as CAIRN_PASSWORD_DATA_EXAMPLE_ORG"`
 }
 
 // Validate says which parameter is wrong.
@@ -166,30 +171,35 @@ func (p plan) trusted() (string, error) {
 		if who == nil {
 			who = u
 		}
-		if p.base == nil && origin(u) != origin(who) {
+		if p.base == nil && web.Origin(u) != web.Origin(who) {
 			return "", fmt.Errorf("auth: files lie on %s and %s; set base to the one that may see the password", who.Host, u.Host)
 		}
 	}
-	if who.Scheme != "https" && !loopback(who.Hostname()) {
+	if !web.Safe(who) {
 		return "", fmt.Errorf("auth: a password is not sent to %s over plain http", who.Host)
 	}
-	return origin(who), nil
+	return web.Origin(who), p.Auth.belongs(who)
 }
 
-func origin(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Host) }
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// Plugin returns fetch/http. The client's redirects are watched by the plugin; nil means a client that waits
-// at most 30 seconds for a connection and a minute for an answer's head, and honours the usual proxy
-// variables. How long a body may take is the framework's.
-func Plugin(client *http.Client) plugins.Plugin {
-	if client == nil {
-		client = &http.Client{Transport: transport()}
+// belongs wants the names to be those of the host that will see what they hold.
+func (a Auth) belongs(who *url.URL) error {
+	if web.Local(who) {
+		return nil
 	}
+	host := strings.ToUpper(who.Hostname())
+	if strings.Trim(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") != "" {
+		return fmt.Errorf("auth: host %q: want its name in ASCII", who.Hostname())
+	}
+	host = strings.NewReplacer(".", "_", "-", "__").Replace(host)
+	user, password := "CAIRN_USERNAME_"+host, "CAIRN_PASSWORD_"+host
+	if a != (Auth{user, password}) {
+		return fmt.Errorf("auth: for %s, username_env has to be %s and password_env %s, so that no manifest can have another secret sent there", who.Host, user, password)
+	}
+	return nil
+}
+
+// Plugin returns fetch/http. nil means the client of package web.
+func Plugin(client *http.Client) plugins.Plugin {
 	return plugins.Fetch(catalog.Spec{
 		Name: "http", Version: "1",
 		Summary:     "Fetches files and archives by URL, checked against the publisher's sums.",
@@ -202,53 +212,15 @@ func Plugin(client *http.Client) plugins.Plugin {
 		if err != nil {
 			return nil, err
 		}
-		return &source{plan: plan, env: env, client: watched(client, plan.origin)}, nil
+		s := &source{plan: plan, env: env}
+		o := web.Options{Origin: plan.origin, Hint: "the source may need credentials (auth)"}
+		if p.Auth != nil {
+			o.Sign = s.sign
+			o.Hint = fmt.Sprintf("check that %s and %s are right and have not expired", p.Auth.UsernameEnv, p.Auth.PasswordEnv)
+		}
+		s.client = web.New(client, o)
+		return s, nil
 	})
-}
-
-const (
-	dialTimeout = 30 * time.Second
-	headTimeout = time.Minute
-	redirects   = 10
-)
-
-// errRedirect is a redirect that is not followed, and would not be a second time.
-var errRedirect = errors.New("redirect refused")
-
-// transport keeps the connections of all fetches of this process. It speaks HTTP/1.1: HTTP/2 would bring the parts of a
-// large file over one connection, and keep 4 MiB of each here that a kill loses.
-func transport() *http.Transport {
-	only := new(http.Protocols)
-	only.SetHTTP1(true)
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		Protocols:             only,
-		TLSHandshakeTimeout:   dialTimeout,
-		ResponseHeaderTimeout: headTimeout,
-		MaxIdleConnsPerHost:   16,
-		IdleConnTimeout:       time.Minute,
-	}
-}
-
-// watched is a client of our own that takes credentials off a redirect to somebody else.
-func watched(c *http.Client, trusted string) *http.Client {
-	own := *c
-	own.CheckRedirect = func(req *http.Request, via []*http.Request) error {
-		if len(via) >= redirects {
-			return fmt.Errorf("%w: more than %d", errRedirect, redirects)
-		}
-		if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
-			return fmt.Errorf("%w: from https to plain http at %s", errRedirect, req.URL.Host)
-		}
-		if origin(req.URL) != trusted {
-			req.Header.Del("Authorization")
-			req.Header.Del("Cookie")
-		}
-		req.Header.Del("Referer") // it may hold a signed query
-		return nil
-	}
-	return &own
 }
 
 // name is the last component of a URL's path.
