@@ -63,9 +63,9 @@ func (r *Resolver) Plan(ctx context.Context, b *manifests.Benchmark, dir string)
 	if err != nil {
 		return nil, "", invalid(ctx, err)
 	}
-	p, err := plan.Compile(b, func(kind catalog.Kind, name string, params json.RawMessage) (plan.Resolved, error) {
+	p, err := plan.Compile(b, once(func(kind catalog.Kind, name string, params json.RawMessage) (plan.Resolved, error) {
 		return r.step(ctx, set, kind, name, params, dir)
-	})
+	}))
 	if err != nil {
 		return nil, "", invalid(ctx, err)
 	}
@@ -75,6 +75,26 @@ func (r *Resolver) Plan(ctx context.Context, b *manifests.Benchmark, dir string)
 	}
 	d, err := cas.PutBytes(ctx, r.Store, text)
 	return p, d, err
+}
+
+// once asks a resolver once for all steps of the same plugin with the same parameters: it may look at a large local source.
+func once(resolve plan.Resolver) plan.Resolver {
+	type asked struct {
+		kind         catalog.Kind
+		name, params string
+	}
+	known := map[asked]plan.Resolved{}
+	return func(kind catalog.Kind, name string, params json.RawMessage) (plan.Resolved, error) {
+		q := asked{kind, name, string(params)}
+		if out, ok := known[q]; ok {
+			return out, nil
+		}
+		out, err := resolve(kind, name, params)
+		if err == nil {
+			known[q] = out
+		}
+		return out, err
+	}
 }
 
 func (r *Resolver) step(ctx context.Context, set plugins.Set, kind catalog.Kind, name string, params json.RawMessage, dir string) (plan.Resolved, error) {
