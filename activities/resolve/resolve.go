@@ -137,7 +137,8 @@ func (r *Resolver) States(ctx context.Context, p *plan.Plan, pins *Pins) ([]Stat
 	find := func(step string) (digest.Digest, bool) { d, ok := artifacts[step]; return d, ok }
 	states := make([]State, len(p.Steps))
 	for _, wave := range waves(p) {
-		err := each(ctx, wave, func(_ context.Context, i int) (err error) {
+		err := Each(ctx, len(wave), func(_ context.Context, n int) (err error) {
+			i := wave[n]
 			states[i], err = bind(p.Steps[i], find)
 			states[i].Wanted = pins.wanted(p.Steps[i], states[i].ID)
 			return err
@@ -148,7 +149,7 @@ func (r *Resolver) States(ctx context.Context, p *plan.Plan, pins *Pins) ([]Stat
 		if err := r.announce(ctx, states, wave); err != nil {
 			return nil, err
 		}
-		err = each(ctx, wave, func(ctx context.Context, i int) error { return r.look(ctx, &states[i]) })
+		err = Each(ctx, len(wave), func(ctx context.Context, n int) error { return r.look(ctx, &states[wave[n]]) })
 		if err != nil {
 			return nil, err
 		}
@@ -180,18 +181,18 @@ func waves(p *plan.Plan) [][]int {
 	return out
 }
 
-// each does something for every position, several at a time, until there is an error.
-func each(ctx context.Context, wave []int, do func(context.Context, int) error) error {
+// Each does something for every number below n, several at a time, until there is an error.
+func Each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	var taken atomic.Int64
-	for range runtime.GOMAXPROCS(0) {
+	for range min(n, runtime.GOMAXPROCS(0)) {
 		g.Go(func() error {
 			for ctx.Err() == nil {
 				i := int(taken.Add(1)) - 1
-				if i >= len(wave) {
+				if i >= n {
 					return nil
 				}
-				if err := do(ctx, wave[i]); err != nil {
+				if err := do(ctx, i); err != nil {
 					return err
 				}
 			}
