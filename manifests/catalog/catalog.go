@@ -58,7 +58,7 @@ type Spec struct {
 	Queue       string             `json:"queue"`
 	MemoryBytes int64              `json:"memoryBytes,omitempty"`
 	Network     bool               `json:"network,omitempty"` // fetch only
-	Secrets     []string           `json:"secrets,omitempty"` // fetch only: credentials that are its own, by the names of environment variables
+	Secrets     []string           `json:"secrets,omitempty"` // fetch only: credentials that are its own, by the names of environment variables; A_* is all that begin with A_
 	Modalities  []string           `json:"modalities,omitempty"`
 	Params      json.RawMessage    `json:"params,omitempty"`   // JSON Schema of the parameters, made from their type
 	Defaults    json.RawMessage    `json:"defaults,omitempty"` // every parameter with its default
@@ -84,6 +84,8 @@ func (s Spec) Check() error {
 		return fmt.Errorf("plugin %s/%s: unknown queue %q", s.Kind, s.Name, s.Queue)
 	case s.Network && s.Kind != Fetch:
 		return fmt.Errorf("plugin %s/%s: only fetch sees the network", s.Kind, s.Name)
+	case len(s.Secrets) > 0 && s.Kind != Fetch:
+		return fmt.Errorf("plugin %s/%s: only fetch is given credentials", s.Kind, s.Name)
 	}
 	return nil
 }
