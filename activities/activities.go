@@ -20,6 +20,7 @@ const (
 	Execute = "cairn.Execute"
 	Many    = "cairn.ExecuteMany"
 	Publish = "cairn.Publish"
+	Await   = "cairn.Await"
 )
 
 // ControlQueue is the task queue of the workers over one store that have one version of the workflow code, where
@@ -175,4 +176,22 @@ type Published struct {
 	Lock      digest.Digest // the text of benchmark.lock, as a blob
 	Report    digest.Digest // report.json, as a blob
 	Benchmark digest.Digest // the OCI index over all artifacts and records
+}
+
+// Missing is one thing that stands between a worker and what a step fetches. It holds names, never values.
+type Missing struct {
+	What  string `json:"what"`            // "terms MIMIC-DUA-1.5.0", "credentials KAGGLE_USERNAME and KAGGLE_KEY"
+	Do    string `json:"do,omitempty"`    // what a person does about it
+	Page  string `json:"page,omitempty"`  // where
+	Terms string `json:"terms,omitempty"` // the ID that `cairn approve` takes, if it is terms that nobody has accepted
+}
+
+// AwaitRequest asks to hear when a step that was blocked may be tried again: when nothing is missing any more or, if it
+// was the publisher who refused, when the credentials are others or after a time that grows with the tries.
+type AwaitRequest struct {
+	Plan    digest.Digest
+	Step    string
+	Dir     string
+	Missing []Missing `json:",omitempty"` // when it was blocked; none if the publisher refused
+	Tries   int       // how often it was blocked before
 }

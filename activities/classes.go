@@ -14,6 +14,7 @@ const (
 	Differs     = "Differs"
 	TooLarge    = "TooLarge"
 	Refused     = "Refused"
+	Blocked     = "Blocked"
 	Network     = "Network"
 	Disk        = "Disk"
 	Passing     = "Passing"
@@ -52,6 +53,7 @@ var classes = []Class{
 	{Differs, Never, "the result is not the one that the lock has", "find out why; `--update DATASET` accepts it"},
 	{TooLarge, Never, "the plugin gave more than can be kept", "make it give less; what is large belongs into files of the output"},
 	{Refused, Never, "it is not allowed", "read who forbade it and why"},
+	{Blocked, Never, "access to the data has not been given", "do what it says; the run goes on by itself if it is still there, or run again"},
 	{Network, Paused, "a publisher or the network did not do its part", "try again when it does"},
 	{Disk, Paused, "the disk failed or is full", "make room, or mend it"},
 	{Passing, Paused, "a fault that was taken for one that passes", "try again"},

@@ -18,7 +18,8 @@ type fault struct {
 	kind  string
 	after time.Duration // what has to pass before another try can help
 	error
-	drift *drift.Report
+	drift   *drift.Report
+	missing []Missing
 }
 
 func (f *fault) Unwrap() error { return f.error }
@@ -36,6 +37,22 @@ func Interrupt(err error) error { return Pass(Interrupted, 0, err) }
 
 // Drifted marks an error as type Differs, with what is known of the difference.
 func Drifted(r drift.Report, err error) error { return &fault{kind: Differs, error: err, drift: &r} }
+
+// Block marks an error as type Blocked, with what is missing; nothing is where the publisher refused.
+func Block(missing []Missing, err error) error {
+	var few []Missing
+	for _, m := range missing[:min(len(missing), maxMissing)] {
+		m.Do = Beginning(m.Do, maxDo)
+		few = append(few, m)
+	}
+	return &fault{kind: Blocked, error: err, missing: few}
+}
+
+// Bounds of what stays in a history of what is missing.
+const (
+	maxMissing = 8
+	maxDo      = 500 // bytes
+)
 
 // Kind is the mark of an error, "" if it has none.
 func Kind(err error) string {
@@ -66,6 +83,8 @@ func WithLog(err error, log digest.Digest) error {
 type Details struct {
 	Log   digest.Digest `json:",omitempty"` // blob with all that the step said
 	Drift *drift.Report `json:",omitempty"` // of type Differs
+	// Missing is of type Blocked.
+	Missing []Missing `json:",omitempty"`
 }
 
 // Report turns an error into what the server understands. An activity returns it last: the server looks at
@@ -96,8 +115,8 @@ func ReportTry(err error, faults int) error {
 		o.NextRetryDelay = max(f.after, Pause(faults))
 	}
 	var k *kept
-	if errors.As(err, &k) || f.drift != nil {
-		d := Details{Drift: f.drift}
+	if errors.As(err, &k) || f.drift != nil || len(f.missing) > 0 {
+		d := Details{Drift: f.drift, Missing: f.missing}
 		if k != nil {
 			d.Log = k.log
 		}
@@ -120,6 +139,9 @@ func LogOf(err *temporal.ApplicationError) digest.Digest { return details(err).L
 
 // DriftOf is what the details of an error say of a difference from the lock, nil if it is not one.
 func DriftOf(err *temporal.ApplicationError) *drift.Report { return details(err).Drift }
+
+// MissingOf is what the details of an error say is missing.
+func MissingOf(err *temporal.ApplicationError) []Missing { return details(err).Missing }
 
 func details(err *temporal.ApplicationError) Details {
 	var d Details

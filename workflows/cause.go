@@ -51,7 +51,7 @@ func (o StepOutcome) many() StepOutcome {
 func (o StepOutcome) carried(told bool) StepOutcome {
 	short := StepOutcome{Result: activities.Result{Step: o.Step, Seconds: o.Seconds}, State: o.State, Class: o.Class}
 	if told || o.State != Failed {
-		short.Error, short.Log, short.Drift = cut(o.Error, maxCarried), o.Log, o.Drift
+		short.Error, short.Log, short.Drift, short.Missing = cut(o.Error, maxCarried), o.Log, o.Drift, o.Missing
 	}
 	return short
 }

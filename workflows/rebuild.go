@@ -37,6 +37,7 @@ type RebuildRequest struct {
 	Dir      string
 	Only     []string `json:",omitempty"`
 	Offline  bool     `json:",omitempty"` // do nothing that needs the network
+	Wait     bool     `json:",omitempty"` // stay for what is blocked when all else is done
 	Earlier  *Earlier `json:",omitempty"` // nil at the start of a run
 	activities.Pins
 }
@@ -48,6 +49,7 @@ type Earlier struct {
 	Next   int           // position in the plan of the first step that had no try yet
 	Cached int           // as in Rebuilt
 	Steps  []StepOutcome // without digests
+	Rounds int           `json:",omitempty"` // how often the run went through the plan for what is blocked
 	Until  int           `json:",omitempty"` // more than that of any Progress of the executions so far
 }
 
@@ -71,7 +73,8 @@ const (
 	Ran       = "ran"
 	Cached    = "cached"
 	Failed    = "failed"
-	Skipped   = "skipped"   // something it needs failed
+	Skipped   = "skipped"   // something it needs failed or is blocked
+	Blocked   = "blocked"   // access to its data has not been given
 	Cancelled = "cancelled" // under way when the run was cancelled
 )
 
@@ -83,6 +86,8 @@ type StepOutcome struct {
 	Class string        `json:",omitempty"` // of a failed step, one of activities.Classes
 	Log   digest.Digest `json:",omitempty"` // of a failed step, what it said
 	Drift *drift.Report `json:",omitempty"` // of a step that failed because its result is not the lock's
+	// Missing is of a blocked step; nothing if it was the publisher who refused.
+	Missing []activities.Missing `json:",omitempty"`
 }
 
 // Progress is where a run stands, or what has changed of it since another answer.
@@ -110,7 +115,10 @@ func Rebuild(ctx workflow.Context, req RebuildRequest) (Rebuilt, error) {
 		return Rebuilt{}, err
 	}
 	if r.later > 0 {
-		return Rebuilt{}, r.goOn(ctx)
+		return Rebuilt{}, workflow.NewContinueAsNewError(ctx, RebuildName, r.onward())
+	}
+	if again, err := r.again(ctx); again {
+		return Rebuilt{}, err
 	}
 	return r.end(ctx)
 }
@@ -177,6 +185,7 @@ type rebuild struct {
 	left     int             // steps of the run that are still to be begun
 	alone    []bool          // steps that got no result in an activity with others
 	large    map[string]bool // groups of which an activity gave no result at all
+	gates    gates
 
 	published *activities.Published // by Prepare, which found nothing to do
 }
@@ -220,7 +229,7 @@ func (r *rebuild) start(p activities.Prepared) {
 		if n.Blocked != "" {
 			r.outcomes[i].Error = needs(n.Blocked)
 			r.set(i, Skipped)
-			r.skip(i, n.Blocked)
+			r.skip(i, needs(n.Blocked))
 		}
 	}
 }
@@ -229,6 +238,8 @@ func (r *rebuild) start(p activities.Prepared) {
 // still waits: a step that is under way has to hear of it and clean up.
 func (r *rebuild) walk(ctx workflow.Context) error {
 	done := workflow.NewSelector(ctx)
+	r.gates = newGates(ctx)
+	defer r.shut()
 	for {
 		for ctx.Err() == nil && len(r.ready) > 0 && r.inFlight < maxInFlight {
 			if some := r.together(); len(some) > 1 {
@@ -237,7 +248,7 @@ func (r *rebuild) walk(ctx workflow.Context) error {
 				r.launch(ctx, done, some[0])
 			}
 		}
-		if r.inFlight == 0 {
+		if r.inFlight == 0 && !r.waits(ctx) {
 			return ctx.Err()
 		}
 		done.Select(ctx)
@@ -254,6 +265,10 @@ func (r *rebuild) launch(ctx workflow.Context, done workflow.Selector, i int) {
 		r.inFlight--
 		var res activities.Result
 		if err := f.Get(ctx, &res); err != nil {
+			if missing, blocked := isBlocked(err); blocked {
+				r.block(done, i, missing, err)
+				return
+			}
 			r.fail(i, err)
 			return
 		}
@@ -296,26 +311,26 @@ func (r *rebuild) fail(i int, err error) {
 	}
 	r.outcomes[i] = o
 	r.set(i, Failed)
-	r.skip(i, r.nodes[i].Step)
+	r.skip(i, needs(r.nodes[i].Step))
 }
 
 // skip marks all that cannot be done without step i.
-func (r *rebuild) skip(i int, failed string) {
+func (r *rebuild) skip(i int, why string) {
 	for _, j := range r.needs[i] {
 		if r.outcomes[j].State == Waiting {
-			r.outcomes[j].Error = needs(failed)
+			r.outcomes[j].Error = why
 			r.set(j, Skipped)
-			r.skip(j, failed)
+			r.skip(j, why)
 		}
 	}
 }
 
 func needs(step string) string { return fmt.Sprintf("needs %s, which failed", step) }
 
-// goOn ends this execution and starts the next one with what the plan has left.
-func (r *rebuild) goOn(ctx workflow.Context) error {
+// onward is the request of the next execution, which does what the plan has left.
+func (r *rebuild) onward() RebuildRequest {
 	next := r.req
-	next.Earlier = &Earlier{Plan: r.plan, Next: r.next, Cached: r.earlier.Cached, Until: r.until() + 1}
+	next.Earlier = &Earlier{Plan: r.plan, Next: r.next, Cached: r.earlier.Cached, Rounds: r.earlier.Rounds, Until: r.until() + 1}
 	told := 0
 	for _, o := range r.steps() {
 		if o.State == Failed {
@@ -323,7 +338,7 @@ func (r *rebuild) goOn(ctx workflow.Context) error {
 		}
 		next.Earlier.Steps = append(next.Earlier.Steps, o.carried(told <= maxTold))
 	}
-	return workflow.NewContinueAsNewError(ctx, RebuildName, next)
+	return next
 }
 
 // end publishes, if there is a result of every step.
@@ -340,5 +355,5 @@ func (r *rebuild) end(ctx workflow.Context) (Rebuilt, error) {
 }
 
 func unfinished(steps []StepOutcome) bool {
-	return slices.ContainsFunc(steps, func(o StepOutcome) bool { return o.State == Failed || o.State == Skipped })
+	return slices.ContainsFunc(steps, func(o StepOutcome) bool { return o.State == Failed || o.State == Skipped || o.State == Blocked })
 }

@@ -30,12 +30,14 @@ type world struct {
 	execute func(context.Context, activities.ExecuteRequest) (activities.Result, error)
 	publish func() error
 	many    func(context.Context, activities.ManyRequest) (activities.ManyResult, error)
+	await   func(context.Context, activities.AwaitRequest) error
 
 	mu        sync.Mutex
 	prepared  []activities.PrepareRequest
 	executed  []activities.ExecuteRequest // in the order of their starts
 	together  []activities.ManyRequest    // those that shared an activity
 	published []activities.PublishRequest
+	awaited   []activities.AwaitRequest
 }
 
 func artifactOf(step string) digest.Digest { return digest.FromString(step) }
@@ -72,6 +74,13 @@ func (w *world) doMany(ctx context.Context, req activities.ManyRequest) (activit
 		return each(req.Steps), nil
 	}
 	return w.many(ctx, req)
+}
+
+func (w *world) doAwait(ctx context.Context, req activities.AwaitRequest) error {
+	w.mu.Lock()
+	w.awaited = append(w.awaited, req)
+	w.mu.Unlock()
+	return w.await(ctx, req)
 }
 
 func each(steps []activities.ExecuteRequest) (out activities.ManyResult) {
@@ -112,6 +121,7 @@ func (w *world) env() *testsuite.TestWorkflowEnvironment {
 	env.RegisterActivityWithOptions(w.doPrepare, activity.RegisterOptions{Name: activities.Prepare})
 	env.RegisterActivityWithOptions(w.doExecute, activity.RegisterOptions{Name: activities.Execute})
 	env.RegisterActivityWithOptions(w.doMany, activity.RegisterOptions{Name: activities.Many})
+	env.RegisterActivityWithOptions(w.doAwait, activity.RegisterOptions{Name: activities.Await})
 	env.RegisterActivityWithOptions(w.doPublish, activity.RegisterOptions{Name: activities.Publish})
 	return env
 }

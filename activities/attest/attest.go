@@ -31,7 +31,15 @@ func Write(ctx context.Context, s cas.Store, a action.Action, artifact ocispec.D
 	if err != nil {
 		return "", err
 	}
-	manifest, err := provenance.Manifest(artifact, statement, config)
+	var approvals []ocispec.Descriptor
+	for _, a := range e.Approvals {
+		d, err := put(ctx, s, provenance.EnvelopeType, a.Envelope)
+		if err != nil {
+			return "", err
+		}
+		approvals = append(approvals, d)
+	}
+	manifest, err := provenance.Manifest(artifact, statement, config, approvals...)
 	if err != nil {
 		return "", err
 	}
@@ -51,8 +59,8 @@ func Read(ctx context.Context, s cas.Store, record digest.Digest) (provenance.St
 		return provenance.Statement{}, fmt.Errorf("record %s: %w", record, err)
 	}
 	var m ocispec.Manifest
-	if err := json.Unmarshal(text, &m); err != nil || len(m.Layers) != 1 {
-		return provenance.Statement{}, fmt.Errorf("record %s: not a manifest with one layer", record)
+	if err := json.Unmarshal(text, &m); err != nil || len(m.Layers) == 0 {
+		return provenance.Statement{}, fmt.Errorf("record %s: not a manifest with a layer", record)
 	}
 	if text, err = cas.ReadAll(ctx, s, m.Layers[0].Digest, maxDocument); err != nil {
 		return provenance.Statement{}, fmt.Errorf("record %s: %w", record, err)
@@ -63,6 +71,9 @@ func Read(ctx context.Context, s cas.Store, record digest.Digest) (provenance.St
 	}
 	if m.Subject == nil || m.Subject.Digest != st.Artifact() {
 		return provenance.Statement{}, fmt.Errorf("record %s: its subject is not the artifact %s of its statement", record, st.Artifact())
+	}
+	if err := st.CheckLayers(m); err != nil {
+		return provenance.Statement{}, fmt.Errorf("record %s: %w", record, err)
 	}
 	return st, nil
 }

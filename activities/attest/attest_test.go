@@ -161,9 +161,9 @@ func TestForgedRecord(t *testing.T) {
 	}{
 		{"of another artifact", "its subject is not the artifact", put(other)},
 		{"of no artifact", "its subject is not the artifact", put(none)},
-		{"of two statements", "not a manifest with one layer", put(two)},
+		{"of two statements", "beside the statement its layers are", put(two)},
 		{"of another document", "not a record of an action", put(foreign)},
-		{"no manifest", "not a manifest with one layer", put("text")},
+		{"no manifest", "not a manifest with a layer", put("text")},
 		{"not there", "blob", digest.FromString("nothing")},
 	} {
 		if st, err := attest.Read(t.Context(), s, c.record); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.record.String()) {

@@ -37,6 +37,8 @@ func Mark(err error) error {
 		return activities.Interrupt(err)
 	case errors.As(err, &k):
 		return activities.Permanent(activities.Crashed, err)
+	case isRefusal(err):
+		return activities.Block(nil, err)
 	case errors.As(err, &disk), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return activities.Pass(activities.Disk, 0, err)
 	case plugins.IsTransient(err):

@@ -18,6 +18,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/actioncache"
 	"github.com/cairn-bench/cairn/activities/attest"
 	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/gate"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/catalog"
@@ -42,6 +43,8 @@ type Executor struct {
 
 	// Load makes a plugin of a folder that a manifest names; nil if there are no such plugins here.
 	Load func(folder string) (plugins.Plugin, error)
+
+	Gate *gate.Gate // of the home; nil if nobody has accepted anything here
 
 	Checkpoints string           // folder that leads to the saved states of trainings under way; "" keeps none
 	Interval    plugins.Interval // between two of them
@@ -139,6 +142,9 @@ func (e *Executor) once(ctx context.Context, step plan.Step, a action.Action, re
 	if req.Offline && e.needsNetwork(step) {
 		return activities.Result{}, activities.Permanent(activities.Failed, fmt.Errorf("%s: its files are not in the store and the run is offline; run without --offline to fetch them", step.Name))
 	}
+	if err := e.admit(ctx, step, req.Dir); err != nil {
+		return activities.Result{}, err
+	}
 	if try.Back != nil {
 		if err := try.Back(ctx); err != nil {
 			return activities.Result{}, err
@@ -199,7 +205,8 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 		return activities.Result{}, errors.Join(err, part.refuse())
 	}
 	finished := e.Now()
-	entry, err := e.record(ctx, into, a, actioncache.Entry{Action: id, Artifact: desc.Digest, Against: against(req.Wanted)}, desc, provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished})
+	how := provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished, Approvals: e.approvals(ctx, step)}
+	entry, err := e.record(ctx, into, a, actioncache.Entry{Action: id, Artifact: desc.Digest, Against: against(req.Wanted)}, desc, how)
 	if err == nil {
 		err = e.settle(ctx, try.sitting, into, entry)
 	}

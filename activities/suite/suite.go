@@ -152,6 +152,7 @@ func (s *Suite) registerControl(r registry) {
 func (s *Suite) registerSteps(r registry, free *slots) {
 	r.RegisterActivityWithOptions(s.step(free), activity.RegisterOptions{Name: activities.Execute})
 	r.RegisterActivityWithOptions(s.many, activity.RegisterOptions{Name: activities.Many})
+	r.RegisterActivityWithOptions(s.await(free), activity.RegisterOptions{Name: activities.Await})
 }
 
 func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (out activities.Prepared, err error) {
@@ -198,6 +199,23 @@ func (s *Suite) many(ctx context.Context, req activities.ManyRequest) (out activ
 		return errors.Join(err, working.Err())
 	})
 	return out, err
+}
+
+// await waits for what a step is blocked by. It is nothing that is under way, and needs no slot.
+func (s *Suite) await(free *slots) func(context.Context, activities.AwaitRequest) error {
+	return func(ctx context.Context, req activities.AwaitRequest) error {
+		at := &place{of: free}
+		at.aside()
+		defer at.leave()
+		defer beats(ctx, func() []any { return nil })()
+		working, done := untilStopped(ctx)
+		defer done()
+		err := safely(req.Step, func() error { return s.Executor.Await(working, req) })
+		if err != nil && ctx.Err() == nil && working.Err() != nil {
+			return errStopped
+		}
+		return activities.Report(execute.Mark(err))
+	}
 }
 
 // execute does a step. Each sign of life carries the newest checkpoint: the server keeps it for the next try.

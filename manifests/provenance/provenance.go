@@ -55,6 +55,7 @@ type Predicate struct {
 type BuildDefinition struct {
 	BuildType            string     `json:"buildType"`
 	ExternalParameters   Parameters `json:"externalParameters"`
+	InternalParameters   *Internal  `json:"internalParameters,omitempty"` // nil where there are none
 	ResolvedDependencies []Subject  `json:"resolvedDependencies"`
 }
 
@@ -62,6 +63,11 @@ type BuildDefinition struct {
 type Parameters struct {
 	ID     action.ID     `json:"id"`
 	Action action.Action `json:"action"`
+}
+
+// Internal are parameters that only the one who did it knew.
+type Internal struct {
+	Approvals []Subject `json:"approvals"` // signed statements that terms were accepted, by the ID of the terms
 }
 
 // RunDetails say who did it and when.
@@ -90,7 +96,17 @@ type Execution struct {
 	Invocation string
 	Started    time.Time
 	Finished   time.Time
+	Approvals  []Approval // of a fetch, of the terms that somebody had accepted
 }
+
+// Approval is a signed statement that terms were accepted.
+type Approval struct {
+	Terms    string // their ID
+	Envelope []byte // DSSE, JSON
+}
+
+// EnvelopeType is the media type of an approval.
+const EnvelopeType = "application/vnd.dsse.envelope.v1+json"
 
 // New returns the canonical bytes of a statement.
 func New(a action.Action, artifact digest.Digest, e Execution) ([]byte, error) {
@@ -112,6 +128,7 @@ func New(a action.Action, artifact digest.Digest, e Execution) ([]byte, error) {
 				BuildType:            BuildType,
 				ExternalParameters:   Parameters{ID: action.ID(digest.FromBytes(written)), Action: a},
 				ResolvedDependencies: dependencies(a),
+				InternalParameters:   e.internal(),
 			},
 			RunDetails: RunDetails{Builder: e.Builder, Metadata: Metadata{
 				InvocationID: e.Invocation, StartedOn: e.Started.UTC().Truncate(time.Millisecond), FinishedOn: e.Finished.UTC().Truncate(time.Millisecond)}},
@@ -121,6 +138,17 @@ func New(a action.Action, artifact digest.Digest, e Execution) ([]byte, error) {
 		return nil, fmt.Errorf("record of %s: %w", e.Step, err)
 	}
 	return text, nil
+}
+
+func (e Execution) internal() *Internal {
+	if len(e.Approvals) == 0 {
+		return nil
+	}
+	var in Internal
+	for _, a := range e.Approvals {
+		in.Approvals = append(in.Approvals, subject(a.Terms, digest.FromBytes(a.Envelope)))
+	}
+	return &in
 }
 
 func subject(name string, d digest.Digest) Subject {
@@ -135,14 +163,14 @@ func dependencies(a action.Action) []Subject {
 	return out
 }
 
-// Manifest returns the OCI manifest that ties a statement to its subject.
-func Manifest(subject, statement, config ocispec.Descriptor) ([]byte, error) {
+// Manifest returns the OCI manifest that ties a statement, and the approvals that it names, to its subject.
+func Manifest(subject, statement, config ocispec.Descriptor, approvals ...ocispec.Descriptor) ([]byte, error) {
 	return canonical.Marshal(ocispec.Manifest{
 		Versioned:    specs.Versioned{SchemaVersion: 2},
 		MediaType:    ocispec.MediaTypeImageManifest,
 		ArtifactType: MediaType,
 		Config:       config,
-		Layers:       []ocispec.Descriptor{statement},
+		Layers:       append([]ocispec.Descriptor{statement}, approvals...),
 		Subject:      &subject,
 		Annotations:  map[string]string{"in-toto.io/predicate-type": PredicateType},
 	})
@@ -184,6 +212,24 @@ func (s Statement) check() error {
 	}
 	if want := dependencies(p.Action); !slices.EqualFunc(want, definition.ResolvedDependencies, same) {
 		return fmt.Errorf("its dependencies %v are not the inputs of its action %v", definition.ResolvedDependencies, want)
+	}
+	return nil
+}
+
+// CheckLayers says whether the layers of a record's manifest are the statement and the approvals that it names.
+func (s Statement) CheckLayers(m ocispec.Manifest) error {
+	var want []string
+	if in := s.Predicate.BuildDefinition.InternalParameters; in != nil {
+		for _, a := range in.Approvals {
+			want = append(want, a.Digest[digest.SHA256.String()])
+		}
+	}
+	var got []string
+	for _, l := range m.Layers[min(1, len(m.Layers)):] {
+		got = append(got, l.Digest.Encoded())
+	}
+	if !slices.Equal(want, got) {
+		return fmt.Errorf("beside the statement its layers are %q, the statement names the approvals %q", got, want)
 	}
 	return nil
 }

@@ -100,8 +100,8 @@ func (v *verifier) record(s lock.Step) {
 		return
 	}
 	m, err := artifact.ParseManifest(text)
-	if err != nil || len(m.Layers) != 1 || m.Subject == nil {
-		v.problem(Problem{Code: Malformed, Path: "record", Digest: d, Want: "a manifest with a subject and one layer", Got: fmt.Sprint(err)})
+	if err != nil || len(m.Layers) == 0 || m.Subject == nil {
+		v.problem(Problem{Code: Malformed, Path: "record", Digest: d, Want: "a manifest with a subject and a layer", Got: fmt.Sprint(err)})
 		return
 	}
 	v.parts = append(v.parts, part{step: v.step, digest: d, manifest: m, folder: "record/"})
@@ -109,10 +109,11 @@ func (v *verifier) record(s lock.Step) {
 		v.problem(Problem{Code: RecordDiffers, Path: "record/subject", Digest: d,
 			Want: fmt.Sprintf("%s of %d bytes", s.Artifact, n), Got: fmt.Sprintf("%s of %d bytes", m.Subject.Digest, m.Subject.Size)})
 	}
-	v.statement(s, m.Layers[0])
+	v.statement(s, m)
 }
 
-func (v *verifier) statement(s lock.Step, layer ocispec.Descriptor) {
+func (v *verifier) statement(s lock.Step, m ocispec.Manifest) {
+	layer := m.Layers[0]
 	text, ok := v.read(layer.Digest, "record/statement")
 	if !ok {
 		return
@@ -131,5 +132,8 @@ func (v *verifier) statement(s lock.Step, layer ocispec.Descriptor) {
 	}
 	if st.Artifact() != s.Artifact {
 		differs("artifact "+s.Artifact.String(), "artifact "+st.Artifact().String())
+	}
+	if err := st.CheckLayers(m); err != nil {
+		differs("the statement and the approvals that it names", err.Error())
 	}
 }

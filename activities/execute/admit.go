@@ -1,0 +1,131 @@
+package execute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/manifests/catalog"
+	"github.com/cairn-bench/cairn/manifests/plan"
+	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/plugins"
+)
+
+// admit refuses a fetch as long as something stands between this machine and the data.
+func (e *Executor) admit(ctx context.Context, step plan.Step, dir string) error {
+	_, missing, err := e.missing(ctx, step, dir)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	var what []string
+	for _, m := range missing {
+		what = append(what, m.What)
+	}
+	return activities.Block(missing, fmt.Errorf("%s is blocked: it needs %s", step.Name, strings.Join(what, "; ")))
+}
+
+// missing says what stands between this machine and what a step fetches.
+func (e *Executor) missing(ctx context.Context, step plan.Step, dir string) (plugins.Plugin, []activities.Missing, error) {
+	if step.Plugin.Kind != string(catalog.Fetch) {
+		return plugins.Plugin{}, nil, nil
+	}
+	set, err := External(e.Plugins, e.Load, step, dir)
+	if err != nil {
+		return plugins.Plugin{}, nil, activities.Permanent(activities.Invalid, fmt.Errorf("%s: %w", step.Name, err))
+	}
+	p, err := set.Find(catalog.Fetch, step.Plugin.Name)
+	if err != nil {
+		return p, nil, activities.Permanent(activities.Invalid, fmt.Errorf("%s: %w", step.Name, err))
+	}
+	missing, err := e.Gate.Missing(ctx, step, p, e.Env(dir))
+	return p, missing, err
+}
+
+// approvals are those under which a step has fetched, for its record.
+func (e *Executor) approvals(ctx context.Context, step plan.Step) []provenance.Approval {
+	var out []provenance.Approval
+	records, _ := e.Gate.Covering(ctx, step.Gate)
+	for _, r := range records {
+		out = append(out, provenance.Approval{Terms: r.Terms.ID, Envelope: r.Text})
+	}
+	return out
+}
+
+const (
+	look         = time.Second // between two looks at what was missing
+	firstRefusal = time.Minute // until a publisher who refused is asked again; each time twice as long
+	lastRefusal  = time.Hour
+)
+
+// Await returns when a step that was blocked may be tried again. Two workers may not agree on what is missing: one that
+// is asked again and again takes its time.
+func (e *Executor) Await(ctx context.Context, req activities.AwaitRequest) error {
+	steps, err := e.plans.read(ctx, e.Store, req.Plan)
+	if err != nil {
+		return err
+	}
+	step, ok := steps[req.Step]
+	if !ok {
+		return activities.Permanent(activities.Invalid, fmt.Errorf("plan %s has no step %q", req.Plan, req.Step))
+	}
+	refused := len(req.Missing) == 0
+	pause := min(firstRefusal<<min(req.Tries, 10), lastRefusal)
+	if !refused {
+		pause = activities.Pause(req.Tries)
+	}
+	soon := time.NewTimer(pause)
+	defer soon.Stop()
+	ticks := time.NewTicker(look)
+	defer ticks.Stop()
+	var was digest.Digest
+	for due := !refused && req.Tries == 0; ; {
+		p, missing, err := e.missing(ctx, step, req.Dir)
+		if err != nil {
+			return err
+		}
+		is := credentials(p, e.Env(req.Dir))
+		if was == "" {
+			was = is
+		}
+		if len(missing) == 0 && (due || refused && is != was) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-soon.C:
+			due = true
+		case <-ticks.C:
+		}
+	}
+}
+
+// credentials tells whether the credentials of a plugin are still the same. It never leaves this process.
+func credentials(p plugins.Plugin, env plugins.Env) digest.Digest {
+	sum := digest.SHA256.Digester()
+	for _, name := range p.Spec().Secrets {
+		value, ok := "", false
+		if env.Lookup != nil {
+			value, ok = env.Lookup(name)
+		}
+		fmt.Fprintf(sum.Hash(), "%q %t %q\n", name, ok, value)
+	}
+	return sum.Digest()
+}
+
+// isRefusal says whether a publisher has not let us in yet.
+func isRefusal(err error) bool {
+	if errors.Is(err, plugins.ErrPanic) {
+		return false
+	}
+	switch plugins.FaultCode(err) {
+	case plugins.FaultUnauthorized, plugins.FaultForbidden, plugins.FaultLogin:
+		return true
+	}
+	return false
+}
