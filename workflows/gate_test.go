@@ -74,13 +74,13 @@ func TestBlocked(t *testing.T) {
 // step that is blocked once more is waited for once more.
 func TestOpened(t *testing.T) {
 	for name, c := range map[string]struct {
-		door   door
+		door   *door
 		wait   bool
 		awaits []activities.AwaitRequest
 	}{
-		"while the rest is under way":    {door{closed: 1, missing: terms, opened: make(chan struct{})}, false, []activities.AwaitRequest{{Missing: terms}}},
-		"when the rest is done":          {door{closed: 1, missing: terms}, true, []activities.AwaitRequest{{Missing: terms}}},
-		"after the publisher refused it": {door{closed: 2}, true, []activities.AwaitRequest{{}, {Tries: 1}}},
+		"while the rest is under way":    {&door{closed: 1, missing: terms, opened: make(chan struct{})}, false, []activities.AwaitRequest{{Missing: terms}}},
+		"when the rest is done":          {&door{closed: 1, missing: terms}, true, []activities.AwaitRequest{{Missing: terms}}},
+		"after the publisher refused it": {&door{closed: 2}, true, []activities.AwaitRequest{{}, {Tries: 1}}},
 	} {
 		w := &world{prepare: todo(gated()...)}
 		w.await = func(_ context.Context, req activities.AwaitRequest) error {
