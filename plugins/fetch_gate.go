@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
@@ -31,15 +30,9 @@ func (e Env) For(spec catalog.Spec) Env {
 	if spec.Kind != catalog.Fetch {
 		return Env{}
 	}
-	own := func(name string) bool {
-		return slices.ContainsFunc(spec.Secrets, func(s string) bool {
-			start, any := strings.CutSuffix(s, "*")
-			return s == name || any && strings.HasPrefix(name, start)
-		})
-	}
 	if ask := e.Lookup; ask != nil {
 		e.Lookup = func(name string) (string, bool) {
-			if !own(name) {
+			if !spec.Asks(name) {
 				return "", false
 			}
 			return ask(name)
@@ -47,7 +40,7 @@ func (e Env) For(spec catalog.Spec) Env {
 	}
 	if ask := e.Trouble; ask != nil {
 		e.Trouble = func(name string) error {
-			if !own(name) {
+			if !spec.Asks(name) {
 				return nil
 			}
 			return ask(name)

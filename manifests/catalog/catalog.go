@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -67,6 +68,14 @@ type Spec struct {
 // Identity returns the part of the promise that belongs into an action.
 func (s Spec) Identity() action.Plugin {
 	return action.Plugin{Kind: string(s.Kind), Name: s.Name, Version: s.Version, Components: slices.Clone(s.Components), Digest: s.Digest}
+}
+
+// Asks says whether a credential is one of the plugin's own.
+func (s Spec) Asks(name string) bool {
+	return slices.ContainsFunc(s.Secrets, func(own string) bool {
+		start, any := strings.CutSuffix(own, "*")
+		return own == name || any && strings.HasPrefix(name, start)
+	})
 }
 
 // Check says what is wrong with a promise, if anything is.
