@@ -94,7 +94,7 @@ func Fetch[P any](spec catalog.Spec, defaults P, open func(P, Env, uint64) (Sour
 			if err != nil {
 				return "", err
 			}
-			src, err := open(p, env.of(spec), 0)
+			src, err := open(p, env.For(spec), 0)
 			if err != nil {
 				return "", err
 			}
@@ -110,7 +110,7 @@ func Fetch[P any](spec catalog.Spec, defaults P, open func(P, Env, uint64) (Sour
 			if err != nil {
 				return nil, err
 			}
-			src, err := open(p, env.of(spec), 0)
+			src, err := open(p, env.For(spec), 0)
 			if err != nil {
 				return nil, err
 			}
@@ -126,7 +126,7 @@ func Fetch[P any](spec catalog.Spec, defaults P, open func(P, Env, uint64) (Sour
 			if err != nil {
 				return err
 			}
-			src, err := open(p, c.Env.of(spec), c.Seed)
+			src, err := open(p, c.Env, c.Seed)
 			if err != nil {
 				return err
 			}
