@@ -38,6 +38,23 @@ func (s *source) Describe() map[string]string {
 	return from
 }
 
+// Estimate adds up the sizes that the manifest gives.
+func (s *source) Estimate() plugins.Estimate {
+	e := plugins.Estimate{}
+	for _, f := range s.Files {
+		e.Unpacks = e.Unpacks || f.Unpack
+		if f.Size == nil || e.Bytes < 0 {
+			e.Bytes = -1
+			continue
+		}
+		e.Bytes += *f.Size
+	}
+	if len(s.Files) == 0 {
+		e.Bytes = -1
+	}
+	return e
+}
+
 // List names the files, with what the publisher's list says of them.
 func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
 	var listed []sum
