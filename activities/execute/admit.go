@@ -29,7 +29,12 @@ func (e *Executor) admit(ctx context.Context, step plan.Step, dir string) error 
 	return activities.Block(missing, fmt.Errorf("%s is blocked: it needs %s", step.Name, strings.Join(what, "; ")))
 }
 
-// missing says what stands between this machine and what a step fetches.
+// Missing says what stands between this machine and what a step fetches.
+func (e *Executor) Missing(ctx context.Context, step plan.Step, dir string) ([]activities.Missing, error) {
+	_, missing, err := e.missing(ctx, step, dir)
+	return missing, err
+}
+
 func (e *Executor) missing(ctx context.Context, step plan.Step, dir string) (plugins.Plugin, []activities.Missing, error) {
 	if step.Plugin.Kind != string(catalog.Fetch) {
 		return plugins.Plugin{}, nil, nil

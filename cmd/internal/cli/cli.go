@@ -22,6 +22,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/actioncache"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/execute"
+	"github.com/cairn-bench/cairn/activities/gate"
 	"github.com/cairn-bench/cairn/activities/gc"
 	"github.com/cairn-bench/cairn/activities/publish"
 	"github.com/cairn-bench/cairn/activities/resolve"
@@ -150,7 +151,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.store, "store", "", "oci://host/repository that homes share as their store (default $CAIRN_STORE, else none)")
 	root.PersistentFlags().StringVar(&a.address, "address", "", "host:port of a Temporal cluster (default: TEMPORAL_ADDRESS or the TEMPORAL_PROFILE, else the engine in the box)")
 	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.serverCommand(), a.workerCommand(), a.planCommand(), a.verifyCommand(), a.showCommand(), a.lsCommand(), a.catCommand(), a.proveCommand(),
-		a.explainCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.fmtCommand(), a.schemaCommand(), a.pluginCommand(), a.catalogCommand(), a.doctorCommand(), a.versionCommand())
+		a.explainCommand(), a.approveCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.fmtCommand(), a.schemaCommand(), a.pluginCommand(), a.catalogCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
 
@@ -213,6 +214,7 @@ type workshop struct {
 	plugins  plugins.Set
 	resolver *resolve.Resolver
 	garbage  *gc.Home
+	gate     *gate.Gate
 }
 
 func (a *app) open() (*workshop, error) {
@@ -235,6 +237,7 @@ func (a *app) open() (*workshop, error) {
 	}
 	w.layout.Waiting, w.own.Waiting, w.cache.Waiting = a.waiting, a.waiting, a.waiting
 	w.own.At, w.cache.At = a.doing(), a.doing()
+	w.gate = gate.Open(dir)
 	w.garbage = gc.Open(dir, a.who(), layout, w.own)
 	w.cache.SetForgotten(w.garbage.Forgotten)
 	a.opened = append(a.opened, w)
@@ -283,7 +286,7 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 		Executor: &execute.Executor{
 			Store: w.store, Cache: w.cache, Plugins: w.plugins, Env: a.env, Scratch: filepath.Join(w.dir, "scratch"),
 			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report, Host: a.runner(o.isolate), Load: a.host.Load,
-			Checkpoints: filepath.Join(w.dir, "checkpoints"), Interval: o.checkpoint,
+			Gate: w.gate, Checkpoints: filepath.Join(w.dir, "checkpoints"), Interval: o.checkpoint,
 		},
 		Publisher: w.publisher(),
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/cairn-bench/cairn/workflows"
 )
 
-// failure is a step that failed, as `run --json` tells of it.
+// failure is a step that failed or is blocked, as `run --json` tells of it.
 type failure struct {
 	Step    string        `json:"step"`
 	Class   string        `json:"class"` // one of activities.Classes
@@ -25,6 +25,8 @@ type failure struct {
 	Do      string        `json:"do"` // what a person does about it
 	Log     digest.Digest `json:"log,omitempty"`
 	Waiting int           `json:"waiting"` // steps that were skipped because they need it
+
+	Missing []activities.Missing `json:"missing,omitempty"` // of a blocked step; nothing if the publisher refused
 
 	first []string // of those
 }
@@ -36,8 +38,8 @@ const (
 	maxCauseLine = 6
 )
 
-// failures lists the steps of a plan that failed, each with what waits for it.
-func failures(pl *plan.Plan, steps []runStep) []failure {
+// failures lists the steps of a plan that ended in a state without a result, each with what waits for it.
+func failures(pl *plan.Plan, steps []runStep, state string) []failure {
 	skipped := map[string]bool{}
 	for _, s := range steps {
 		skipped[s.Name] = s.State == workflows.Skipped
@@ -50,10 +52,10 @@ func failures(pl *plan.Plan, steps []runStep) []failure {
 	}
 	var all []failure
 	for _, s := range steps {
-		if s.State != workflows.Failed {
+		if s.State != state {
 			continue
 		}
-		f := failure{Step: s.Name, Class: s.Class, Cause: s.Why, Do: activities.ClassOf(s.Class).Do, Log: s.Log}
+		f := failure{Step: s.Name, Class: s.Class, Cause: s.Why, Do: activities.ClassOf(s.Class).Do, Log: s.Log, Missing: s.Missing}
 		seen := map[string]bool{}
 		for todo := slices.Clone(needs[s.Name]); len(todo) > 0; todo = todo[1:] {
 			if at := todo[0]; skipped[at] && !seen[at] {
@@ -93,14 +95,14 @@ func failureCode(all []failure) int {
 
 // unfinished prints what a run did not do, and returns the error that it ends with.
 func (a *app) unfinished(o outcome, pl *plan.Plan, doc runDocument, drifted []driftShown) error {
-	doc.Failures, doc.Drift = failures(pl, doc.Steps), reports(drifted)
+	doc.Failures, doc.Blocked, doc.Drift = failures(pl, doc.Steps, workflows.Failed), failures(pl, doc.Steps, workflows.Blocked), reports(drifted)
 	waiting := 0
 	for _, s := range doc.Steps {
 		if s.State == workflows.Skipped {
 			waiting++
 		}
 	}
-	if len(doc.Failures) == 0 {
+	if len(doc.Failures)+len(doc.Blocked) == 0 {
 		return a.print(doc, func(out io.Writer) {
 			printSteps(out, doc.Steps)
 			fmt.Fprintf(out, "\nthese are done; the lock is not written, because other steps have no result: `%s` does them\n", a.again(o))
@@ -110,17 +112,28 @@ func (a *app) unfinished(o outcome, pl *plan.Plan, doc runDocument, drifted []dr
 	for _, f := range doc.Failures {
 		doc.Retry += " --only " + quote(f.Step)
 	}
-	done := len(doc.Steps) - len(doc.Failures) - waiting
+	done := len(doc.Steps) - len(doc.Failures) - len(doc.Blocked) - waiting
 	if err := a.print(doc, func(out io.Writer) { a.printFailures(out, o, doc, done); printDrift(out, drifted) }); err != nil {
 		return err
 	}
 	if len(drifted) > 0 {
 		return a.driftError(drifted, o.file)
 	}
-	return exit(failureCode(doc.Failures), "%d of %d steps failed and %d wait for that; what does not depend on it is done", len(doc.Failures), len(doc.Steps), waiting)
+	if len(doc.Failures) == 0 {
+		return exit(exitRefused, "%d of %d steps are blocked and %d wait for that; what does not depend on it is done", len(doc.Blocked), len(doc.Steps), waiting)
+	}
+	return exit(failureCode(doc.Failures), "%d of %d steps failed%s and %d wait for that; what does not depend on it is done", len(doc.Failures), len(doc.Steps), andBlocked(len(doc.Blocked)), waiting)
+}
+
+func andBlocked(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d %s blocked", n, either(n, "is", "are"))
 }
 
 func (a *app) printFailures(out io.Writer, o outcome, doc runDocument, done int) {
+	a.printBlocked(out, o.file, doc.Blocked)
 	listed := doc.Failures[:min(len(doc.Failures), maxFailures)]
 	for _, f := range listed {
 		fmt.Fprintf(out, "failed  %s\n        %s: %s\n", f.Step, f.Class, activities.ClassOf(f.Class).Is)
@@ -138,6 +151,10 @@ func (a *app) printFailures(out io.Writer, o outcome, doc runDocument, done int)
 	}
 	if n := len(doc.Failures) - len(listed); n > 0 {
 		fmt.Fprintf(out, "and %d more: %s status %s\n", n, a.typed(), o.run)
+	}
+	if len(doc.Failures) == 0 {
+		fmt.Fprintf(out, "\nwhat is done stays (%d of %d). When what is missing is there:\n  %s\n      does what is left, and writes the lock; with --wait it stays until all is there\n", done, len(doc.Steps), a.again(o))
+		return
 	}
 	fmt.Fprintf(out, "\nwhat is done stays (%d of %d). When the cause is mended:\n", done, len(doc.Steps))
 	if len(doc.Failures) <= maxFailures {

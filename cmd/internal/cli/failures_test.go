@@ -213,7 +213,7 @@ func TestManyFailures(t *testing.T) {
 		add(fmt.Sprintf("b%d", i), workflows.Skipped, "b")
 	}
 	got := map[string]int{}
-	for _, f := range failures(pl, steps) {
+	for _, f := range failures(pl, steps, workflows.Failed) {
 		got[f.Step] = f.Waiting
 	}
 	if diff := cmp.Diff(map[string]int{"a": 2, "b": 7}, got); diff != "" {

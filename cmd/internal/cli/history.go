@@ -102,10 +102,24 @@ func logOf(f *failurepb.Failure) digest.Digest {
 	return d.Log
 }
 
+// missingOf is what a failure says is missing.
+func missingOf(f *failurepb.Failure) []activities.Missing {
+	var d activities.Details
+	if decode(own(f).GetApplicationFailureInfo().GetDetails(), &d) != nil {
+		return nil
+	}
+	return d.Missing
+}
+
 func (h *runHistory) scheduled(ev *history.HistoryEvent) error {
 	x := ev.GetActivityTaskScheduledEventAttributes()
 	h.kinds[ev.GetEventId()] = x.GetActivityType().GetName()
 	asked, err := askedOf(x)
+	if x.GetActivityType().GetName() == activities.Await {
+		var req activities.AwaitRequest
+		err = decode(x.GetInput(), &req)
+		h.begun[ev.GetEventId()] = []string{req.Step}
+	}
 	for _, req := range asked {
 		h.step(req.Step).State = workflows.Running
 		h.begun[ev.GetEventId()] = append(h.begun[ev.GetEventId()], req.Step)
@@ -158,6 +172,10 @@ func (h *runHistory) completed(scheduled int64, result *commonpb.Payloads) error
 		for _, n := range p.Todo {
 			h.step(n.Step)
 		}
+	case activities.Await:
+		for _, name := range h.begun[scheduled] {
+			*h.step(name) = runStep{Name: name, State: workflows.Waiting}
+		}
 	case activities.Execute:
 		var r activities.Result
 		if err := decode(result, &r); err != nil {
@@ -189,11 +207,17 @@ func (h *runHistory) outcome(o workflows.StepOutcome) {
 }
 
 func (h *runHistory) ended(scheduled int64, state string, f *failurepb.Failure) {
+	if h.kinds[scheduled] == activities.Await {
+		return
+	}
 	for _, name := range h.begun[scheduled] {
 		s := h.step(name)
 		s.State, s.Why, s.Log = state, message(f), logOf(f)
 		if kind := own(f).GetApplicationFailureInfo().GetType(); kind != "" {
 			s.Class = activities.ClassOf(kind).Type
+		}
+		if s.Class == activities.Blocked {
+			s.State, s.Missing = workflows.Blocked, missingOf(f)
 		}
 	}
 }

@@ -52,6 +52,7 @@ type runDocument struct {
 	Results   []runResult    `json:"results"`
 	Claims    []report.Claim `json:"claims"`
 	Failures  []failure      `json:"failures,omitempty"`
+	Blocked   []failure      `json:"blocked,omitempty"`
 	Retry     string         `json:"retry,omitempty"` // the command that tries just these again
 
 	// Drift is how datasets differ from the lock that the run began with: refused (exit code 3), accepted with --update,
@@ -71,6 +72,8 @@ type runStep struct {
 	Why      string        `json:"why,omitempty"`
 	Class    string        `json:"class,omitempty"` // of a failed step
 	Log      digest.Digest `json:"log,omitempty"`   // of a failed step, for `cairn show`
+
+	Missing []activities.Missing `json:"missing,omitempty"` // of a blocked step
 }
 
 type runResult struct {
@@ -133,7 +136,7 @@ func (o outcome) asked(pl *plan.Plan) (func(step string) bool, error) {
 
 // take says what became of the step.
 func (s *runStep) take(o workflows.StepOutcome) {
-	s.State, s.Action, s.Artifact, s.Seconds, s.Why, s.Class, s.Log = o.State, o.Action.Digest(), o.Artifact, o.Seconds, o.Error, o.Class, o.Log
+	s.State, s.Action, s.Artifact, s.Seconds, s.Why, s.Class, s.Log, s.Missing = o.State, o.Action.Digest(), o.Artifact, o.Seconds, o.Error, o.Class, o.Log, o.Missing
 }
 
 func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocument) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
+	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/action"
@@ -22,7 +23,7 @@ import (
 const (
 	planCached  = "cached"
 	planRun     = "run"
-	planBlocked = "blocked" // what it gave was deleted on purpose
+	planBlocked = "blocked" // what it gave was deleted on purpose, or access to the data has not been given
 	planDiffers = "differs" // what it gave is not what the lock has
 )
 
@@ -39,6 +40,8 @@ type planStep struct {
 	Action digest.Digest `json:"action,omitempty"`
 	State  string        `json:"state"`
 	Why    []plan.Cause  `json:"why"`
+
+	Missing []activities.Missing `json:"missing,omitempty"` // of a fetch that is blocked
 }
 
 func (a *app) planCommand() *cobra.Command {
@@ -78,13 +81,28 @@ func (a *app) plan(ctx context.Context, file string) error {
 	before := w.before(ctx, lockPath(file))
 	doc := planDocument{Schema: "cairn/plan/v1", Manifest: p.Manifest}
 	now := map[string]digest.Digest{}
+	executor := w.suite(a, runOptions{}, nil).Executor
 	for _, s := range states {
 		if s.Done() {
 			now[s.Step.Name] = s.Entry.Artifact
 		}
-		doc.Steps = append(doc.Steps, before.explain(s, now))
+		step := before.explain(s, now)
+		if !s.Done() && !s.Forgotten {
+			if step.Missing, err = executor.Missing(ctx, s.Step, dir); err != nil {
+				return err
+			}
+		}
+		doc.Steps = append(doc.Steps, step.gated())
 	}
-	return a.print(doc, func(out io.Writer) { printPlan(out, doc) })
+	return a.print(doc, func(out io.Writer) { a.printPlan(out, file, doc) })
+}
+
+// gated is the step as it stands if something is missing.
+func (s planStep) gated() planStep {
+	if len(s.Missing) > 0 {
+		s.State, s.Why = planBlocked, []plan.Cause{{Component: "result", Is: "needs " + needed(s.Missing)}}
+	}
+	return s
 }
 
 // before is what the lock beside the manifest says of the last run.
@@ -162,7 +180,7 @@ func (b before) waiting(s resolve.State, was action.Action, known bool, now map[
 	return out
 }
 
-func printPlan(out io.Writer, doc planDocument) {
+func (a *app) printPlan(out io.Writer, file string, doc planDocument) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	counts := map[string]int{}
 	for _, s := range doc.Steps {
@@ -178,8 +196,24 @@ func printPlan(out io.Writer, doc planDocument) {
 	if n := counts[planDiffers]; n > 0 {
 		fmt.Fprintf(out, "%d not what the lock has: a run says how, does the rest and exits with 3; `run --update DATASET` asks the publisher again and accepts what it gives\n", n)
 	}
-	if n := counts[planBlocked]; n > 0 {
-		fmt.Fprintf(out, "%d blocked: a run is refused\n", n)
+	gated := 0
+	for _, s := range doc.Steps {
+		if len(s.Missing) > 0 {
+			gated++
+		}
+	}
+	if n := counts[planBlocked] - gated; n > 0 {
+		fmt.Fprintf(out, "%d blocked by a deletion: a run is refused\n", n)
+	}
+	if gated == 0 {
+		return
+	}
+	fmt.Fprintf(out, "%d blocked: a run does the rest\n\n", gated)
+	for _, s := range doc.Steps {
+		if len(s.Missing) > 0 {
+			fmt.Fprintf(out, "%s\n", s.Name)
+			a.printMissing(out, "    ", file, s.Name, s.Missing)
+		}
 	}
 }
 

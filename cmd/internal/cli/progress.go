@@ -26,6 +26,8 @@ type view struct {
 	width func() int
 	now   func() time.Time
 
+	blocked func(workflows.StepOutcome) string // what is said of a step that is blocked; nil for a line as of others
+
 	mu     sync.Mutex
 	state  map[string]string
 	order  []string // of the steps under way, oldest first
@@ -212,7 +214,7 @@ func (v *view) show(p workflows.Progress) {
 			v.order = slices.DeleteFunc(v.order, func(o string) bool { return o == s.Step })
 		}
 		if !v.live || s.State != workflows.Running {
-			fmt.Fprintln(&b, line(s))
+			b.WriteString(v.line(s))
 		}
 	}
 	v.draw(b.String())
@@ -253,6 +255,13 @@ func (v *view) clear() {
 	defer v.mu.Unlock()
 	fmt.Fprint(v.out, v.up())
 	v.drawn = 0
+}
+
+func (v *view) line(s workflows.StepOutcome) string {
+	if s.State == workflows.Blocked && v.blocked != nil {
+		return v.blocked(s)
+	}
+	return line(s) + "\n"
 }
 
 // line is what is said of a step when its state changes.

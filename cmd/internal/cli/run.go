@@ -27,6 +27,7 @@ type runOptions struct {
 	locked   bool
 	offline  bool
 	detach   bool
+	wait     bool
 	progress string
 	jobs     int
 
@@ -46,6 +47,7 @@ func (a *app) runCommand() *cobra.Command {
 	c.Flags().StringSliceVar(&o.update, "update", nil, "ask the publishers of these datasets again, accept what they give, and write it into the lock")
 	c.Flags().BoolVar(&o.locked, "locked", false, "fail with exit code 3 if the result is not what the lock says; leave the lock alone")
 	c.Flags().BoolVar(&o.offline, "offline", false, "do nothing that needs the network")
+	c.Flags().BoolVar(&o.wait, "wait", false, "when all else is done, stay until what is blocked can be had: terms accepted, credentials there")
 	c.Flags().BoolVar(&o.detach, "detach", false, "start the run and leave it to the workers of a cluster or of another process")
 	followFlags(c, &o)
 	return c
@@ -86,7 +88,7 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	req := workflows.RebuildRequest{Manifest: id, Dir: filepath.Dir(file), Only: o.only, Offline: o.offline, Pins: pins}
+	req := workflows.RebuildRequest{Manifest: id, Dir: filepath.Dir(file), Only: o.only, Offline: o.offline, Wait: o.wait, Pins: pins}
 	if done, err := a.unchanged(ctx, w, file, b, req, o); done || err != nil {
 		return err
 	}
@@ -133,6 +135,7 @@ func (a *app) follow(ctx context.Context, w *workshop, e *engine, run client.Wor
 	watch, unwatch := context.WithCancel(ctx)
 	defer unwatch()
 	go a.tellFull(watch, w.dir, time.Tick(5*time.Second), cas.Disk{}.Free)
+	v.blocked = func(s workflows.StepOutcome) string { return a.blockedLine(file, s) }
 	a.view.Store(v)
 	v.watch(ctx, e.client, run)
 	var out workflows.Rebuilt

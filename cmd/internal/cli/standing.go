@@ -21,9 +21,10 @@ type standing struct {
 	Planned   bool      `json:"planned"` // or else what is left is not known yet
 	Done      int       `json:"done"`
 	Left      int       `json:"left"`
-	Failed    int       `json:"failed"`    // with what needs them; not tried again by this run
-	Elsewhere int       `json:"elsewhere"` // of what is left: under way in another process
-	Again     []restart `json:"again"`     // of what is left: under way when their worker ended
+	Failed    int       `json:"failed"`            // with what needs them; not tried again by this run
+	Blocked   int       `json:"blocked,omitempty"` // and begun when what they need has come
+	Elsewhere int       `json:"elsewhere"`         // of what is left: under way in another process
+	Again     []restart `json:"again"`             // of what is left: under way when their worker ended
 }
 
 // restart is a step that was under way, and what is left of that.
@@ -45,6 +46,8 @@ func (a *app) stands(ctx context.Context, there *attendance, w *workshop, h *run
 		switch {
 		case step.State == workflows.Ran || step.State == workflows.Cached:
 			s.Done++
+		case step.State == workflows.Blocked:
+			s.Blocked++
 		case vain[step.Name] || step.State != workflows.Waiting && step.State != workflows.Running:
 			s.Failed++
 		default:
@@ -162,6 +165,9 @@ func (s *standing) print(out io.Writer) {
 	}
 	if n := s.Elsewhere; n > 0 {
 		fmt.Fprintf(out, "; %d %s under way in another process, and begun again if that gives no sign of life", n, either(n, "is", "are"))
+	}
+	if n := s.Blocked; n > 0 {
+		fmt.Fprintf(out, "; %d %s blocked: `cairn status RUN` says what %s", n, either(n, "is", "are"), either(n, "it needs", "they need"))
 	}
 	if n := s.Failed; n > 0 {
 		fmt.Fprintf(out, "; %d %s no result and %s not tried again by this run", n, either(n, "has", "have"), either(n, "is", "are"))
