@@ -30,6 +30,7 @@ var rules = []rule{
 	{"plugins/host", []string{"=plugins", "manifests"}, []string{"go.temporal.io"}},
 	{"plugins/nn", []string{"plugins/nn", "plugins/npy", "manifests/document"}, []string{"go.temporal.io", "os", "net"}},
 	{"plugins/npy", nil, []string{"go.temporal.io", "os", "net"}},
+	{"plugins/fetch/publisher", []string{"=plugins", "=plugins/plugintest", "plugins/fetch", "manifests/catalog", "manifests/document"}, []string{"go.temporal.io"}},
 	{"plugins/fetch", []string{"=plugins", "plugins/fetch", "plugins/nn", "manifests/catalog", "manifests/document", "manifests/action"}, []string{"go.temporal.io"}},
 	{"plugins/curate", []string{"=plugins", "plugins/curate", "plugins/nn", "plugins/npy", "manifests/catalog", "manifests/document", "manifests/action"}, []string{"go.temporal.io", "net/http", "os"}},
 	{"plugins/pretrain", []string{"=plugins", "plugins/pretrain", "plugins/nn", "plugins/npy", "manifests/catalog", "manifests/document", "manifests/action"}, []string{"go.temporal.io", "net/http", "os"}},
@@ -109,6 +110,10 @@ func checkImport(t *testing.T, file, dir string, r rule, name string) {
 	inner, ours := strings.CutPrefix(name, module+"/")
 	if !ours {
 		return
+	}
+	const box = "plugins/fetch/publisher"
+	if strings.HasPrefix(inner, box) && !strings.HasPrefix(dir, box) {
+		t.Errorf("%s imports %s: only tests do", file, inner)
 	}
 	allowed := slices.ContainsFunc(r.ours, func(o string) bool {
 		only, exact := strings.CutPrefix(o, "=")

@@ -27,18 +27,14 @@ func (e External) Errorf(format string, args ...any) error {
 	return Errors{{File: e.file, Line: e.at.Line, Column: e.at.Column, Path: join("plugins", e.Name), Message: fmt.Sprintf(format, args...)}}
 }
 
-// Externals reads only which plugins a manifest brings along, so that they can be looked up before it is parsed. Of a
-// text that has other mistakes it gives what can be read; Parse reports them.
-func Externals(file string, text []byte) []External {
+// listed gives the plugins that a manifest brings along, so that they can be looked up before the rest is read. Of a
+// section with mistakes it gives what can be read; who reads the section itself reports them.
+func listed(file string, root *yaml.Node) []External {
 	p := &parser{file: file}
-	doc := p.document(text)
-	if doc == nil {
-		return nil
-	}
 	var out []External
-	each(doc.Content[0], func(key, n *yaml.Node) {
+	each(root, func(key, n *yaml.Node) {
 		if key.Value == "plugins" {
-			out = p.externals(fields{p: p, node: doc.Content[0], values: map[string]*yaml.Node{"plugins": n}})
+			out = p.externals(fields{p: p, node: root, values: map[string]*yaml.Node{"plugins": n}})
 		}
 	})
 	return out

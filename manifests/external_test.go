@@ -18,10 +18,20 @@ func withPlugin(t testing.TB) string {
 	return strings.Replace(text, "plugin: ecg", "plugin: mine", 1)
 }
 
+// externals are the plugins that are looked up for a manifest.
+func externals(text string) []manifests.External {
+	var found []manifests.External
+	_, _ = manifests.ParseWith("f.yaml", []byte(text), func(all []manifests.External) (catalog.Catalog, error) {
+		found = all
+		return nil, nil
+	})
+	return found
+}
+
 // TestExternals: what stands in the section is found, and the rest of the file need not be right.
 func TestExternals(t *testing.T) {
 	for _, text := range []string{withPlugin(t), "plugins: {mine: plugins/mine}\ndatasets: 7\n"} {
-		got := manifests.Externals("f.yaml", []byte(text))
+		got := externals(text)
 		if len(got) != 1 || got[0].Name != "mine" || got[0].Folder != "plugins/mine" {
 			t.Errorf("plugins are %+v", got)
 			continue
@@ -32,9 +42,18 @@ func TestExternals(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "x", "plugins: []", "plugins: {a: /abs}", "a: &x b\nc: *x\nplugins: {a: b}"} {
-		if got := manifests.Externals("f.yaml", []byte(text)); len(got) > 0 {
+		if got := externals(text); len(got) > 0 {
 			t.Errorf("%q has the plugins %+v", text, got)
 		}
+	}
+}
+
+// TestExternalNotFound: whoever looks for a plugin has the last word.
+func TestExternalNotFound(t *testing.T) {
+	gone := errors.New("gone")
+	b, err := manifests.ParseWith("f.yaml", []byte(withPlugin(t)), func([]manifests.External) (catalog.Catalog, error) { return nil, gone })
+	if b != nil || !errors.Is(err, gone) {
+		t.Errorf("%+v, %v", b, err)
 	}
 }
 

@@ -12,10 +12,20 @@ import (
 // Parse reads a manifest and checks it against the plugins that there are. The error is an Errors with
 // everything that is wrong.
 func Parse(file string, text []byte, cat catalog.Catalog) (*Benchmark, error) {
+	return ParseWith(file, text, func([]External) (catalog.Catalog, error) { return cat, nil })
+}
+
+// ParseWith is Parse where the plugins that a manifest brings along are looked up: find is told of them before anything
+// else of the manifest is checked. Its error is returned as it is.
+func ParseWith(file string, text []byte, find func(all []External) (catalog.Catalog, error)) (*Benchmark, error) {
 	p := &parser{file: file, noun: "parameter"}
 	doc := p.document(text)
 	if doc == nil {
 		return nil, p.failed()
+	}
+	cat, err := find(listed(file, doc.Content[0]))
+	if err != nil {
+		return nil, err
 	}
 	r := &reader{parser: p, catalog: cat, broken: map[string]bool{}, byPlugin: map[string]rules{}}
 	b := r.benchmark(doc.Content[0])

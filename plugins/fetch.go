@@ -52,6 +52,7 @@ type SourceFile struct {
 	Path   string        // where it goes in the artifact
 	Size   int64         // -1 if the publisher does not say
 	Digest digest.Digest // the publisher's own checksum, "" if there is none
+	Sum    Checksum      // a weaker one of the publisher's, "" if there is none; with a Digest, both are checked
 	List   string        // address of the publisher's list that says so; "" if the manifest does
 	Ref    string        // the source's own name for it, such as a URL
 	// Expand, if set, says that the file is an archive: it is called with the whole, verified file, and what

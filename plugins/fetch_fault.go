@@ -3,6 +3,7 @@ package plugins
 import (
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"time"
 
@@ -98,7 +99,7 @@ var ErrNotData = errors.New("answer is not data")
 
 // MismatchError says that bytes are not what their publisher announced.
 type MismatchError struct {
-	What string // "size" or "digest"
+	What string // "size", "digest", or the algorithm of a Checksum
 	Want string // what the publisher says
 	Got  string // what arrived
 }
@@ -113,7 +114,8 @@ type Dispute struct {
 	Path     string        // where the file goes in the artifact
 	Ref      string        // the source's own name for it, without a secret
 	List     string        // address of the publisher's checksum list, "" if there is none
-	Want     digest.Digest // what the list says, or the manifest if there is none
+	Want     digest.Digest // what the list says, or the manifest if there is none; "" if that is Sum alone
+	Sum      Checksum      // what the list says in a weaker checksum, "" if it has none
 	Manifest digest.Digest // what the manifest says where the list says something else
 	Got      digest.Digest // what was received, "" if the size alone showed that it is wrong, or nothing was asked for
 	Err      error
@@ -126,7 +128,63 @@ func (d *Dispute) Unwrap() error { return d.Err }
 
 // dispute adds to an error what is known of a file.
 func (f SourceFile) dispute(got digest.Digest, err error) error {
-	return &Dispute{Path: f.Path, Ref: PublicRef(f.Ref), List: f.List, Want: f.Digest, Got: got, Err: err}
+	return &Dispute{Path: f.Path, Ref: PublicRef(f.Ref), List: f.List, Want: f.Digest, Sum: f.Sum, Got: got, Err: err}
+}
+
+// announced says whether the publisher has a checksum of the file.
+func (f SourceFile) announced() bool { return f.Digest != "" || f.Sum != "" }
+
+// received is what was computed over the bytes of a file.
+type received struct {
+	digest digest.Digest
+	sum    Checksum // "" if there is none to compare it with
+}
+
+// mismatch compares with what the publisher announces, and says where it differs.
+func (f SourceFile) mismatch(got received) *MismatchError {
+	switch {
+	case f.Digest != "" && f.Digest != got.digest:
+		return &MismatchError{What: "digest", Want: f.Digest.String(), Got: got.digest.String()}
+	case f.Sum != got.sum:
+		return &MismatchError{What: f.Sum.Algorithm(), Want: f.Sum.String(), Got: got.sum.String()}
+	}
+	return nil
+}
+
+// meter computes what a file's announcement can be held against.
+type meter struct {
+	file   SourceFile
+	digest digest.Digester
+	sum    hash.Hash // nil if there is none
+}
+
+// meter makes one for a file of that size.
+func (f SourceFile) meter(size int64) (meter, error) {
+	algorithm, err := f.algorithm()
+	if err != nil {
+		return meter{}, err
+	}
+	m := meter{file: f, digest: algorithm.Digester()}
+	if f.Sum != "" {
+		m.sum, err = f.Sum.hash(size)
+	}
+	return m, err
+}
+
+func (m meter) Write(b []byte) (int, error) {
+	if m.sum != nil {
+		m.sum.Write(b)
+	}
+	return m.digest.Hash().Write(b)
+}
+
+// read is what was computed over all that was written.
+func (m meter) read() received {
+	r := received{digest: m.digest.Digest()}
+	if m.sum != nil {
+		r.sum = m.file.Sum.like(m.sum)
+	}
+	return r
 }
 
 func wrongSize(want int64, got any) error {

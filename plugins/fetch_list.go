@@ -46,7 +46,7 @@ func walk(ctx context.Context, src Source, visit func(SourceFile) error) error {
 }
 
 func (l *listing) add(f SourceFile) {
-	if l.files == nil && (f.Digest != "" || f.Expand != nil || f.Ref != f.Path) {
+	if l.files == nil && (f.announced() || f.Expand != nil || f.Ref != f.Path) {
 		l.files = make([]SourceFile, len(l.entries), 2*len(l.entries)+1)
 		for i, e := range l.entries {
 			l.files[i] = SourceFile{Path: e.Path, Size: e.Size, Ref: e.Path}

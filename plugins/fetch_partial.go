@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"maps"
 	"os"
@@ -168,7 +167,11 @@ type partial struct {
 // open opens the partial file of a listed one. A file that the publisher announces differently than before is
 // another file.
 func (p *partials) open(f SourceFile) (*partial, error) {
-	id := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%d", f.Path, f.Ref, f.Digest, f.Size)) // Ref may hold a secret
+	name := fmt.Appendf(nil, "%s\x00%s\x00%s\x00%d", f.Path, f.Ref, f.Digest, f.Size)
+	if f.Sum != "" {
+		name = fmt.Append(name, "\x00", f.Sum)
+	}
+	id := sha256.Sum256(name) // Ref may hold a secret
 	key := hex.EncodeToString(id[:])
 	file, err := os.OpenFile(filepath.Join(p.dir, key), newFileFlags, 0o600)
 	if err != nil {
@@ -297,7 +300,7 @@ func (p *partial) missing() []span {
 }
 
 // check reads the file from disk, feeds it to whole, and forgets every block that is not what it was.
-func (p *partial) check(ctx context.Context, whole hash.Hash) (good bool, err error) {
+func (p *partial) check(ctx context.Context, whole io.Writer) (good bool, err error) {
 	_, _, size := p.state()
 	good = true
 	for b := int64(0); b*p.all.block < size; b++ {
@@ -306,9 +309,12 @@ func (p *partial) check(ctx context.Context, whole hash.Hash) (good bool, err er
 		part := io.NewSectionReader(p.file, from, p.end(b)-from)
 		err := copyChunks(ctx, part, func(chunk []byte) error {
 			h.Hash().Write(chunk)
-			whole.Write(chunk)
-			return nil
+			_, err := whole.Write(chunk)
+			return err
 		})
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
+		}
 		if err != nil {
 			return false, errors.New("read partial file: " + withoutPath(err))
 		}

@@ -11,8 +11,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/document"
 )
@@ -165,19 +163,18 @@ func (r *fetching) write(path string, content func(io.Writer) error) error {
 
 // sumFile copies a file from disk and compares it with what was listed. It returns its size and its SHA-256.
 func (r *fetching) sumFile(ctx context.Context, f SourceFile, w io.Writer) (size int64, sum Sum, err error) {
-	algorithm, err := f.algorithm()
+	whole, err := f.meter(f.Size)
 	if err != nil {
 		return 0, sum, err
 	}
-	whole := algorithm.Digester()
-	if size, err = r.copyFile(ctx, f, 0, io.MultiWriter(whole.Hash(), w)); err != nil {
+	if size, err = r.copyFile(ctx, f, 0, io.MultiWriter(whole, w)); err != nil {
 		return 0, sum, err
 	}
-	if got := whole.Digest(); f.Digest != "" && f.Digest != got {
-		return 0, sum, &Fault{Code: FaultDiffers, Err: &MismatchError{What: "digest", Want: f.Digest.String(), Got: got.String()}}
+	if bad := f.mismatch(whole.read()); bad != nil {
+		return 0, sum, &Fault{Code: FaultDiffers, Err: bad}
 	}
-	if algorithm == digest.SHA256 {
-		whole.Hash().Sum(sum[:0])
+	if whole.digest.Hash().Size() == len(sum) {
+		whole.digest.Hash().Sum(sum[:0])
 	}
 	return size, sum, nil
 }

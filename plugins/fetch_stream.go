@@ -57,6 +57,9 @@ func (s *stream) takeUp(ctx context.Context) error {
 		_, err := s.hash.Write(chunk)
 		return err
 	})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		return errors.New("read partial file: " + withoutPath(err))
 	}

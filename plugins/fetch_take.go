@@ -92,8 +92,8 @@ func (s *supply) Write(ctx context.Context, i int, from int64, w io.Writer) erro
 	case err != nil:
 	case s.parts != nil:
 		err = s.fromPart(ctx, i, from, w)
-	case from == 0 && algorithm != digest.SHA256: // of which Check is not told
-		_, _, err = s.sumFile(ctx, f, w)
+	case f.Sum != "" || algorithm != digest.SHA256: // of which Check is not told
+		_, _, err = s.sumFile(ctx, f, &rest{w, from})
 	default: // who takes the files sums them
 		_, err = s.copyFile(ctx, f, from, w)
 	}
@@ -101,6 +101,19 @@ func (s *supply) Write(ctx context.Context, i int, from int64, w io.Writer) erro
 		return fmt.Errorf("fetch: %w", err)
 	}
 	return nil
+}
+
+// rest is a file from some byte on.
+type rest struct {
+	w    io.Writer
+	skip int64
+}
+
+func (r *rest) Write(b []byte) (int, error) {
+	skip := min(r.skip, int64(len(b)))
+	r.skip -= skip
+	n, err := r.w.Write(b[skip:])
+	return int(skip) + n, err
 }
 
 func (s *supply) fromPart(ctx context.Context, i int, from int64, w io.Writer) error {
@@ -113,8 +126,8 @@ func (s *supply) fromPart(ctx context.Context, i int, from int64, w io.Writer) e
 	if from == 0 && p.sum.Algorithm() != digest.SHA256 { // of which Check is not told
 		return copyChecked(ctx, io.NewSectionReader(part.file, 0, p.size), w, p.sum)
 	}
-	rest := io.NewSectionReader(part.file, from, p.size-from)
-	return copyChunks(ctx, rest, func(chunk []byte) error { _, err := w.Write(chunk); return err })
+	section := io.NewSectionReader(part.file, from, p.size-from)
+	return copyChunks(ctx, section, func(chunk []byte) error { _, err := w.Write(chunk); return err })
 }
 
 // Check compares with what is known of the file: what its publisher lists, or what was received.

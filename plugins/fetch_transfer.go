@@ -46,42 +46,40 @@ var (
 // fetched again: if the same come, the publisher and its list disagree; if not, the transfer is at fault. So is a file
 // of which nothing says where it ends: it may have been cut.
 func (d *download) run(ctx context.Context) (digest.Digest, error) {
-	algorithm, err := d.file.algorithm()
-	if err != nil {
-		return "", err
-	}
 	var before digest.Digest
 	for range 3 {
-		got, err := d.complete(ctx, algorithm)
+		got, err := d.complete(ctx)
 		if code := FaultCode(err); code == FaultNotData && d.holdsPage() || code == FaultWrongSize {
 			err = errors.Join(err, d.forget()) // its bytes are of no use to another attempt either
-			if code == FaultWrongSize && d.file.Digest != "" {
+			if code == FaultWrongSize && d.file.announced() {
 				err = d.file.dispute("", err)
 			}
 			return "", err
 		}
-		want := d.file.Digest
-		if err != nil || got == want || want == "" && (!d.endless || got == before) {
-			return got, err
+		if err != nil {
+			return "", err
+		}
+		mismatch, sure := d.file.mismatch(got), d.file.announced() || !d.endless
+		if mismatch == nil && (sure || got.digest == before) {
+			return got.digest, nil
 		}
 		if err := d.forget(); err != nil {
 			return "", err
 		}
-		if got == before {
-			mismatch := &MismatchError{What: "digest", Want: want.String(), Got: got.String()}
-			return "", d.file.dispute(got, &Fault{Code: FaultDiffers, Err: fmt.Errorf("%w, twice: the publisher's file and its checksum do not belong together", mismatch)})
+		if got.digest == before {
+			return "", d.file.dispute(before, &Fault{Code: FaultDiffers, Err: fmt.Errorf("%w, twice: the publisher's file and its checksum do not belong together", mismatch)})
 		}
-		before = got
-		if want == "" {
+		before = got.digest
+		if mismatch == nil {
 			d.note(FaultNoLength)
 		} else {
 			d.note(FaultDamaged)
 		}
 	}
-	if d.file.Digest == "" {
+	if !d.file.announced() {
 		return "", &Fault{Code: FaultNoLength, Err: errors.New("three transfers gave three different files, and the publisher gives neither a length nor a checksum"), Again: true}
 	}
-	return "", d.file.dispute(before, &Fault{Code: FaultDamaged, Err: fmt.Errorf("three transfers gave three different files, the last one %s; the publisher says %s", before, d.file.Digest), Again: true})
+	return "", d.file.dispute(before, &Fault{Code: FaultDamaged, Err: fmt.Errorf("three transfers gave three different files, the last one %s; the publisher says %s", before, d.file.announcement()), Again: true})
 }
 
 // holdsPage says whether a web page lies where the file should. One that came later has taken nobody's place.
@@ -102,23 +100,38 @@ func (f SourceFile) algorithm() (digest.Algorithm, error) {
 	return f.Digest.Algorithm(), nil
 }
 
+// announcement is the publisher's checksum.
+func (f SourceFile) announcement() string {
+	if f.Digest == "" {
+		return f.Sum.String()
+	}
+	return f.Digest.String()
+}
+
 // complete fetches what is missing until the disk gives back every block as it was received.
-func (d *download) complete(ctx context.Context, algorithm digest.Algorithm) (digest.Digest, error) {
+func (d *download) complete(ctx context.Context) (received, error) {
+	if _, err := d.file.meter(0); err != nil {
+		return received{}, err
+	}
 	for range 3 {
 		if err := d.bring(ctx); err != nil {
-			return "", err
+			return received{}, err
 		}
-		whole := algorithm.Digester()
-		good, err := d.part.check(ctx, whole.Hash())
+		_, _, size := d.part.state()
+		whole, err := d.file.meter(size)
 		if err != nil {
-			return "", err
+			return received{}, err
+		}
+		good, err := d.part.check(ctx, whole)
+		if err != nil {
+			return received{}, err
 		}
 		if good {
-			return whole.Digest(), nil
+			return whole.read(), nil
 		}
 		d.note(FaultDisk)
 	}
-	return "", &Fault{Code: FaultDisk, Err: errors.New("the disk gives back other bytes than were written to it")}
+	return received{}, &Fault{Code: FaultDisk, Err: errors.New("the disk gives back other bytes than were written to it")}
 }
 
 // bring fetches until no block is missing.
@@ -153,7 +166,7 @@ func (d *download) bring(ctx context.Context) error {
 // resume takes up what an earlier process left. What nothing would show to be of the same file is of no use.
 func (d *download) resume() error {
 	begun, version, size := d.part.state()
-	if begun && version == "" && d.file.Digest == "" && len(d.part.missing()) > 0 {
+	if begun && version == "" && !d.file.announced() && len(d.part.missing()) > 0 {
 		return d.forget()
 	}
 	d.tell(size)
@@ -240,7 +253,7 @@ func (d *download) vouched(version string) bool {
 		return false
 	}
 	_, parts := d.src.(PartSource)
-	return version != "" || d.file.Digest != "" || !parts // a plain Source vouches for its offsets itself
+	return version != "" || d.file.announced() || !parts // a plain Source vouches for its offsets itself
 }
 
 // open asks the source, in the form that it understands.

@@ -90,18 +90,22 @@ func (e *Executor) disputed(ctx context.Context, req activities.ExecuteRequest, 
 
 // file collects what lock, list and bytes say of a file.
 func (e *Executor) file(ctx context.Context, was Given, a action.Action, d *plugins.Dispute) drift.File {
-	f := drift.File{Path: d.Path, Ref: d.Ref, List: d.List, Want: d.Want, Said: d.Manifest, Got: d.Got, Varies: plugins.FaultCode(d) == plugins.FaultDamaged}
+	f := drift.File{Path: d.Path, Ref: d.Ref, List: d.List, Want: d.Want, Sum: d.Sum.String(), Said: d.Manifest, Got: d.Got, Varies: plugins.FaultCode(d) == plugins.FaultDamaged}
 	f.Lock = fileOf(ctx, e.Store, was.Artifact, d.Path)
 	sum := d.Want
 	if d.Manifest != "" {
 		sum = d.Manifest
 	}
+	_, text, _ := strings.Cut(sum.String(), ":")
+	if sum == "" {
+		text = d.Sum.Encoded()
+	}
 	before := a // the lock's, where the pin holds
 	if was.Action != "" {
 		before, f.Edits = edits(ctx, e.Store, was.Action, a)
 	}
-	f.OldSum = strings.Contains(string(before.Params), sum.Encoded())
-	if f.Lock == "" && was.Action == "" && f.OldSum && sum == d.Want {
+	f.OldSum = text != "" && strings.Contains(string(before.Params), text)
+	if f.Lock == "" && was.Action == "" && f.OldSum && sum != "" && sum == d.Want {
 		f.Lock = sum // nothing else can have been taken in then
 	}
 	return f

@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/canonical"
 )
 
 // Root is something that keeps blobs.
@@ -188,7 +189,7 @@ const sniffed = 512
 // isText tells documents from data by their beginning: tar, safetensors, npy and whatever is compressed has a zero
 // byte there. Data that has none is searched for digests in vain.
 func (h *Home) isText(ctx context.Context, d digest.Digest) (bool, error) {
-	if d.Validate() != nil || d.Algorithm() != digest.SHA256 {
+	if !canonical.IsSHA256(d) {
 		return false, nil
 	}
 	r, err := h.store.OpenAt(ctx, d)

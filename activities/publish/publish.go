@@ -315,8 +315,8 @@ func (p *Publisher) index(ctx context.Context, name string, states []resolve.Sta
 	if err != nil {
 		return "", err
 	}
-	d := digest.FromBytes(text)
-	if err := cas.PutMany(ctx, p.Resolver.Store, map[digest.Digest][]byte{d: text}); err != nil { // it may be there
+	d, err := cas.PutBytes(ctx, p.Resolver.Store, text)
+	if err != nil {
 		return "", err
 	}
 	named[name] = ocispec.Descriptor{MediaType: ix.MediaType, ArtifactType: BenchmarkType, Digest: d, Size: int64(len(text))}

@@ -8,22 +8,25 @@ import (
 	"slices"
 
 	"github.com/cairn-bench/cairn/manifests"
+	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
 )
 
 // Parse reads a manifest that lies in dir, and checks it also against the plugins that it brings along.
 func (r *Resolver) Parse(file string, text []byte, dir string) (*manifests.Benchmark, error) {
-	set := r.Plugins
-	for _, x := range manifests.Externals(file, text) {
-		p, err := r.external(x.Name, x.Folder, dir)
-		if err == nil {
-			set, err = set.With(p)
+	return manifests.ParseWith(file, text, func(all []manifests.External) (catalog.Catalog, error) {
+		set := r.Plugins
+		for _, x := range all {
+			p, err := r.external(x.Name, x.Folder, dir)
+			if err == nil {
+				set, err = set.With(p)
+			}
+			if err != nil {
+				return nil, x.Errorf("%v", err)
+			}
 		}
-		if err != nil {
-			return nil, x.Errorf("%v", err)
-		}
-	}
-	return manifests.Parse(file, text, set.Catalog())
+		return set.Catalog(), nil
+	})
 }
 
 // with are the plugins of this program and those in folders below dir.

@@ -36,6 +36,26 @@ func NewPins(l *lock.Lock, update ...string) *Pins {
 	return p
 }
 
+// lastLock is the lock that was read last.
+type lastLock struct {
+	id   digest.Digest
+	lock *lock.Lock
+}
+
+// ParseLock reads a lock; file is what errors call it. The last one is kept, as a run in which nothing changes asks for
+// the same one three times: nobody may change it.
+func (r *Resolver) ParseLock(file string, text []byte) (*lock.Lock, error) {
+	id := digest.FromBytes(text)
+	if last := r.lock.Load(); last != nil && last.id == id {
+		return last.lock, nil
+	}
+	l, err := lock.Parse(file, text)
+	if err == nil {
+		r.lock.Store(&lastLock{id, l})
+	}
+	return l, err
+}
+
 // ReadPins reads those of a request. again are the datasets that are still to be asked for.
 func (r *Resolver) ReadPins(ctx context.Context, req activities.Pins, again ...string) (*Pins, error) {
 	var l *lock.Lock
@@ -44,7 +64,7 @@ func (r *Resolver) ReadPins(ctx context.Context, req activities.Pins, again ...s
 		if err != nil {
 			return nil, fmt.Errorf("lock: %w", err)
 		}
-		if l, err = lock.Parse("benchmark.lock", text); err != nil {
+		if l, err = r.ParseLock("benchmark.lock", text); err != nil {
 			return nil, invalid(ctx, err)
 		}
 	}

@@ -66,10 +66,7 @@ func (r *Resolver) Prepare(ctx context.Context, req activities.PrepareRequest) (
 // planFor reads the plan that a run began with, or makes it.
 func (r *Resolver) planFor(ctx context.Context, req activities.PrepareRequest) (*plan.Plan, digest.Digest, error) {
 	if req.Plan != "" {
-		if a := r.ahead.Load(); a != nil && a.id == req.Plan {
-			return a.plan, a.id, nil
-		}
-		p, err := ReadPlan(ctx, r.Store, req.Plan)
+		p, err := r.ReadPlan(ctx, req.Plan)
 		return p, req.Plan, err
 	}
 	if a := r.ahead.Swap(nil); a != nil && a.manifest == req.Manifest && a.dir == req.Dir {

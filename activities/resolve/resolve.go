@@ -36,6 +36,7 @@ type Resolver struct {
 	Load func(folder string) (plugins.Plugin, error)
 
 	ahead atomic.Pointer[ahead]
+	lock  atomic.Pointer[lastLock]
 }
 
 // ahead is a plan that was made a moment ago for the Prepare that comes next: a look at a large local source takes
@@ -159,12 +160,23 @@ func waves(p *plan.Plan) [][]int {
 	return out
 }
 
-// each does something for every position, several at a time.
+// each does something for every position, several at a time, until there is an error.
 func each(ctx context.Context, wave []int, do func(context.Context, int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for _, i := range wave {
-		g.Go(func() error { return do(ctx, i) })
+	var taken atomic.Int64
+	for range runtime.GOMAXPROCS(0) {
+		g.Go(func() error {
+			for ctx.Err() == nil {
+				i := int(taken.Add(1)) - 1
+				if i >= len(wave) {
+					return nil
+				}
+				if err := do(ctx, wave[i]); err != nil {
+					return err
+				}
+			}
+			return ctx.Err()
+		})
 	}
 	return g.Wait()
 }
@@ -234,6 +246,14 @@ func (r *Resolver) ReadManifest(ctx context.Context, d digest.Digest) (*manifest
 		return nil, invalid(ctx, err)
 	}
 	return b, nil
+}
+
+// ReadPlan reads a plan, if it is not the one that was made ahead.
+func (r *Resolver) ReadPlan(ctx context.Context, d digest.Digest) (*plan.Plan, error) {
+	if a := r.ahead.Load(); a != nil && a.id == d {
+		return a.plan, nil
+	}
+	return ReadPlan(ctx, r.Store, d)
 }
 
 // ReadPlan reads a plan.

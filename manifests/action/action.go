@@ -170,7 +170,7 @@ func (a Action) checkSeed() error {
 }
 
 func optional(what string, d digest.Digest) error {
-	if d == "" || d.Validate() == nil {
+	if d == "" || canonical.IsSHA256(d) || d.Validate() == nil {
 		return nil
 	}
 	return fmt.Errorf("%s %q: %w", what, d, d.Validate())
@@ -194,8 +194,8 @@ func (a Action) checkInputs() error {
 			return fmt.Errorf("input name %q is empty or given twice", in.Name)
 		}
 		seen[in.Name] = true
-		if err := in.Artifact.Validate(); err != nil {
-			return fmt.Errorf("input %s: %w", in.Name, err)
+		if !canonical.IsSHA256(in.Artifact) && in.Artifact.Validate() != nil {
+			return fmt.Errorf("input %s: %w", in.Name, in.Artifact.Validate())
 		}
 	}
 	return nil

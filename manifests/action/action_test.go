@@ -196,7 +196,7 @@ func TestRefusals(t *testing.T) {
 		"input is no digest":    {func(a *action.Action) { a.Inputs[0].Artifact = "latest" }, "input a"},
 		"source is no digest":   {func(a *action.Action) { a.Source = "here" }, "source"},
 		"params are not JSON":   {func(a *action.Action) { a.Params = json.RawMessage("{") }, "JSON"},
-		"params with a double":  {func(a *action.Action) { a.Params = json.RawMessage(`{"a":1,"a":2}`) }, "Duplicate"},
+		"params with a double":  {func(a *action.Action) { a.Params = json.RawMessage(`{"a":1,"a":2}`) }, "twice"},
 		"params, not an object": {func(a *action.Action) { a.Params = json.RawMessage(`[]`) }, "params"},
 		"params null":           {func(a *action.Action) { a.Params = json.RawMessage(`null`) }, "params"},
 		"salt not UTF-8":        {func(a *action.Action) { a.Salt = "\xff" }, "UTF-8"},

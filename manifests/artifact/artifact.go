@@ -82,7 +82,7 @@ func check(files []File) error {
 	}
 	entries := make([]Entry, len(files))
 	for i, f := range files {
-		if f.Digest.Validate() != nil || f.Digest.Algorithm() != digest.SHA256 {
+		if !canonical.IsSHA256(f.Digest) {
 			return fmt.Errorf("%s: digest %q is not valid", f.Path, f.Digest)
 		}
 		entries[i] = Entry{Path: f.Path, Size: f.Size}

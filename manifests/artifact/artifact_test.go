@@ -262,9 +262,13 @@ func FuzzParseManifest(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, l := range append(m.Layers, m.Config) {
-			if l.Digest.Validate() != nil || l.Size < 0 {
-				t.Errorf("accepted descriptor %+v", l)
+		parts, err := artifact.Parts(text)
+		if err != nil || len(parts) != 1+len(m.Layers) {
+			t.Fatalf("parts are %+v, %v, of %+v", parts, err, m)
+		}
+		for i, l := range append([]ocispec.Descriptor{m.Config}, m.Layers...) {
+			if l.Digest.Validate() != nil || l.Size < 0 || parts[i] != (artifact.Part{Digest: l.Digest, Size: l.Size}) {
+				t.Errorf("accepted descriptor %+v, part %+v", l, parts[i])
 			}
 		}
 	})

@@ -8,6 +8,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cairn-bench/cairn/manifests/canonical"
 )
 
 // MaxManifest bounds a manifest in memory.
@@ -47,21 +49,46 @@ func ReadManifest(ctx context.Context, src Source, d digest.Digest) (ocispec.Man
 // ParseManifest reads the bytes of a manifest.
 func ParseManifest(text []byte) (ocispec.Manifest, error) {
 	var m ocispec.Manifest
-	if len(text) > MaxManifest {
-		return m, fmt.Errorf("manifest: more than %d bytes", MaxManifest)
+	if _, err := Parts(text); err != nil {
+		return m, err
 	}
 	if err := json.Unmarshal(text, &m); err != nil {
 		return m, fmt.Errorf("manifest: %w", err)
 	}
-	if m.SchemaVersion != 2 || m.MediaType != ocispec.MediaTypeImageManifest {
-		return m, fmt.Errorf("manifest: schema version %d, media type %q: not an OCI image manifest", m.SchemaVersion, m.MediaType)
+	return m, nil
+}
+
+// Part is a blob that a manifest names.
+type Part struct {
+	Digest digest.Digest
+	Size   int64
+}
+
+// Parts lists what the bytes of a manifest name, the config first. Whoever looks for the blobs of many artifacts needs
+// to know no more of them.
+func Parts(text []byte) ([]Part, error) {
+	if len(text) > MaxManifest {
+		return nil, fmt.Errorf("manifest: more than %d bytes", MaxManifest)
 	}
-	for _, d := range parts(m) {
-		if d.Digest.Validate() != nil || d.Digest.Algorithm() != digest.SHA256 || d.Size < 0 {
-			return m, fmt.Errorf("manifest: descriptor %q of %d bytes is not valid", d.Digest, d.Size)
+	var m struct {
+		SchemaVersion int
+		MediaType     string
+		Config        Part
+		Layers        []Part
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	if m.SchemaVersion != 2 || m.MediaType != ocispec.MediaTypeImageManifest {
+		return nil, fmt.Errorf("manifest: schema version %d, media type %q: not an OCI image manifest", m.SchemaVersion, m.MediaType)
+	}
+	all := append([]Part{m.Config}, m.Layers...)
+	for _, d := range all {
+		if !canonical.IsSHA256(d.Digest) || d.Size < 0 {
+			return nil, fmt.Errorf("manifest: descriptor %q of %d bytes is not valid", d.Digest, d.Size)
 		}
 	}
-	return m, nil
+	return all, nil
 }
 
 func parts(m ocispec.Manifest) []ocispec.Descriptor {

@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/document"
 )
 
@@ -105,7 +106,7 @@ func (r *Reader) listLayers() error {
 
 func (r *Reader) openDataset(ctx context.Context, src Source) error {
 	root := digest.Digest(r.Manifest.Annotations[RootAnnotation])
-	if root.Validate() != nil || root.Algorithm() != digest.SHA256 {
+	if !canonical.IsSHA256(root) {
 		return damaged("its manifest has no annotation %s", RootAnnotation)
 	}
 	r.root = root

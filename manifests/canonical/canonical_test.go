@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/gowebpki/jcs"
+	"github.com/opencontainers/go-digest"
 	"pgregory.net/rapid"
 
 	"github.com/cairn-bench/cairn/manifests/canonical"
@@ -139,6 +141,9 @@ func TestTransformRefuses(t *testing.T) {
 		"high surrogate and letter": `"\ud800x"`,
 		"raw control character":     "\"\x01\"",
 		"unknown escape":            `"\x"`,
+		"a pair without backslash":  `"\ud800udc00"`,
+		"a pair cut off":            `"\ud83d\u"`,
+		"nested too deep":           strings.Repeat("[", 1002) + strings.Repeat("]", 1002),
 		"deep":                      strings.Repeat("[", 20_000) + strings.Repeat("]", 1<<20),
 		"deep and open":             strings.Repeat(`{"a":`, 20_000),
 	} {
@@ -195,6 +200,16 @@ func TestDigest(t *testing.T) {
 	}
 }
 
+func TestIsSHA256(t *testing.T) {
+	sum := digest.FromString("x")
+	for _, d := range []digest.Digest{sum, digest.Digest("sha512:" + strings.Repeat("0", 128)), "", "sha256:", sum + "0", sum[:len(sum)-1], sum[:len(sum)-1] + "g",
+		digest.Digest(strings.ToUpper(string(sum))), digest.Digest("sha256:" + strings.ToUpper(sum.Encoded())), "sha256+b64:" + sum[7:], digest.Digest(sum.Encoded())} {
+		if got, want := canonical.IsSHA256(d), d.Validate() == nil && d.Algorithm() == digest.SHA256; got != want {
+			t.Errorf("%q: %v, want %v", d, got, want)
+		}
+	}
+}
+
 // anyJSON draws a JSON value.
 func anyJSON(depth int) *rapid.Generator[any] {
 	scalars := []*rapid.Generator[any]{
@@ -236,6 +251,29 @@ func decode(t *rapid.T, text []byte) any {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// FuzzOracle: what is accepted is written as jcs writes it, and what is refused jcs refuses, but for integers, which it
+// rounds, and depth.
+func FuzzOracle(f *testing.F) {
+	for _, s := range []string{
+		`{"b":1,"a":{"d":[1,-2,true,null],"c":"x"}}`, `{"\u00e9":1,"a!":1,"a":2,"a b":3,"A":[]}`, `[{},[[]] , 0.3,-0.0,1E2]`,
+		`{"\ue000":1,"\ud83d\ude02":2,"\uffff":3,"z":4}`, "{\"\ue000\":1,\"\U0001f602\":{}}", `{"a\"":1,"a":2,"a\u0000":3}`,
+		`"\u003c\b\f\n\r\t\/\\\"\u001f"`, "\"\u2028\x7f\"", `"\ud800udc00"`, `"\udc00"`, "\"\xff\"", ` {"a" : 1 , "a" : 2 } `,
+		`1234567890123456`, `9007199254740993`, `1e400`, `-1e-7`, `123456789.0e13`, `nul`, `01`, `[1,]`, ``,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		got, err := canonical.Transform(text)
+		want, bad := jcs.Transform(text)
+		switch {
+		case err == nil && (bad != nil || !bytes.Equal(got, want)):
+			t.Errorf("%q: %q, jcs has %q, %v", text, got, want, bad)
+		case err != nil && bad == nil && !errors.Is(err, canonical.ErrWideInteger) && !strings.Contains(err.Error(), "deeper"):
+			t.Errorf("%q: %v, jcs has %q", text, err, want)
+		}
+	})
 }
 
 // What is accepted is valid JSON, and its canonical bytes mean the same and stay as they are.

@@ -87,6 +87,7 @@ type File struct {
 	Lock   digest.Digest // "" if that is not known
 	List   string        // address of the publisher's list, "" if the checksum stands in the manifest alone
 	Want   digest.Digest // what the list says, or else the manifest
+	Sum    string        // what it says where it has no digest but a weaker checksum, such as "md5:..."
 	Said   digest.Digest // what the manifest says where the list contradicts it
 	Got    digest.Digest // "" if the file was not received as a whole
 	Varies bool          // each transfer gave other bytes

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/cairn-bench/cairn/manifests/plan"
 )
 
@@ -42,21 +40,21 @@ func (f File) Judge() Verdict {
 	case f.Varies:
 		return say(Damaged, "each transfer of %s gave other bytes: something on the way damages them; %s", f.Path, f.agreement())
 	case moved >= 0 && f.OldSum:
-		return say(URLKeptSum, "%s, but the checksum beside it, %s, is still the one of the lock, of the earlier address: take the new file's from its publisher", change(f.Edits[moved]), short(f.manifestSum()))
+		return say(URLKeptSum, "%s, but the checksum beside it, %s, is still the one of the lock, of the earlier address: take the new file's from its publisher", change(f.Edits[moved]), f.manifestSum())
 	case f.Said != "" && (f.Lock == f.Said || f.Lock == "" && f.OldSum):
-		return say(PublisherChanged, "lock and manifest have %s for %s, the publisher's checksum list %s now has %s: the publisher has changed it", short(f.Said), f.Path, f.List, short(f.Want))
+		return say(PublisherChanged, "lock and manifest have %s for %s, the publisher's checksum list %s now has %s: the publisher has changed it", short(f.Said), f.Path, f.List, f.want())
 	case f.Said != "":
-		return say(ListDiffers, "the manifest has %s for %s, the publisher's checksum list %s has %s", short(f.Said), f.Path, f.List, short(f.Want))
+		return say(ListDiffers, "the manifest has %s for %s, the publisher's checksum list %s has %s", short(f.Said), f.Path, f.List, f.want())
 	case f.List == "":
-		return say(NoList, "%s gives %s for %s, the manifest has %s; the publisher gives no checksum list that could say which is right", host(f.Ref), f.got(), f.Path, short(f.Want))
+		return say(NoList, "%s gives %s for %s, the manifest has %s; the publisher gives no checksum list that could say which is right", host(f.Ref), f.got(), f.Path, f.want())
 	case host(f.Ref) != host(f.List):
-		return say(MirrorDiffers, "%s gives %s for %s, the list of %s has %s; %s", host(f.Ref), f.got(), f.Path, host(f.List), short(f.Want), f.side())
+		return say(MirrorDiffers, "%s gives %s for %s, the list of %s has %s; %s", host(f.Ref), f.got(), f.Path, host(f.List), f.want(), f.side())
 	case f.Lock == "" || f.Lock != f.Want && f.Lock != f.Got:
-		return say(ListDiffers, "the publisher's checksum list has %s for %s, and its server gives %s; %s", short(f.Want), f.Path, f.got(), f.side())
+		return say(ListDiffers, "the publisher's checksum list has %s for %s, and its server gives %s; %s", f.want(), f.Path, f.got(), f.side())
 	case f.Lock == f.Want:
-		return say(Damaged, "lock and publisher's checksum list agree on %s for %s, and twice %s was received: the publisher's server, or something on the way, damages it", short(f.Want), f.Path, f.got())
+		return say(Damaged, "lock and publisher's checksum list agree on %s for %s, and twice %s was received: the publisher's server, or something on the way, damages it", f.want(), f.Path, f.got())
 	}
-	return say(ListChanged, "lock and received bytes agree on %s for %s, the publisher's checksum list %s now has %s", short(f.Lock), f.Path, f.List, short(f.Want))
+	return say(ListChanged, "lock and received bytes agree on %s for %s, the publisher's checksum list %s now has %s", short(f.Lock), f.Path, f.List, f.want())
 }
 
 func say(c Code, format string, args ...any) Verdict { return Verdict{c, fmt.Sprintf(format, args...)} }
@@ -68,6 +66,9 @@ func (f File) agreement() string {
 		return "what the lock has for it is not known here"
 	case f.Want:
 		return "lock and checksum agree"
+	}
+	if f.Want == "" {
+		return "the lock's file cannot be held against a checksum of another kind"
 	}
 	return "the lock has other bytes than the checksum"
 }
@@ -82,15 +83,26 @@ func (f File) side() string {
 	case f.Got:
 		return "the lock is with what was received: the list has changed since"
 	}
+	if f.Want == "" {
+		return "the lock has other bytes than were received, which cannot be held against a checksum of another kind"
+	}
 	return "the lock has a third: " + short(f.Lock)
 }
 
-// manifestSum is the checksum that stands in the manifest.
-func (f File) manifestSum() digest.Digest {
-	if f.Said != "" {
-		return f.Said
+// want is what the list says, or else the manifest.
+func (f File) want() string {
+	if f.Want == "" {
+		return short(f.Sum)
 	}
-	return f.Want
+	return short(f.Want)
+}
+
+// manifestSum is the checksum that stands in the manifest.
+func (f File) manifestSum() string {
+	if f.Said != "" {
+		return short(f.Said)
+	}
+	return f.want()
 }
 
 func (f File) got() string {
@@ -145,9 +157,9 @@ func value(s string) string {
 }
 
 // short is a digest that a person can tell from another.
-func short(d digest.Digest) string {
+func short[D ~string](d D) string {
 	const digits = len("sha256:") + 12
-	return d.String()[:min(len(d), digits)]
+	return string(d)[:min(len(d), digits)]
 }
 
 // host is who is asked for an address.

@@ -63,6 +63,7 @@ func TestFiles(t *testing.T) {
 	}
 	mirror := func(f File) File { f.Ref = "https://mirror.net/a"; return f }
 	manifest := func(f File) File { f.List = ""; return f }
+	weak := func(f File) File { f.Sum = "md5:0123456789abcdef0123456789abcdef"; return f }
 	said := func(f File, sum digest.Digest) File { f.Said, f.Got = sum, ""; return f }
 	for _, c := range []struct {
 		name string
@@ -80,6 +81,12 @@ func TestFiles(t *testing.T) {
 		{"a mirror, no lock", mirror(file("", older, newer)), MirrorDiffers, "is not known here"},
 		{"each transfer differs", File{Path: "a", Lock: older, Want: older, Got: third, Varies: true}, Damaged, "lock and checksum agree"},
 		{"each transfer differs, and the lock, too", File{Path: "a", Lock: older, Want: newer, Got: third, Varies: true}, Damaged, "the lock has other bytes"},
+		{"a weak checksum, lock and bytes", weak(file(older, "", older)), ListChanged, "list https://p.org/SHA256SUMS now has md5:0123456789abc"},
+		{"a weak checksum, another lock", weak(file(older, "", newer)), ListDiffers, "has md5:0123456789abc"},
+		{"a weak checksum, another lock, more", weak(file(older, "", newer)), ListDiffers, "cannot be held against a checksum of another kind"},
+		{"a weak checksum, no lock", weak(file("", "", newer)), ListDiffers, "is not known here"},
+		{"a weak checksum of a mirror", mirror(weak(file(older, "", older))), MirrorDiffers, "the list of p.org has md5:0123456789abc"},
+		{"a weak checksum, each transfer differs", weak(File{Path: "a", Lock: older, Got: third, Varies: true}), Damaged, "cannot be held against"},
 		{"no list", manifest(file(older, older, newer)), NoList, "p.org gives"},
 		{"a new address, the old checksum", File{Path: "a", Want: older, Got: newer, Edits: moved, OldSum: true}, URLKeptSum, "of the earlier address"},
 		{"a new address, and a new checksum that is wrong", File{Path: "a", Ref: "https://p.org/a", Want: third, Got: newer, Edits: moved}, NoList, "the manifest has"},

@@ -11,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cairn-bench/cairn/manifests/artifact"
+	"github.com/cairn-bench/cairn/manifests/canonical"
 )
 
 // maxDocument bounds what is held in memory at once.
@@ -18,7 +19,7 @@ const maxDocument = 64 << 20
 
 // read returns a whole small blob whose bytes have been checked.
 func (v *verifier) read(d digest.Digest, path string) ([]byte, bool) {
-	if d.Validate() != nil || d.Algorithm() != digest.SHA256 {
+	if !canonical.IsSHA256(d) {
 		v.problem(Problem{Code: Malformed, Path: path, Digest: d, Want: "a sha256 digest"})
 		return nil, false
 	}

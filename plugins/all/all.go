@@ -2,6 +2,8 @@
 package all
 
 import (
+	"net/http"
+
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/curate/ecg"
 	"github.com/cairn-bench/cairn/plugins/curate/graph"
@@ -15,9 +17,13 @@ import (
 )
 
 // Plugins returns the set.
-func Plugins() (plugins.Set, error) {
+func Plugins() (plugins.Set, error) { return Over(nil) }
+
+// Over returns the set, whose sources on the internet are reached with that client; nil means one of their own. A test
+// brings its publishers in a box.
+func Over(client *http.Client) (plugins.Set, error) {
 	return plugins.NewSet(
-		dir.Plugin(), httpfetch.Plugin(nil), synthetic.Plugin(),
+		dir.Plugin(), httpfetch.Plugin(client), synthetic.Plugin(),
 		ecg.Plugin(), graph.Plugin(), image.Plugin(), table.Plugin(),
 		gopretrain.New(),
 		classification.Plugin(),

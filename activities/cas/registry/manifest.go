@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/manifests/canonical"
 )
 
 // maxManifest is the most that common registries take.
@@ -49,7 +50,7 @@ func (r *Repository) getManifest(ctx context.Context, ref string) (ocispec.Descr
 	}
 	d := ocispec.Descriptor{MediaType: mediaType(text), Digest: digest.FromBytes(text), Size: int64(len(text))}
 	for _, want := range []digest.Digest{digest.Digest(ref), says} {
-		if want.Validate() == nil && want.Algorithm() == digest.SHA256 && want != d.Digest {
+		if canonical.IsSHA256(want) && want != d.Digest {
 			return d, nil, fmt.Errorf("manifest %s of registry %s, repository %s: %w", ref, r.name.RegistryStr(), r.name.RepositoryStr(), &cas.MismatchError{Want: want, Got: d.Digest})
 		}
 	}

@@ -122,7 +122,7 @@ func (w *workshop) lockAt(ctx context.Context, id digest.Digest) (*lock.Lock, er
 	if err != nil {
 		return nil, err
 	}
-	return lock.Parse("benchmark.lock", text)
+	return w.resolver.ParseLock("benchmark.lock", text)
 }
 
 func reports(all []driftShown) []drift.Report {

@@ -27,8 +27,11 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	name, set := release(os.Getenv(asRelease))
+	if address := os.Getenv(boxAt); address != "" {
+		set = boxed(address)
+	}
 	code := Main(Interruptible(), harassed(World{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Lookup: lookup, Exits: true,
-		Self: []string{"/usr/bin/env", asCairn + "=1", self}, Release: name, Plugins: set}))
+		Self: []string{"/usr/bin/env", asCairn + "=1", boxAt + "=" + os.Getenv(boxAt), self}, Release: name, Plugins: set}))
 	if file := os.Getenv(peakFile); file != "" {
 		status, _ := os.ReadFile("/proc/self/status")
 		_ = os.WriteFile(file, status, 0o600)

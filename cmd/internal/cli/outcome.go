@@ -20,10 +20,8 @@ import (
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
-	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/compare"
 	"github.com/cairn-bench/cairn/manifests/drift"
-	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/report"
 	"github.com/cairn-bench/cairn/workflows"
@@ -89,7 +87,7 @@ type runResult struct {
 // finish writes what a run gave and prints it.
 func (a *app) finish(ctx context.Context, w *workshop, o outcome) error {
 	doc := runDocument{Schema: "cairn/run/v1", Run: o.run, Manifest: o.file, Standing: o.stood, Results: []runResult{}, Claims: []report.Claim{}}
-	pl, err := resolve.ReadPlan(ctx, w.store, o.rebuilt.Plan)
+	pl, err := w.resolver.ReadPlan(ctx, o.rebuilt.Plan)
 	if err != nil {
 		return err
 	}
@@ -144,7 +142,7 @@ func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocu
 	if err != nil {
 		return err
 	}
-	l, err := lock.Parse("benchmark.lock", text)
+	l, err := w.resolver.ParseLock("benchmark.lock", text)
 	if err != nil {
 		return err
 	}
@@ -172,12 +170,16 @@ func (a *app) published(ctx context.Context, w *workshop, o outcome, doc runDocu
 	if doc.Updated, err = w.updated(ctx, o.rebuilt, was, l); err != nil {
 		return err
 	}
-	r, err := w.report(ctx, *o.rebuilt.Published)
+	rep, err := cas.ReadAll(ctx, w.store, o.rebuilt.Published.Report, maxShown)
 	if err != nil {
 		return err
 	}
+	var r shown
+	if err := json.Unmarshal(rep, &r); err != nil {
+		return fmt.Errorf("report %s: %w", o.rebuilt.Published.Report, err)
+	}
 	doc.Claims = append(doc.Claims, r.Claims...)
-	if doc.Report, err = writeReport(filepath.Join(w.dir, "reports", l.Benchmark), fmt.Sprintln(o.rebuilt.Published.Report, r.Benchmark.Digest, version()), r); err != nil {
+	if doc.Report, err = writeReport(filepath.Join(w.dir, "reports", l.Benchmark), *o.rebuilt.Published, rep); err != nil {
 		return err
 	}
 	if err := writeLock(doc.Lock, text, o.options.locked); err != nil {
@@ -230,30 +232,28 @@ func noLock(path string) error {
 	return exit(exitUsage, "--locked: there is no %s; run without --locked to write it", path)
 }
 
-// report reads the report of a run and adds what it could not know of itself.
-func (w *workshop) report(ctx context.Context, p activities.Published) (report.Report, error) {
-	var r report.Report
-	text, err := cas.ReadAll(ctx, w.store, p.Report, maxShown)
-	if err != nil {
-		return r, err
-	}
-	if err := json.Unmarshal(text, &r); err != nil {
-		return r, fmt.Errorf("report %s: %w", p.Report, err)
-	}
-	r.Benchmark.Digest = p.Benchmark
-	return r, nil
+// shown is what a terminal shows of a report. The rest of it, cards of datasets for the most part, is for its page.
+type shown struct {
+	Results []report.Result
+	Claims  []report.Claim
 }
 
-// writeReport writes the report in all its forms and returns the path of the page. of says of what it is and who wrote
-// it: what is there of the same is not written again.
-func writeReport(dir, of string, r report.Report) (string, error) {
+// writeReport writes a report in all its forms and returns the path of the page. What is there of the same, by the same
+// program, is not written again.
+func writeReport(dir string, p activities.Published, text []byte) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
+	of := fmt.Sprintln(p.Report, p.Benchmark, version())
 	page, stamp := filepath.Join(dir, "report.html"), filepath.Join(dir, ".of")
 	if have, err := os.ReadFile(stamp); err == nil && string(have) == of && isFile(page) {
 		return page, nil
 	}
+	var r report.Report
+	if err := json.Unmarshal(text, &r); err != nil {
+		return "", fmt.Errorf("report %s: %w", p.Report, err)
+	}
+	r.Benchmark.Digest = p.Benchmark // which it could not know of itself
 	for _, form := range []struct {
 		file   string
 		render func(report.Report) ([]byte, error)
@@ -272,8 +272,8 @@ func writeReport(dir, of string, r report.Report) (string, error) {
 	return page, cas.ReplaceFile(dir, stamp, []byte(of))
 }
 
-func (a *app) summary(out io.Writer, r report.Report, doc runDocument, o outcome) {
-	printResults(out, r)
+func (a *app) summary(out io.Writer, r shown, doc runDocument, o outcome) {
+	printResults(out, r.Results)
 	printClaims(out, r.Claims)
 	if len(o.rebuilt.Steps) == 0 {
 		fmt.Fprintf(out, "\nnothing to do: all %d steps are done and unchanged (%.2f s)\n", o.rebuilt.Cached, o.took.Seconds())
@@ -287,12 +287,12 @@ func (a *app) summary(out io.Writer, r report.Report, doc runDocument, o outcome
 }
 
 // printResults prints a row for each dataset and metric, and a column for each model of the manifest.
-func printResults(out io.Writer, r report.Report) {
+func printResults(out io.Writer, all []report.Result) {
 	type key struct{ evaluation, dataset, metric string }
 	var rows []key
 	var groups []string
 	cells := map[key]map[string]string{}
-	for _, x := range r.Results {
+	for _, x := range all {
 		k := key{x.Evaluation, x.Dataset, x.Metric}
 		if cells[k] == nil {
 			cells[k] = map[string]string{}

@@ -15,7 +15,6 @@ import (
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/action"
-	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/plan"
 )
 
@@ -73,7 +72,7 @@ func (a *app) plan(ctx context.Context, file string) error {
 	if err != nil {
 		return exit(exitUsage, "%v", err)
 	}
-	_, l, err := lockBeside(lockPath(file))
+	_, l, err := w.lockBeside(lockPath(file))
 	if err != nil {
 		return err
 	}
@@ -131,7 +130,7 @@ func (w *workshop) before(ctx context.Context, path string) before {
 	if err != nil {
 		return known
 	}
-	l, err := lock.Parse(path, text)
+	l, err := w.resolver.ParseLock(path, text)
 	if err != nil {
 		return known
 	}

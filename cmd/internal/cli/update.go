@@ -74,7 +74,7 @@ func (o runOptions) checkUpdate(b *manifests.Benchmark) error {
 func (a *app) pins(ctx context.Context, w *workshop, file string, o runOptions) (activities.Pins, error) {
 	update := slices.Compact(slices.Sorted(slices.Values(o.update)))
 	path := lockPath(file)
-	text, _, err := lockBeside(path)
+	text, _, err := w.lockBeside(path)
 	switch {
 	case err != nil:
 		return activities.Pins{}, err
@@ -88,7 +88,7 @@ func (a *app) pins(ctx context.Context, w *workshop, file string, o runOptions) 
 }
 
 // lockBeside reads a lock that pins. There may be none.
-func lockBeside(path string) ([]byte, *lock.Lock, error) {
+func (w *workshop) lockBeside(path string) ([]byte, *lock.Lock, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
@@ -96,7 +96,7 @@ func lockBeside(path string) ([]byte, *lock.Lock, error) {
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}
-	l, err := lock.Parse(path, text)
+	l, err := w.resolver.ParseLock(path, text)
 	if err != nil {
 		return nil, nil, &usageError{fmt.Errorf("%w\nthe lock says what each fetch may give; take it from version control again, or remove it, and then nothing is compared and a new one is written", err)}
 	}

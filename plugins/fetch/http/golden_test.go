@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/artifact"
+	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
 	"github.com/cairn-bench/cairn/plugins/plugintest"
 )
 
@@ -38,18 +39,18 @@ func TestGolden(t *testing.T) {
 	if err := zw.Close(); err != nil {
 		t.Fatal(err)
 	}
-	at := map[string][]byte{"/db/a.bin": content, "/db/sub/b.txt": []byte("B"), "/db/empty": {}, "/db/p.zip": z.Bytes()}
+	files := map[string][]byte{"/db/a.bin": content, "/db/sub/b.txt": []byte("B"), "/db/empty": {}, "/db/p.zip": z.Bytes()}
 	sums := strings.Builder{}
 	for _, p := range []string{"a.bin", "sub/b.txt", "empty"} {
-		sums.WriteString(line(p, string(at["/db/"+p])))
+		sums.WriteString(line(p, string(files["/db/"+p])))
 	}
-	at["/db/SHA256SUMS.txt"] = []byte(sums.String())
-	p := newPublisher(t, func(w http.ResponseWriter, r *http.Request) { serveContent(w, r, "", at[r.URL.Path]) })
+	files["/db/SHA256SUMS.txt"] = []byte(sums.String())
+	box := at(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { publisher.Content(w, r, "", files[r.URL.Path]) }))
 	for params, want := range map[string]digest.Digest{
 		`{"sums":"http://publisher.test/db/SHA256SUMS.txt"}`:                                                    "sha256:3401b3434320d56f8d16af7c8d4e9a47ebf7fb961ba9b48fec454e5e3447e88e",
 		`{"base":"http://publisher.test/db","files":[{"url":"a.bin"},{"url":"p.zip","unpack":true,"strip":1}]}`: "sha256:93438f84e8d0b998c148a673816b33390e52555995f10326dd5c243abba2cd40",
 	} {
-		files, err := plugintest.Case{Plugin: Plugin(p.client), Params: params}.Run(t.Context(), 2, t.TempDir())
+		files, err := plugintest.Case{Plugin: Plugin(box.Client), Params: params}.Run(t.Context(), 2, t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}

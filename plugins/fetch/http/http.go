@@ -13,6 +13,12 @@
 // Credentials are named in the manifest as environment variables and sent to one origin only: that of base,
 // or else of sums, or else the one that all files share; never over plain http except to this machine, and
 // never along a redirect to somewhere else. No error and no record holds a user, a password or a query.
+//
+// A manifest may come from a stranger, who could name any secret of a person and have it sent to a host of his own. So
+// the names belong to the host: for https://data.example.org they are CAIRN_USERNAME_DATA_EXAMPLE_ORG and
+// CAIRN_PASSWORD_DATA_EXAMPLE_ORG (a hyphen of the host is two underscores), and whoever sets them knows who sees them.
+// PHYSIONET_PASSWORD and the like are for the plugins of these publishers, which have the host inside. Only what is
+// sent to this machine may have any name.
 package httpfetch
 
 import (
@@ -53,8 +59,8 @@ type File struct {
 
 // Auth names the environment variables that hold a user name and a password.
 type Auth struct {
-	UsernameEnv string `json:"username_env"`
-	PasswordEnv string `json:"password_env"`
+	UsernameEnv string `json:"username_env" jsonschema:"CAIRN_USERNAME_ and the host that sees it, such as CAIRN_USERNAME_DATA_EXAMPLE_ORG"`
+	PasswordEnv string `json:"password_env" jsonschema:"CAIRN_PASSWORD_ and the host that sees it, such as CAIRN_PASSWORD_DATA_EXAMPLE_ORG"`
 }
 
 // Validate says which parameter is wrong.
@@ -172,7 +178,24 @@ func (p plan) trusted() (string, error) {
 	if !web.Safe(who) {
 		return "", fmt.Errorf("auth: a password is not sent to %s over plain http", who.Host)
 	}
-	return web.Origin(who), nil
+	return web.Origin(who), p.Auth.belongs(who)
+}
+
+// belongs wants the names to be those of the host that will see what they hold.
+func (a Auth) belongs(who *url.URL) error {
+	if web.Local(who) {
+		return nil
+	}
+	host := strings.ToUpper(who.Hostname())
+	if strings.Trim(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") != "" {
+		return fmt.Errorf("auth: host %q: want its name in ASCII", who.Hostname())
+	}
+	host = strings.NewReplacer(".", "_", "-", "__").Replace(host)
+	user, password := "CAIRN_USERNAME_"+host, "CAIRN_PASSWORD_"+host
+	if a != (Auth{user, password}) {
+		return fmt.Errorf("auth: for %s, username_env has to be %s and password_env %s, so that no manifest can have another secret sent there", who.Host, user, password)
+	}
+	return nil
 }
 
 // Plugin returns fetch/http. nil means the client of package web.

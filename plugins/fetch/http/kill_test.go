@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
 )
 
 // What a process that fetches, and is killed, is told.
@@ -312,7 +313,7 @@ func TestReset(t *testing.T) {
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	}))
 	defer server.Close()
-	v := visitor{params: fmt.Sprintf(`{"files":[{"url":%q}]}`, server.URL+"/data.bin"), partial: t.TempDir(), publisher: &publisher{}, retry: plugins.Retry{Wait: func(context.Context, int, time.Duration) error { return nil }}}
+	v := visitor{params: fmt.Sprintf(`{"files":[{"url":%q}]}`, server.URL+"/data.bin"), partial: t.TempDir(), box: &publisher.Box{}, retry: plugins.Retry{Wait: func(context.Context, int, time.Duration) error { return nil }}}
 	got, err := v.fetch(t)
 	if err != nil || !bytes.Equal(got, content) || strings.Join(v.codes, " ") != "cut" {
 		t.Errorf("error %v, %d bytes, survived %q", err, len(got), v.codes)

@@ -19,25 +19,37 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
 	"github.com/cairn-bench/cairn/plugins/plugintest"
 )
+
+// late is an answer that takes its time.
+func late(by time.Duration) publisher.Fault {
+	return func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(by)
+			h.ServeHTTP(w, r)
+		})
+	}
+}
 
 // TestParts: a large file comes in parts of eight blocks, side by side, once its first part has told its version.
 func TestParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := offer{random(large), `"v1"`}
-		p := newPublisher(t, func(w http.ResponseWriter, r *http.Request) {
-			time.Sleep(time.Second)
-			o.serve(w, r)
-		})
-		v := visitor{publisher: p, params: o.params(t, true), partial: t.TempDir()}
+		p := at(t, late(time.Second)(o))
+		v := visitor{box: p, params: o.params(t, true), partial: t.TempDir()}
 		if got, err := v.fetch(t); err != nil || !bytes.Equal(got, o.data) {
 			t.Fatalf("error %v, %d bytes", err, len(got))
 		}
-		slices.Sort(p.requests)
+		var got []string
+		for _, r := range p.Requests() {
+			got = append(got, r.URL.Path+" "+r.Header.Get("Range"))
+		}
+		slices.Sort(got)
 		want := []string{"/data.bin bytes=0-32767", "/data.bin bytes=32768-65535", "/data.bin bytes=65536-"}
-		if diff := cmp.Diff(want, p.requests); diff != "" || p.most != 2 {
-			t.Errorf("%d at once; %s", p.most, diff)
+		if diff := cmp.Diff(want, got); diff != "" || p.AtOnce() != 2 {
+			t.Errorf("%d at once; %s", p.AtOnce(), diff)
 		}
 		if v.done != large {
 			t.Errorf("progress ends at %d bytes, want %d", v.done, large)
@@ -50,10 +62,7 @@ func TestParts(t *testing.T) {
 func TestConnectionsOfOneHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := offer{random(large), `"v1"`}
-		p := newPublisher(t, func(w http.ResponseWriter, r *http.Request) {
-			time.Sleep(time.Minute - time.Second) // near the limit, which does not run for those who wait for a place
-			o.serve(w, r)
-		})
+		p := at(t, late(time.Minute-time.Second)(o)) // near the limit, which does not run for those who wait for a place
 		var params Params
 		for i := range 8 {
 			params.Files = append(params.Files, File{URL: fmt.Sprintf("http://publisher.test/%d.bin", i)})
@@ -62,7 +71,7 @@ func TestConnectionsOfOneHost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		plugin := Plugin(p.client)
+		plugin := Plugin(p.Client)
 		var wg sync.WaitGroup
 		for range 2 {
 			scratch := t.TempDir()
@@ -74,8 +83,8 @@ func TestConnectionsOfOneHost(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n, _ := p.asked(); p.most != 6 || n != 2*8*3 {
-			t.Errorf("%d requests, %d at once; want 48, 6 at once", n, p.most)
+		if n, _ := p.Asked(); p.AtOnce() != 6 || n != 2*8*3 {
+			t.Errorf("%d requests, %d at once; want 48, 6 at once", n, p.AtOnce())
 		}
 	})
 }
@@ -157,19 +166,12 @@ func TestHarmedPartialFile(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := offer{random(small), `"v1"`}
-				harmed := false
-				p := newPublisher(t, func(w http.ResponseWriter, r *http.Request) {
-					if !harmed {
-						o.serve(&shears{w, half}, r)
-					}
-					o.serve(w, r)
-				})
-				v := visitor{publisher: p, params: o.params(t, strings.HasSuffix(c.file, "listed")), partial: t.TempDir(), retry: plugins.Retry{Wait: giveUp}}
+				v := visitor{box: at(t, once(publisher.CutAt(half))(o)), params: o.params(t, strings.HasSuffix(c.file, "listed")), partial: t.TempDir(), retry: plugins.Retry{Wait: giveUp}}
 				if _, err := v.fetch(t); !errors.Is(err, errGaveUp) {
 					t.Fatalf("first run: %v", err)
 				}
 				synctest.Wait()
-				harmed, v.retry = true, plugins.Retry{}
+				v.retry = plugins.Retry{}
 				data, journal := partialFiles(t, v.partial)
 				c.do(t, data, journal)
 				v.heals(t, o, int64(c.bytes))
@@ -183,8 +185,7 @@ func TestHarmedPartialFile(t *testing.T) {
 func TestAnnouncedAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := offer{random(small), `"v1"`}
-		p := newPublisher(t, func(w http.ResponseWriter, r *http.Request) { o.serve(w, r) })
-		v := visitor{publisher: p, params: `{"files":[{"url":"http://publisher.test/data.bin"}]}`, partial: t.TempDir()}
+		v := visitor{box: at(t, o), params: `{"files":[{"url":"http://publisher.test/data.bin"}]}`, partial: t.TempDir()}
 		if _, err := v.fetch(t); err != nil {
 			t.Fatal(err)
 		}

@@ -92,8 +92,10 @@ func watched(c *http.Client, trusted string) *http.Client {
 			return fmt.Errorf("%w: from https to plain http at %s", errRedirect, req.URL.Host)
 		}
 		if Origin(req.URL) != trusted {
-			req.Header.Del("Authorization")
-			req.Header.Del("Cookie")
+			if req.Body != nil && req.Body != http.NoBody {
+				return fmt.Errorf("%w: what was posted would go to %s", errRedirect, req.URL.Host)
+			}
+			anonymous(req.Header)
 		}
 		req.Header.Del("Referer") // it may hold a signed query
 		return nil
@@ -101,15 +103,27 @@ func watched(c *http.Client, trusted string) *http.Client {
 	return &own
 }
 
+// anonymous leaves only headers that say nothing of who asks. Which others a publisher takes for credentials nobody knows.
+func anonymous(h http.Header) {
+	for name := range h {
+		switch name {
+		case "Accept", "Accept-Encoding", "Content-Type", "If-Match", "If-Range", "Range", "User-Agent":
+		default:
+			h.Del(name)
+		}
+	}
+}
+
 // Origin is the scheme and the host of a URL.
 func Origin(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Host) }
 
 // Safe says whether a secret may be sent to a URL: over https, or to this machine.
-func Safe(u *url.URL) bool { return u.Scheme == "https" || loopback(u.Hostname()) }
+func Safe(u *url.URL) bool { return u.Scheme == "https" || Local(u) }
 
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+// Local says whether a URL leads to this machine.
+func Local(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Open asks for a file, whose Ref is its URL, from the offset on.
