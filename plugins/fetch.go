@@ -40,11 +40,12 @@ type Part struct {
 // Opened is what a source gives of a file.
 type Opened struct {
 	Body    io.ReadCloser
-	From    int64  // where Body begins: Part.Offset or 0
-	To      int64  // where it ends, -1 if that is not announced
-	Size    int64  // of the whole file, -1 if it is not announced
-	Version string // no two versions of the file share it; "" if the source cannot tell them apart
-	Endless bool   // nothing marks where Body ends, so that a cut looks like the end
+	From    int64    // where Body begins: Part.Offset or 0
+	To      int64    // where it ends, -1 if that is not announced
+	Size    int64    // of the whole file, -1 if it is not announced
+	Version string   // no two versions of the file share it; "" if the source cannot tell them apart
+	Sum     Checksum // of the whole file, "" if the answer has none; it is checked if the list has none
+	Endless bool     // nothing marks where Body ends, so that a cut looks like the end
 }
 
 // SourceFile is one file as its publisher describes it.

@@ -163,6 +163,7 @@ func (s *stream) accept(a *Opened) error {
 	case a.From != 0 && a.From != s.pos:
 		return &Fault{Code: FaultWrongRange, Err: fmt.Errorf("asked for bytes from %d, received those from %d", s.pos, a.From)}
 	case same && a.From == s.pos:
+		s.hear(a.Sum)
 		return s.learn(size, a.Size)
 	case a.From == 0 && s.alone:
 		return s.restart(a, begun && a.Version != version)
@@ -202,6 +203,7 @@ func (s *stream) restart(a *Opened, changed bool) error {
 		s.to = min(a.Size, s.most())
 	}
 	s.tell(a.Size)
+	s.hear(a.Sum)
 	return s.part.begin(a.Version, a.Size)
 }
 

@@ -32,8 +32,9 @@ type download struct {
 	endless bool // where the file ended was only seen by the end of a connection
 
 	mu      sync.Mutex
-	counted int64 // what out was told
-	size    int64 // what out was told of it, -1 if nothing
+	counted int64    // what out was told
+	size    int64    // what out was told of it, -1 if nothing
+	heard   Checksum // of an answer, "" if there was none
 }
 
 // What ends a round of streams and begins the file anew.
@@ -59,7 +60,8 @@ func (d *download) run(ctx context.Context) (digest.Digest, error) {
 		if err != nil {
 			return "", err
 		}
-		mismatch, sure := d.file.mismatch(got), d.file.announced() || !d.endless
+		file := d.announced()
+		mismatch, sure := file.mismatch(got), file.announced() || !d.endless
 		if mismatch == nil && (sure || got.digest == before) {
 			return got.digest, nil
 		}
@@ -67,7 +69,7 @@ func (d *download) run(ctx context.Context) (digest.Digest, error) {
 			return "", err
 		}
 		if got.digest == before {
-			return "", d.file.dispute(before, &Fault{Code: FaultDiffers, Err: fmt.Errorf("%w, twice: the publisher's file and its checksum do not belong together", mismatch)})
+			return "", file.dispute(before, &Fault{Code: FaultDiffers, Err: fmt.Errorf("%w, twice: the publisher's file and its checksum do not belong together", mismatch)})
 		}
 		before = got.digest
 		if mismatch == nil {
@@ -76,17 +78,36 @@ func (d *download) run(ctx context.Context) (digest.Digest, error) {
 			d.note(FaultDamaged)
 		}
 	}
-	if !d.file.announced() {
+	file := d.announced()
+	if !file.announced() {
 		return "", &Fault{Code: FaultNoLength, Err: errors.New("three transfers gave three different files, and the publisher gives neither a length nor a checksum"), Again: true}
 	}
-	return "", d.file.dispute(before, &Fault{Code: FaultDamaged, Err: fmt.Errorf("three transfers gave three different files, the last one %s; the publisher says %s", before, d.file.announcement()), Again: true})
+	return "", file.dispute(before, &Fault{Code: FaultDamaged, Err: fmt.Errorf("three transfers gave three different files, the last one %s; the publisher says %s", before, file.announcement()), Again: true})
+}
+
+// announced is the file with what an answer said of it, if the list says nothing.
+func (d *download) announced() SourceFile {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := d.file
+	if !f.announced() {
+		f.Sum = d.heard
+	}
+	return f
+}
+
+// hear takes note of what an answer says of the whole file.
+func (d *download) hear(sum Checksum) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.heard = sum
 }
 
 // holdsPage says whether a web page lies where the file should. One that came later has taken nobody's place.
 func (d *download) holdsPage() bool {
 	head := make([]byte, sniffBytes)
 	n, _ := d.part.file.ReadAt(head, 0)
-	return sniff(d.file, head[:n]) != nil
+	return sniff(d.file, head[:n]) != nil || n < sniffBytes && mayBePage(head[:n]) // of a small file, too little is here to tell
 }
 
 // algorithm is the one that the publisher's digest names.
@@ -118,7 +139,7 @@ func (d *download) complete(ctx context.Context) (received, error) {
 			return received{}, err
 		}
 		_, _, size := d.part.state()
-		whole, err := d.file.meter(size)
+		whole, err := d.announced().meter(size)
 		if err != nil {
 			return received{}, err
 		}

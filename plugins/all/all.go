@@ -10,9 +10,20 @@ import (
 	"github.com/cairn-bench/cairn/plugins/curate/image"
 	"github.com/cairn-bench/cairn/plugins/curate/table"
 	"github.com/cairn-bench/cairn/plugins/evaluate/classification"
+	"github.com/cairn-bench/cairn/plugins/fetch/azure"
 	"github.com/cairn-bench/cairn/plugins/fetch/dir"
+	"github.com/cairn-bench/cairn/plugins/fetch/figshare"
+	"github.com/cairn-bench/cairn/plugins/fetch/github"
 	httpfetch "github.com/cairn-bench/cairn/plugins/fetch/http"
+	"github.com/cairn-bench/cairn/plugins/fetch/huggingface"
+	"github.com/cairn-bench/cairn/plugins/fetch/isic"
+	"github.com/cairn-bench/cairn/plugins/fetch/kaggle"
+	"github.com/cairn-bench/cairn/plugins/fetch/mendeley"
+	"github.com/cairn-bench/cairn/plugins/fetch/physionet"
+	"github.com/cairn-bench/cairn/plugins/fetch/s3"
 	"github.com/cairn-bench/cairn/plugins/fetch/synthetic"
+	"github.com/cairn-bench/cairn/plugins/fetch/tcia"
+	"github.com/cairn-bench/cairn/plugins/fetch/zenodo"
 	gopretrain "github.com/cairn-bench/cairn/plugins/pretrain/go"
 )
 
@@ -23,7 +34,7 @@ func Plugins() (plugins.Set, error) { return Over(nil) }
 // brings its publishers in a box.
 func Over(client *http.Client) (plugins.Set, error) {
 	return plugins.NewSet(
-		dir.Plugin(), httpfetch.Plugin(client), synthetic.Plugin(),
+		azure.Plugin(client), dir.Plugin(), figshare.Plugin(client), github.Plugin(client), httpfetch.Plugin(client), huggingface.Plugin(client), isic.Plugin(client), kaggle.Plugin(client), mendeley.Plugin(client), physionet.Plugin(client), s3.Plugin(client), synthetic.Plugin(), tcia.Plugin(client), zenodo.Plugin(client),
 		ecg.Plugin(), graph.Plugin(), image.Plugin(), table.Plugin(),
 		gopretrain.New(),
 		classification.Plugin(),

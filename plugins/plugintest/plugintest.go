@@ -17,6 +17,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/plugins"
 )
 
@@ -45,6 +46,15 @@ func (f Files) ReadFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("open %s: %w", path, fs.ErrNotExist)
 	}
 	return b, nil
+}
+
+// Root names the whole folder by one digest, the Merkle root of its files.
+func (f Files) Root() digest.Digest {
+	var list []artifact.File
+	for _, file := range f.Files() {
+		list = append(list, artifact.File(file))
+	}
+	return artifact.MerkleRoot(list)
 }
 
 // Case is one execution to judge.

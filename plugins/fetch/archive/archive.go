@@ -129,6 +129,16 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, opts Options, out pl
 	return err
 }
 
+// Expand is Unpack in the form that a listed file wants it, see plugins.SourceFile. ref is the file's address.
+func Expand(ref string, opts Options) func(context.Context, io.ReaderAt, int64, plugins.Output) error {
+	return func(ctx context.Context, file io.ReaderAt, size int64, out plugins.Output) error {
+		if err := Unpack(ctx, file, size, opts, out); err != nil {
+			return fmt.Errorf("%s: %w", plugins.PublicRef(ref), err)
+		}
+		return nil
+	}
+}
+
 // Known says whether a file name is that of an archive we unpack.
 func Known(name string) bool {
 	lower := strings.ToLower(name)

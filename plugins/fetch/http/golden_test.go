@@ -10,20 +10,9 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
 	"github.com/cairn-bench/cairn/plugins/plugintest"
 )
-
-// rootOf names files by one digest.
-func rootOf(t *testing.T, files plugintest.Files) digest.Digest {
-	t.Helper()
-	var list []artifact.File
-	for _, f := range files.Files() {
-		list = append(list, artifact.File(f))
-	}
-	return artifact.MerkleRoot(list)
-}
 
 // TestGolden: however bytes are brought, version 1 of the plugin makes these files of them.
 func TestGolden(t *testing.T) {
@@ -54,7 +43,7 @@ func TestGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := rootOf(t, files); got != want {
+		if got := files.Root(); got != want {
 			t.Errorf("%s: the files are %s, want %s; raise the plugin's version if that is on purpose", params, got, want)
 		}
 	}

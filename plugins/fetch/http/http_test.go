@@ -20,6 +20,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
 	"github.com/cairn-bench/cairn/plugins/plugintest"
 )
 
@@ -370,20 +371,20 @@ func TestParams(t *testing.T) {
 	}
 }
 
-func FuzzSums(f *testing.F) {
-	f.Add([]byte(line("a/b c.hea", "A")))
-	f.Add([]byte(strings.Repeat("0", 64) + " *x\r\n"))
-	f.Add([]byte(line("../x", "A")))
-	f.Add([]byte("<html>"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		sums, err := parseSums(text)
-		if err == nil && len(sums) == 0 {
-			t.Error("an empty list without an error")
-		}
-		for _, s := range sums {
-			if plugins.CheckPath(s.path) != nil || s.digest.Validate() != nil {
-				t.Errorf("%+v", s)
-			}
-		}
-	})
+// TestPageLongerThanItsFile: of a page in place of a small file too little is kept to tell what it was, and that little
+// is not taken for the file later.
+func TestPageLongerThanItsFile(t *testing.T) {
+	data := []byte("nine byte")
+	file := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { publisher.Content(w, r, "", data) })
+	c := plugintest.Case{
+		Plugin:  Plugin(publisher.Hosts{"publisher.test": publisher.Faulty(file, publisher.First(1, publisher.Page))}.Client(t)),
+		Params:  `{"files":[{"url":"https://publisher.test/a","size":9}]}`,
+		Partial: t.TempDir(),
+	}
+	if _, err := c.Run(t.Context(), 1, t.TempDir()); plugins.FaultCode(err) != plugins.FaultNotData {
+		t.Fatalf("a page: %v", err)
+	}
+	if files, err := c.Run(t.Context(), 1, t.TempDir()); err != nil || !bytes.Equal(files["a"], data) {
+		t.Errorf("afterwards: %q, %v", files["a"], err)
+	}
 }

@@ -13,10 +13,9 @@ import (
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/fetch/archive"
 	"github.com/cairn-bench/cairn/plugins/fetch/match"
+	"github.com/cairn-bench/cairn/plugins/fetch/sums"
 	"github.com/cairn-bench/cairn/plugins/fetch/web"
 )
-
-const maxSums = 256 << 20 // bytes of a checksum list: some two million files
 
 type source struct {
 	plan
@@ -57,10 +56,10 @@ func (s *source) Estimate() plugins.Estimate {
 
 // List names the files, with what the publisher's list says of them.
 func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
-	var listed []sum
+	var listed []sums.Line
 	if s.sums != nil {
 		var err error
-		if listed, err = s.fetchSums(ctx); err != nil {
+		if listed, err = sums.Get(ctx, s.client, s.env.Retry, s.sums.String()); err != nil {
 			return nil, err
 		}
 	}
@@ -69,7 +68,7 @@ func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
 	}
 	known := map[string]digest.Digest{}
 	for _, l := range listed {
-		known[place(s.under(l.path))] = l.digest
+		known[place(s.under(l.Path))] = l.Digest
 	}
 	var out []plugins.SourceFile
 	for i, f := range s.Files {
@@ -82,25 +81,13 @@ func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
 	return out, nil
 }
 
-func (s *source) fetchSums(ctx context.Context) ([]sum, error) {
-	text, _, err := s.client.Get(ctx, s.env.Retry, web.Ask{URL: s.sums.String(), Most: maxSums})
-	if err != nil {
-		return nil, fmt.Errorf("checksum list: %w", err)
-	}
-	listed, err := parseSums(text)
-	if err != nil {
-		return nil, fmt.Errorf("checksum list %s: %w", plugins.PublicRef(s.sums.String()), err)
-	}
-	return listed, nil
-}
-
 // fromSums lists what the publisher's list holds and the manifest wants.
-func (s *source) fromSums(listed []sum) []plugins.SourceFile {
+func (s *source) fromSums(listed []sums.Line) []plugins.SourceFile {
 	filter := match.Filter{Include: s.Include, Exclude: s.Exclude}
 	var out []plugins.SourceFile
 	for _, l := range listed {
-		if filter.Keep(l.path) {
-			out = append(out, plugins.SourceFile{Path: l.path, Size: -1, Digest: l.digest, List: s.list(), Ref: s.under(l.path).String()})
+		if filter.Keep(l.Path) {
+			out = append(out, plugins.SourceFile{Path: l.Path, Size: -1, Digest: l.Digest, List: s.list(), Ref: s.under(l.Path).String()})
 		}
 	}
 	return out
@@ -142,14 +129,8 @@ func (s *source) named(f File, u *url.URL, known map[string]digest.Digest) (plug
 		out.Digest, out.List = theirs, s.list()
 	}
 	if f.Unpack {
-		opts := archive.Options{Strip: f.Strip, Prefix: f.Path}
 		out.Path = path.Join(f.Path, name(u))
-		out.Expand = func(ctx context.Context, file io.ReaderAt, size int64, to plugins.Output) error {
-			if err := archive.Unpack(ctx, file, size, opts, to); err != nil {
-				return fmt.Errorf("%s: %w", plugins.PublicRef(out.Ref), err)
-			}
-			return nil
-		}
+		out.Expand = archive.Expand(out.Ref, archive.Options{Strip: f.Strip, Prefix: f.Path})
 	}
 	return out, nil
 }

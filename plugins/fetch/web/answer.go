@@ -17,6 +17,9 @@ import (
 func (c *Client) judge(resp *http.Response, f plugins.SourceFile, want plugins.Part) (plugins.Opened, error) {
 	ref := plugins.PublicRef(f.Ref)
 	out := plugins.Opened{To: resp.ContentLength, Size: resp.ContentLength, Endless: resp.ContentLength < 0 && len(resp.TransferEncoding) == 0}
+	if resp.Request.Method == http.MethodHead && resp.StatusCode == http.StatusPartialContent {
+		return out, nil // no part was asked for by its bytes; what the headers tell is all there is
+	}
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusPartialContent:
@@ -49,7 +52,7 @@ func login(resp *http.Response, f plugins.SourceFile) error {
 	if err := plugins.RefusePage(at, head); err != nil {
 		return &plugins.Fault{Code: plugins.FaultLogin, Err: fmt.Errorf("get %s: redirected to %w; log in there and accept the terms, or set auth", plugins.PublicRef(f.Ref), errors.Unwrap(err))}
 	}
-	return &plugins.Fault{Code: plugins.FaultLogin, Err: fmt.Errorf("get %s: redirected to %s: %w", plugins.PublicRef(f.Ref), at, plugins.ErrNotData)}
+	return &plugins.Fault{Code: plugins.FaultLogin, Err: fmt.Errorf("get %s: redirected to %s: %w; log in there and accept the terms, or set auth", plugins.PublicRef(f.Ref), at, plugins.ErrNotData)}
 }
 
 // packed says whether a server only describes a file that is itself packed, as Apache does for .tar.gz.
@@ -66,6 +69,8 @@ func (c *Client) refusal(resp *http.Response, ref string) error {
 		fault.Code, fault.Err = plugins.FaultUnauthorized, fmt.Errorf("%w; %s", fault.Err, c.hint())
 	case code == http.StatusForbidden:
 		fault.Code, fault.Err = plugins.FaultForbidden, fmt.Errorf("%w; %s, accept the terms at the publisher's, wait for its approval if it gives one, and run again", fault.Err, c.hint())
+	case code == http.StatusPreconditionFailed && c.opts.Pinned:
+		Say(resp, fault, plugins.FaultChanged, true, "it is no longer what was listed")
 	case code == http.StatusNotFound, code == http.StatusGone:
 		fault.Code = plugins.FaultAbsent
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests:
@@ -78,6 +83,13 @@ func (c *Client) refusal(resp *http.Response, ref string) error {
 		c.opts.Refused(resp, said, fault)
 	}
 	return fault
+}
+
+// Say is for Options.Refused: it makes a refusal say what a publisher's own name for it means.
+func Say(resp *http.Response, fault *plugins.Fault, code plugins.Code, again bool, what string) {
+	ref := plugins.PublicRef(resp.Request.URL.String())
+	fault.Code, fault.Again = code, again
+	fault.Err = fmt.Errorf("%s %s: %s: %s", strings.ToLower(resp.Request.Method), ref, statusText(resp.StatusCode), what)
 }
 
 // hint says what to do about credentials. What is already here of a file stays.
@@ -167,4 +179,30 @@ func validator(h http.Header) string {
 		return ""
 	}
 	return h.Get("Last-Modified")
+}
+
+// stored is the checksum that Google's storage gives with every answer, of the whole object as it lies there:
+//
+//	x-goog-hash: crc32c=n03x6A==,md5=Ojk9c3dhfxgoKVVHYwFbHQ==
+//
+// in one header or several; an object that was composed of others has no md5
+// (cloud.google.com/storage/docs/xml-api/reference-headers#xgooghash). One that lies there compressed may be given
+// unpacked, and then is another one.
+func stored(h http.Header) plugins.Checksum {
+	if as := h.Get("X-Goog-Stored-Content-Encoding"); as != "" && as != "identity" {
+		return ""
+	}
+	found := map[string]plugins.Checksum{}
+	for _, line := range h.Values("X-Goog-Hash") {
+		for item := range strings.SplitSeq(line, ",") {
+			name, value, _ := strings.Cut(strings.TrimSpace(item), "=")
+			if sum, err := plugins.ChecksumOf(name, value); err == nil {
+				found[name] = sum
+			}
+		}
+	}
+	if sum, ok := found["md5"]; ok {
+		return sum
+	}
+	return found["crc32c"]
 }

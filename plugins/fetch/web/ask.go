@@ -19,12 +19,16 @@ type Ask struct {
 	Post   any    // what to send as JSON; nil asks with GET
 	Type   string // media type of what is sent; "" is application/json
 	Most   int64  // bytes of the answer that are read; 0 means 64 MiB
+	Head   bool   // asks for the headers of the answer only
 }
 
 const defaultMost = 64 << 20
 
 func (a Ask) request(ctx context.Context) (*http.Request, error) {
 	method, body := http.MethodGet, io.Reader(nil)
+	if a.Head {
+		method = http.MethodHead
+	}
 	if a.Post != nil {
 		text, err := json.Marshal(a.Post)
 		if err != nil {
@@ -85,7 +89,7 @@ func (c *Client) whole(ctx context.Context, a Ask) (text []byte, header http.Hea
 	if int64(len(text)) > most {
 		return nil, nil, false, fmt.Errorf("get %s: longer than %d bytes", plugins.PublicRef(a.URL), most)
 	}
-	return text, header, opened.Endless, plugins.RefusePage(a.URL, text[:min(len(text), 4096)])
+	return text, header, opened.Endless && !a.Head, plugins.RefusePage(a.URL, text[:min(len(text), 4096)])
 }
 
 // JSON reads an answer that is one JSON value into v, and returns the answer's headers. Members that v does not have are

@@ -40,6 +40,9 @@ type Options struct {
 	// Hint says what a person does about a refusal: where the terms are, which credentials to check. It ends neither in
 	// a dot nor in a secret. "" is a hint that fits any source.
 	Hint string
+	// Pinned says that the fragment of a file's address, where it has one, is the ETag that the file has to have, as
+	// Pin puts it there. Another version of the file is FaultChanged, and no part of it comes.
+	Pinned bool
 	// Refused says more about an answer that brings no data, from its headers and at most 4,096 bytes of its body: another
 	// code, whether to try again, or after which time. What it wraps into the error must be words of its own, since a
 	// server may quote the query. nil leaves it as it is.
@@ -114,6 +117,9 @@ func anonymous(h http.Header) {
 	}
 }
 
+// Pin is an address with the ETag, without its quotes, that what lies there has to have; see Options.Pinned.
+func Pin(address, etag string) string { return address + "#" + url.PathEscape(etag) }
+
 // Origin is the scheme and the host of a URL.
 func Origin(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Host) }
 
@@ -159,7 +165,7 @@ func (c *Client) open(ctx context.Context, ask Ask, f plugins.SourceFile, want p
 		_ = resp.Body.Close()
 		return plugins.Opened{}, nil, err
 	}
-	a.Version = validator(resp.Header)
+	a.Version, a.Sum = validator(resp.Header), stored(resp.Header)
 	a.Body = &body{ReadCloser: resp.Body, ref: plugins.PublicRef(f.Ref)}
 	return a, resp.Header, nil
 }
@@ -171,9 +177,13 @@ func (c *Client) request(ctx context.Context, ask Ask, want plugins.Part) (*http
 	}
 	req.Header.Set("User-Agent", "cairn")
 	req.Header.Set("Accept-Encoding", "identity") // the publisher's sums are over the file as it lies there
+	pin := c.opts.Pinned && req.URL.Fragment != ""
+	if pin {
+		req.Header.Set("If-Match", `"`+req.URL.Fragment+`"`)
+	}
 	if r := rangeOf(want); r != "" {
 		req.Header.Set("Range", r)
-		if want.Version != "" {
+		if want.Version != "" && !pin {
 			req.Header.Set("If-Range", want.Version)
 		}
 	}
