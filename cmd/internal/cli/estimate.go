@@ -34,7 +34,7 @@ type planSize struct {
 // planEstimate is what the fetches of a plan cost that are still to be done.
 type planEstimate struct {
 	plan.Estimate
-	Blocked int   `json:"blocked"` // of the fetches
+	Blocked int   `json:"blocked"` // of the fetches over the network
 	Free    int64 `json:"free"`    // on the disk of the home
 }
 
@@ -66,7 +66,7 @@ func (e *estimator) fetch(ctx context.Context, s resolve.State, blocked bool) (*
 		f.Bytes = said.Bytes
 	}
 	e.fetches = append(e.fetches, f)
-	if blocked {
+	if blocked && f.Network {
 		e.blocked++
 	}
 	if said == nil && f.Network {
