@@ -12,6 +12,15 @@ type Estimate struct {
 	Unpacks bool  // it holds archives that are unpacked
 }
 
+// Add takes a file into account, whose size may not be known.
+func (e *Estimate) Add(size *int64) {
+	if size == nil || e.Bytes < 0 {
+		e.Bytes = -1
+		return
+	}
+	e.Bytes += *size
+}
+
 // EstimatedSource is a Source that knows something of that without the network: from its parameters alone.
 type EstimatedSource interface {
 	Source
@@ -35,13 +44,11 @@ func estimateOf(ctx context.Context, src Source) (Estimate, error) {
 		if err != nil {
 			return Estimate{}, err
 		}
-		e := Estimate{Unpacks: list.hasArchive()}
-		if total, unknown := list.total(); unknown == 0 {
-			e.Bytes = total
-		} else {
-			e.Bytes = -1
+		total, unknown := list.total()
+		if unknown > 0 {
+			total = -1
 		}
-		return e, nil
+		return Estimate{Bytes: total, Unpacks: list.hasArchive()}, nil
 	}
 	return Estimate{Bytes: -1}, nil
 }

@@ -39,17 +39,13 @@ func (s *source) Describe() map[string]string {
 
 // Estimate adds up the sizes that the manifest gives.
 func (s *source) Estimate() plugins.Estimate {
-	e := plugins.Estimate{}
+	if len(s.Files) == 0 {
+		return plugins.Estimate{Bytes: -1}
+	}
+	var e plugins.Estimate
 	for _, f := range s.Files {
 		e.Unpacks = e.Unpacks || f.Unpack
-		if f.Size == nil || e.Bytes < 0 {
-			e.Bytes = -1
-			continue
-		}
-		e.Bytes += *f.Size
-	}
-	if len(s.Files) == 0 {
-		e.Bytes = -1
+		e.Add(f.Size)
 	}
 	return e
 }
