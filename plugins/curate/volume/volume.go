@@ -1,0 +1,208 @@
+// Package volume curates volumes, as of CT and MRI, into slices of one size.
+//
+// A volume is a NIfTI file (.nii, .nii.gz). It is turned so that every slice looks as a radiologist expects it, whatever
+// the order in which it was stored: axial slices run from the feet to the head and show the patient's front at the top and right
+// side on the left; coronal ones run from back to front, with the head at the top and the right side on the left; sagittal ones
+// run from left to right, with the head at the top and the front on the left.
+//
+// Values are brought to grey by windows, given by level and width as radiologists do: level - width/2 and all below is black,
+// level + width/2 and all above is white. With three windows each is a colour; with none, black and white are the least and the greatest
+// value of the volume, which is what MRI needs, whose values have no unit. Then slices are resized as plugin image does;
+// voxels count, not millimetres.
+//
+//	params:
+//	  take: even      # one sample a volume, of so many slices from its equal parts
+//	  frames: 24
+//	  size: 256
+//	  windows: [{level: -600, width: 1500}]
+//	  labels: {from: csv, table: labels.csv, id: scan, columns: [finding], subject: patient}
+//
+// With take: runs, samples are runs of neighbouring slices, the next of which begins stride slices further; what is left at the
+// end is too short for a run. With frames: 1 every slice is a sample. All samples of a volume have one subject.
+//
+// A sample's media are its slices in order, each a uint8 array [size, size], or [size, size, 3]. A volume of more than three axes is left out.
+package volume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path"
+	"strings"
+
+	"github.com/cairn-bench/cairn/manifests/catalog"
+	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/label"
+	"github.com/cairn-bench/cairn/plugins/curate/raster"
+)
+
+// Params are the parameters of the plugin.
+type Params struct {
+	Files   string   `json:"files" jsonschema:"glob of the files, matched with the base name or, if it holds a slash, with the whole path; empty means every .nii and .nii.gz"`
+	Plane   string   `json:"plane" jsonschema:"axial, coronal or sagittal"`
+	Take    string   `json:"take" jsonschema:"even takes one sample a volume, its slices from equal parts; runs takes runs of neighbouring slices as samples"`
+	Frames  int      `json:"frames" jsonschema:"slices of a sample"`
+	Stride  int      `json:"stride" jsonschema:"runs: slices from the beginning of a run to that of the next"`
+	Size    int      `json:"size" jsonschema:"width and height of a slice in pixels"`
+	Fit     string   `json:"fit" jsonschema:"stretch fills the square, pad keeps the aspect on black"`
+	Windows []Window `json:"windows" jsonschema:"one window for grey, three for colours, none for the range of the volume"`
+	label.Place
+	Split plugins.SplitRule `json:"split" jsonschema:"how samples come to train, validation and test"`
+}
+
+// Window is a range of values, in the volume's units: Hounsfield units for CT.
+type Window struct {
+	Level float64 `json:"level" jsonschema:"value that becomes middle grey"`
+	Width float64 `json:"width" jsonschema:"range from black to white, above 0"`
+}
+
+// Ways to take slices.
+const (
+	Even = "even"
+	Runs = "runs"
+)
+
+// The planes, by the patient's axis that crosses them.
+var normals = map[string]int{"sagittal": 0, "coronal": 1, "axial": 2}
+
+const (
+	maxSize   = 2048
+	maxFrames = 1024
+	maxWindow = 1e9
+)
+
+func defaults() Params {
+	return Params{
+		Plane: "axial", Take: Even, Frames: 16, Stride: 1, Size: 64, Fit: raster.Stretch, Windows: []Window{},
+		Place: label.Default(),
+		Split: plugins.DefaultSplit(),
+	}
+}
+
+// Validate says what is wrong with the parameters, if anything is.
+func (p Params) Validate() error {
+	_, known := normals[p.Plane]
+	switch {
+	case !known:
+		return fmt.Errorf("plane: %q, want axial, coronal or sagittal", p.Plane)
+	case p.Take != Even && p.Take != Runs:
+		return fmt.Errorf("take: %q, want %s or %s", p.Take, Even, Runs)
+	case p.Frames < 1 || p.Frames > maxFrames:
+		return fmt.Errorf("frames: %d is not between 1 and %d", p.Frames, maxFrames)
+	case p.Stride < 1:
+		return fmt.Errorf("stride: %d, want 1 or more", p.Stride)
+	case p.Size < 1 || p.Size > maxSize:
+		return fmt.Errorf("size: %d is not between 1 and %d", p.Size, maxSize)
+	case p.Fit != raster.Stretch && p.Fit != raster.Pad:
+		return fmt.Errorf("fit: %q, want %s or %s", p.Fit, raster.Stretch, raster.Pad)
+	case len(p.Windows) > 1 && len(p.Windows) != 3:
+		return fmt.Errorf("windows: %d, want none, 1 or 3", len(p.Windows))
+	}
+	for i, w := range p.Windows {
+		if !(w.Width > 0 && w.Width <= maxWindow && math.Abs(w.Level) <= maxWindow) {
+			return fmt.Errorf("windows[%d]: level %v, width %v: want a width above 0 and both at most %v", i, w.Level, w.Width, maxWindow)
+		}
+	}
+	if _, err := path.Match(p.Files, ""); err != nil {
+		return fmt.Errorf("files: %q: %w", p.Files, err)
+	}
+	return p.Place.Validate()
+}
+
+// Plugin makes the plugin curate/volume.
+func Plugin() plugins.Plugin {
+	spec := catalog.Spec{
+		Name: "volume", Version: "1", Summary: "volumes of CT and MRI as windowed slices of one size",
+		Determinism: catalog.Exact, Queue: catalog.QueueCPU, MemoryBytes: 1 << 30,
+		Modalities: []string{"ct", "mri"},
+	}
+	return plugins.Curate(spec, defaults(), func(p Params) plugins.SplitRule { return p.Split }, newRecipe)
+}
+
+type recipe struct{ Params }
+
+func newRecipe(p Params) (plugins.Recipe, error) { return recipe{p}, nil }
+
+// Plan reads the header of every file.
+func (r recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, error) {
+	labels, err := r.Place.Read(in)
+	if err != nil {
+		return plugins.Curation{}, err
+	}
+	out := plugins.Curation{Task: labels.Task(), Features: r.features()}
+	for _, f := range in.Files() {
+		if err := ctx.Err(); err != nil {
+			return plugins.Curation{}, err
+		}
+		if r.matches(f.Path) {
+			out.Candidates = append(out.Candidates, r.candidates(in, labels.Candidate(f.Path))...)
+		}
+	}
+	return out, nil
+}
+
+func (r recipe) matches(file string) bool {
+	if r.Files == "" {
+		lower := strings.ToLower(file)
+		return strings.HasSuffix(lower, ".nii") || strings.HasSuffix(lower, ".nii.gz")
+	}
+	return label.Matches(r.Files, file)
+}
+
+func (r recipe) features() []string {
+	if len(r.Windows) == 3 {
+		return []string{"red", "green", "blue"}
+	}
+	return []string{"grey"}
+}
+
+// candidates are the samples of one volume. Without a subject of its own, the volume is the subject.
+func (r recipe) candidates(in plugins.Tree, c plugins.Candidate) []plugins.Candidate {
+	if c.Subject == "" {
+		c.Subject = c.Files[0]
+	}
+	if c.Excluded != nil {
+		return []plugins.Candidate{c}
+	}
+	s, err := header(in, c.Files[0])
+	depth := s.dims[s.stored(normals[r.Plane])]
+	switch {
+	case err != nil:
+		c.Excluded = because(c.Files[0], err)
+	case r.Take == Runs && depth < r.Frames:
+		c.Excluded = &plugins.Exclusion{Code: "few-slices", Reason: fmt.Sprintf("%s has %d %s slices, a run has %d", c.Files[0], depth, r.Plane, r.Frames)}
+	case r.Take == Runs:
+		return r.runs(c, depth)
+	}
+	return []plugins.Candidate{c}
+}
+
+// because makes an exclusion of what is wrong with a file.
+func because(file string, err error) *plugins.Exclusion {
+	out := &plugins.Exclusion{Code: "unreadable", Reason: err.Error()}
+	errors.As(err, &out)
+	return &plugins.Exclusion{Code: out.Code, Reason: file + ": " + out.Reason}
+}
+
+func (r recipe) runs(c plugins.Candidate, depth int) []plugins.Candidate {
+	var out []plugins.Candidate
+	for at := 0; at+r.Frames <= depth; at += r.Stride {
+		run := c
+		run.ID, run.Index = fmt.Sprintf("%s-%05d", c.ID, at), at
+		out = append(out, run)
+	}
+	return out
+}
+
+// slices lists those of a sample, out of depth.
+func (r recipe) slices(first, depth int) []int {
+	out := make([]int, r.Frames)
+	for i := range out {
+		out[i] = first + i
+		if r.Take == Even {
+			out[i] = (2*i + 1) * depth / (2 * r.Frames) // the middle of each part
+		}
+	}
+	return out
+}
