@@ -22,9 +22,7 @@ package image
 import (
 	"context"
 	"fmt"
-	"go/version"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -80,18 +78,9 @@ func Plugin() plugins.Plugin {
 		Name: "image", Version: "1", Summary: "PNG and JPEG images as uint8 arrays of one size",
 		Determinism: catalog.Exact, Queue: catalog.QueueCPU, MemoryBytes: 1 << 30,
 		Modalities: []string{"image"},
-		Components: []action.Component{{Name: "image/jpeg", Version: release()}, {Name: "image/png", Version: release()}},
+		Components: []action.Component{raster.Decoder("image/jpeg"), raster.Decoder("image/png")},
 	}
 	return plugins.Curate(spec, defaults(), func(p Params) plugins.SplitRule { return p.Split }, newRecipe)
-}
-
-// release is the Go release, such as go1.26, whose decoders these are. Patch releases decode alike.
-func release() string {
-	v := runtime.Version()
-	if lang := version.Lang(v); lang != "" {
-		return lang
-	}
-	return v
 }
 
 type recipe struct{ Params }

@@ -20,10 +20,10 @@ package nifti
 import (
 	"bufio"
 	"compress/gzip"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 )
 
 // Volume is an open file: a header and, behind it, the voxels.
@@ -71,7 +71,10 @@ func (v *Volume) Read(out []float64) error {
 		if _, err := io.ReadFull(v.r, raw); err != nil {
 			return fmt.Errorf("voxels: %w", short(err))
 		}
-		v.Type.decode(out[:n], raw, v.Order)
+		if v.Order == binary.BigEndian {
+			swap(raw, size)
+		}
+		v.Type.decode(out[:n], raw)
 		v.Scale.apply(out[:n])
 		out = out[n:]
 	}
@@ -116,37 +119,5 @@ func (s Scale) apply(values []float64) {
 	}
 	for i, v := range values {
 		values[i] = float64(s.Slope*v) + s.Inter
-	}
-}
-
-// Type is how a voxel is stored.
-type Type struct {
-	name   string
-	size   int // bytes
-	decode func(out []float64, raw []byte, order Endian)
-}
-
-// String is NumPy's name of the type.
-func (t Type) String() string { return t.name }
-
-// types has the codes of nifti1.h.
-var types = map[int64]Type{
-	2:    {"uint8", 1, decoder(1, func(b []byte, _ Endian) float64 { return float64(b[0]) })},
-	256:  {"int8", 1, decoder(1, func(b []byte, _ Endian) float64 { return float64(int8(b[0])) })},
-	4:    {"int16", 2, decoder(2, func(b []byte, o Endian) float64 { return float64(int16(o.Uint16(b))) })},
-	512:  {"uint16", 2, decoder(2, func(b []byte, o Endian) float64 { return float64(o.Uint16(b)) })},
-	8:    {"int32", 4, decoder(4, func(b []byte, o Endian) float64 { return float64(int32(o.Uint32(b))) })},
-	768:  {"uint32", 4, decoder(4, func(b []byte, o Endian) float64 { return float64(o.Uint32(b)) })},
-	1024: {"int64", 8, decoder(8, func(b []byte, o Endian) float64 { return float64(int64(o.Uint64(b))) })},
-	1280: {"uint64", 8, decoder(8, func(b []byte, o Endian) float64 { return float64(o.Uint64(b)) })},
-	16:   {"float32", 4, decoder(4, func(b []byte, o Endian) float64 { return float64(math.Float32frombits(o.Uint32(b))) })},
-	64:   {"float64", 8, decoder(8, func(b []byte, o Endian) float64 { return math.Float64frombits(o.Uint64(b)) })},
-}
-
-func decoder(size int, one func([]byte, Endian) float64) func([]float64, []byte, Endian) {
-	return func(out []float64, raw []byte, order Endian) {
-		for i := range out {
-			out[i] = one(raw[i*size:], order)
-		}
 	}
 }

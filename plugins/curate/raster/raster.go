@@ -4,8 +4,22 @@ package raster
 
 import (
 	"encoding/binary"
+	"go/version"
 	"math"
+	"runtime"
+
+	"github.com/cairn-bench/cairn/manifests/action"
 )
+
+// Decoder names a decoder of Go's library, such as image/jpeg, as a component of a plugin's identity: what it decodes to
+// has changed between Go releases. The version is the release, such as go1.26; patch releases decode alike.
+func Decoder(name string) action.Component {
+	v := runtime.Version()
+	if lang := version.Lang(v); lang != "" {
+		v = lang
+	}
+	return action.Component{Name: name, Version: v}
+}
 
 // Raster is packed bytes, one (grey) or three (RGB) a pixel, row after row from the top.
 type Raster struct {

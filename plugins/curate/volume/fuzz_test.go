@@ -1,7 +1,6 @@
 package volume_test
 
 import (
-	"bytes"
 	"testing"
 
 	"github.com/cairn-bench/cairn/plugins/curate/volume"
@@ -14,15 +13,21 @@ func FuzzCurate(f *testing.F) {
 	f.Add(good)
 	f.Add(nii([3]int{2, 2, 2}, [3]int{-3, 1, -2}, place))
 	f.Add(good[:400])
+	f.Add(dcm(0, ras, place, nil))
+	f.Add(dcm(2, ras, place, nil)[:500])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		in := plugintest.Files{"x/good.nii": good, "x/fuzz.nii": bytes.Clone(b)}
-		c := plugintest.Case{Plugin: volume.Plugin(), Params: `{"take": "runs", "frames": 1, "size": 2}`, Dataset: testSet, Inputs: map[string]plugintest.Files{"raw": in}}
-		out, err := c.Run(t.Context(), 1, t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, report, _ := open(t, out); report.Done+len(report.Excluded)+len(report.Failed) != report.Expected || report.Done < 5 {
-			t.Fatalf("%d done of %d", report.Done, report.Expected)
+		for params, in := range map[string]plugintest.Files{
+			`{"format": "nifti", "take": "runs", "frames": 1, "size": 2}`: {"x/good.nii": good, "x/fuzz.nii": b},
+			`{"format": "dicom", "frames": 1, "size": 2}`:                 {"y/good.dcm": dcm(0, ras, place, nil), "x/fuzz.dcm": b},
+		} {
+			c := plugintest.Case{Plugin: volume.Plugin(), Params: params, Dataset: testSet, Inputs: map[string]plugintest.Files{"raw": in}}
+			out, err := c.Run(t.Context(), 1, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, report, _ := open(t, out); report.Done+len(report.Excluded)+len(report.Failed) != report.Expected || report.Done == 0 {
+				t.Fatalf("%d done of %d", report.Done, report.Expected)
+			}
 		}
 	})
 }

@@ -16,11 +16,12 @@ const maxSlices = 256 << 20
 // Make cuts the slices of one sample out of a volume that streams by.
 func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (plugins.Made, error) {
 	file := c.Files[0]
-	s, err := header(in, file)
+	src := r.source(c)
+	s, err := src.stack(in)
 	if err != nil {
 		return plugins.Made{}, fmt.Errorf("decode %s: %w", file, err)
 	}
-	windows, err := r.windows(in, file)
+	windows, err := r.windows(in, src, file)
 	if err != nil {
 		return plugins.Made{}, err
 	}
@@ -31,7 +32,7 @@ func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (p
 		return plugins.Made{}, plugins.Exclude("too-large", "%s: %d slices of %d x %d pixels in %d colours, the limit is %d bytes", file, len(cut.slots), cut.w, cut.h, len(windows), maxSlices)
 	}
 	pictures := cut.blank(len(windows))
-	err = planes(in, file, cut.needs, func(k int, plane []float64) { cut.paint(pictures, windows, k, plane) })
+	err = src.planes(in, cut.needs, func(k int, plane []float64) { cut.paint(pictures, windows, k, plane) })
 	if err != nil {
 		return plugins.Made{}, fmt.Errorf("decode %s: %w", file, err)
 	}
@@ -43,12 +44,12 @@ func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (p
 }
 
 // windows are those of the parameters or, without any, the range of the volume.
-func (r recipe) windows(in plugins.Tree, file string) ([]Window, error) {
+func (r recipe) windows(in plugins.Tree, src source, file string) ([]Window, error) {
 	if len(r.Windows) > 0 {
 		return r.Windows, nil
 	}
 	least, most := math.Inf(1), math.Inf(-1)
-	err := planes(in, file, func(int) bool { return true }, func(_ int, plane []float64) {
+	err := src.planes(in, func(int) bool { return true }, func(_ int, plane []float64) {
 		for _, v := range plane {
 			if math.Abs(v) <= math.MaxFloat32 { // neither infinite nor no number, and no sum runs over
 				least, most = min(least, v), max(most, v)

@@ -1,12 +1,10 @@
 package volume
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/curate/anatomy"
-	"github.com/cairn-bench/cairn/plugins/curate/nifti"
 )
 
 // Limits above which a volume is taken for a bomb.
@@ -31,70 +29,31 @@ func (s stack) stored(to int) int {
 	return 0
 }
 
-// header reads how a volume is stored.
-func header(in plugins.Tree, file string) (stack, error) {
-	var s stack
-	err := open(in, file, false, func(v *nifti.Volume) error {
-		var err error
-		s, err = stackOf(v.Header)
-		return err
-	})
-	return s, err
+func (s stack) check() error {
+	plane := int64(s.dims[0]) * int64(s.dims[1])
+	if plane > maxPlane || int64(s.dims[2]) > maxVoxels/plane {
+		return plugins.Exclude("too-large", "%v voxels, the limit is %d in all and %d a plane", s.dims, maxVoxels, maxPlane)
+	}
+	return nil
 }
 
-func stackOf(h *nifti.Header) (stack, error) {
-	var s stack
-	if len(h.Dims) < 3 {
-		return s, fmt.Errorf("%d axes, want 3", len(h.Dims))
-	}
-	for _, d := range h.Dims[3:] {
-		if d > 1 {
-			return s, plugins.Exclude("several-volumes", "axes of %v voxels", h.Dims)
-		}
-	}
-	if h.Voxels() > maxVoxels || h.Dims[0]*h.Dims[1] > maxPlane {
-		return s, plugins.Exclude("too-large", "%v voxels, the limit is %d in all and %d a plane", h.Dims, maxVoxels, maxPlane)
-	}
-	s.dims = [3]int(h.Dims[:3])
-	var err error
-	s.axes, err = h.Axes()
-	return s, err
-}
-
-// planes gives the planes of a volume that are needed, in the order in which they are stored. A plane lasts until the next.
-func planes(in plugins.Tree, file string, needed func(k int) bool, use func(k int, plane []float64)) error {
-	return open(in, file, true, func(v *nifti.Volume) error {
-		s, err := stackOf(v.Header)
-		if err != nil {
-			return err
-		}
-		plane := make([]float64, s.dims[0]*s.dims[1])
-		for k := range s.dims[2] {
-			if !needed(k) {
-				err = v.Skip(int64(len(plane)))
-			} else if err = v.Read(plane); err == nil {
-				use(k, plane)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return v.End()
-	})
+// source is a volume in a tree.
+type source interface {
+	// stack reads how it is stored.
+	stack(in plugins.Tree) (stack, error)
+	// planes gives the planes that are needed, in the order in which they are stored. A plane lasts until the next.
+	planes(in plugins.Tree, needed func(k int) bool, use func(k int, plane []float64)) error
 }
 
 // open opens a file. If use reads it whole or finds it broken, open reads on to its end: there a Tree compares it with its digest, so
 // that a file that is rotten is never taken for one that its publisher broke.
-func open(in plugins.Tree, file string, whole bool, use func(*nifti.Volume) error) error {
+func open(in plugins.Tree, file string, whole bool, use func(io.Reader) error) error {
 	f, err := in.Open(file)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	v, err := nifti.Open(f)
-	if err == nil {
-		err = use(v)
-	}
+	err = use(f)
 	if err == nil && !whole {
 		return nil
 	}

@@ -1,6 +1,7 @@
 // Package volume curates volumes, as of CT and MRI, into slices of one size.
 //
-// A volume is a NIfTI file (.nii, .nii.gz). It is turned so that every slice looks as a radiologist expects it, whatever
+// A volume is a NIfTI file (.nii, .nii.gz), or a DICOM series: the files of one folder that name the same series, in the order in
+// which they lie in the patient. It is turned so that every slice looks as a radiologist expects it, whatever
 // the order in which it was stored: axial slices run from the feet to the head and show the patient's front at the top and right
 // side on the left; coronal ones run from back to front, with the head at the top and the right side on the left; sagittal ones
 // run from left to right, with the head at the top and the front on the left.
@@ -11,6 +12,7 @@
 // voxels count, not millimetres.
 //
 //	params:
+//	  format: nifti   # or dicom
 //	  take: even      # one sample a volume, of so many slices from its equal parts
 //	  frames: 24
 //	  size: 256
@@ -18,9 +20,11 @@
 //	  labels: {from: csv, table: labels.csv, id: scan, columns: [finding], subject: patient}
 //
 // With take: runs, samples are runs of neighbouring slices, the next of which begins stride slices further; what is left at the
-// end is too short for a run. With frames: 1 every slice is a sample. All samples of a volume have one subject.
+// end is too short for a run. With frames: 1 every slice is a sample. All samples of a volume have one subject: that of the table or the pattern, else DICOM's patient, else the
+// volume itself. Where publishers give all patients one identifier, name the subject.
 //
-// A sample's media are its slices in order, each a uint8 array [size, size], or [size, size, 3]. A volume of more than three axes is left out.
+// A sample's media are its slices in order, each a uint8 array [size, size], or [size, size, 3]. Left out, with
+// the reason, are volumes of more than three axes, mosaics, DICOM files of several frames, and planes that do not fit their series.
 package volume
 
 import (
@@ -29,8 +33,10 @@ import (
 	"fmt"
 	"math"
 	"path"
+	"slices"
 	"strings"
 
+	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/curate/label"
@@ -39,7 +45,8 @@ import (
 
 // Params are the parameters of the plugin.
 type Params struct {
-	Files   string   `json:"files" jsonschema:"glob of the files, matched with the base name or, if it holds a slash, with the whole path; empty means every .nii and .nii.gz"`
+	Format  string   `json:"format" jsonschema:"nifti or dicom"`
+	Files   string   `json:"files" jsonschema:"glob of the files, matched with the base name or, if it holds a slash, with the whole path; empty means every .nii and .nii.gz, or every .dcm"`
 	Plane   string   `json:"plane" jsonschema:"axial, coronal or sagittal"`
 	Take    string   `json:"take" jsonschema:"even takes one sample a volume, its slices from equal parts; runs takes runs of neighbouring slices as samples"`
 	Frames  int      `json:"frames" jsonschema:"slices of a sample"`
@@ -57,8 +64,11 @@ type Window struct {
 	Width float64 `json:"width" jsonschema:"range from black to white, above 0"`
 }
 
-// Ways to take slices.
+// Formats, and ways to take slices.
 const (
+	NIfTI = "nifti"
+	DICOM = "dicom"
+
 	Even = "even"
 	Runs = "runs"
 )
@@ -74,7 +84,7 @@ const (
 
 func defaults() Params {
 	return Params{
-		Plane: "axial", Take: Even, Frames: 16, Stride: 1, Size: 64, Fit: raster.Stretch, Windows: []Window{},
+		Format: NIfTI, Plane: "axial", Take: Even, Frames: 16, Stride: 1, Size: 64, Fit: raster.Stretch, Windows: []Window{},
 		Place: label.Default(),
 		Split: plugins.DefaultSplit(),
 	}
@@ -84,6 +94,8 @@ func defaults() Params {
 func (p Params) Validate() error {
 	_, known := normals[p.Plane]
 	switch {
+	case p.Format != NIfTI && p.Format != DICOM:
+		return fmt.Errorf("format: %q, want %s or %s", p.Format, NIfTI, DICOM)
 	case !known:
 		return fmt.Errorf("plane: %q, want axial, coronal or sagittal", p.Plane)
 	case p.Take != Even && p.Take != Runs:
@@ -116,6 +128,7 @@ func Plugin() plugins.Plugin {
 		Name: "volume", Version: "1", Summary: "volumes of CT and MRI as windowed slices of one size",
 		Determinism: catalog.Exact, Queue: catalog.QueueCPU, MemoryBytes: 1 << 30,
 		Modalities: []string{"ct", "mri"},
+		Components: []action.Component{raster.Decoder("image/jpeg")}, // of DICOM's JPEG
 	}
 	return plugins.Curate(spec, defaults(), func(p Params) plugins.SplitRule { return p.Split }, newRecipe)
 }
@@ -131,23 +144,32 @@ func (r recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, er
 		return plugins.Curation{}, err
 	}
 	out := plugins.Curation{Task: labels.Task(), Features: r.features()}
-	for _, f := range in.Files() {
+	volumes := r.niftiVolumes
+	if r.Format == DICOM {
+		volumes = r.dicomVolumes
+	}
+	for _, v := range volumes(in, labels) {
 		if err := ctx.Err(); err != nil {
 			return plugins.Curation{}, err
 		}
-		if r.matches(f.Path) {
-			out.Candidates = append(out.Candidates, r.candidates(in, labels.Candidate(f.Path))...)
-		}
+		out.Candidates = append(out.Candidates, r.candidates(in, v)...)
 	}
 	return out, nil
 }
 
-func (r recipe) matches(file string) bool {
-	if r.Files == "" {
-		lower := strings.ToLower(file)
-		return strings.HasSuffix(lower, ".nii") || strings.HasSuffix(lower, ".nii.gz")
+// matches applies the glob or, without one, looks at the name's end.
+func (r recipe) matches(file string, ends ...string) bool {
+	if r.Files != "" {
+		return label.Matches(r.Files, file)
 	}
-	return label.Matches(r.Files, file)
+	return slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(strings.ToLower(file), end) })
+}
+
+func (r recipe) source(c plugins.Candidate) source {
+	if r.Format == DICOM {
+		return dicomSeries(c.Files)
+	}
+	return niftiFile(c.Files[0])
 }
 
 func (r recipe) features() []string {
@@ -165,7 +187,7 @@ func (r recipe) candidates(in plugins.Tree, c plugins.Candidate) []plugins.Candi
 	if c.Excluded != nil {
 		return []plugins.Candidate{c}
 	}
-	s, err := header(in, c.Files[0])
+	s, err := r.source(c).stack(in)
 	depth := s.dims[s.stored(normals[r.Plane])]
 	switch {
 	case err != nil:
@@ -173,7 +195,7 @@ func (r recipe) candidates(in plugins.Tree, c plugins.Candidate) []plugins.Candi
 	case r.Take == Runs && depth < r.Frames:
 		c.Excluded = &plugins.Exclusion{Code: "few-slices", Reason: fmt.Sprintf("%s has %d %s slices, a run has %d", c.Files[0], depth, r.Plane, r.Frames)}
 	case r.Take == Runs:
-		return r.runs(c, depth)
+		return r.runs(c, s)
 	}
 	return []plugins.Candidate{c}
 }
@@ -185,11 +207,22 @@ func because(file string, err error) *plugins.Exclusion {
 	return &plugins.Exclusion{Code: out.Code, Reason: file + ": " + out.Reason}
 }
 
-func (r recipe) runs(c plugins.Candidate, depth int) []plugins.Candidate {
+// runs makes a sample of every run. One that needs only some of a series' files names only these.
+func (r recipe) runs(c plugins.Candidate, s stack) []plugins.Candidate {
+	normal := normals[r.Plane]
+	depth := s.dims[s.stored(normal)]
+	alone := len(c.Files) > 1 && s.axes[2].To == normal && len(r.Windows) > 0 // without windows, the range is that of all
 	var out []plugins.Candidate
 	for at := 0; at+r.Frames <= depth; at += r.Stride {
 		run := c
 		run.ID, run.Index = fmt.Sprintf("%s-%05d", c.ID, at), at
+		if alone {
+			from := at
+			if s.axes[2].Back {
+				from = depth - at - r.Frames
+			}
+			run.Files, run.Index = c.Files[from:from+r.Frames], 0
+		}
 		out = append(out, run)
 	}
 	return out

@@ -1,0 +1,80 @@
+package volume
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/label"
+	"github.com/cairn-bench/cairn/plugins/curate/nifti"
+)
+
+// niftiFile is the path of a file that is a volume.
+type niftiFile string
+
+// niftiVolumes lists the volumes of a tree.
+func (r recipe) niftiVolumes(in plugins.Tree, labels *label.Finder) []plugins.Candidate {
+	var out []plugins.Candidate
+	for _, f := range in.Files() {
+		if r.matches(f.Path, ".nii", ".nii.gz") {
+			out = append(out, labels.Candidate(f.Path))
+		}
+	}
+	return out
+}
+
+func (f niftiFile) stack(in plugins.Tree) (stack, error) {
+	var s stack
+	err := open(in, string(f), false, func(r io.Reader) error {
+		v, err := nifti.Open(r)
+		if err == nil {
+			s, err = niftiStack(v.Header)
+		}
+		return err
+	})
+	return s, err
+}
+
+func niftiStack(h *nifti.Header) (stack, error) {
+	var s stack
+	if len(h.Dims) < 3 {
+		return s, fmt.Errorf("%d axes, want 3", len(h.Dims))
+	}
+	for _, d := range h.Dims[3:] {
+		if d > 1 {
+			return s, plugins.Exclude("several-volumes", "axes of %v voxels", h.Dims)
+		}
+	}
+	s.dims = [3]int(h.Dims[:3])
+	if err := s.check(); err != nil {
+		return s, err
+	}
+	var err error
+	s.axes, err = h.Axes()
+	return s, err
+}
+
+func (f niftiFile) planes(in plugins.Tree, needed func(k int) bool, use func(k int, plane []float64)) error {
+	return open(in, string(f), true, func(r io.Reader) error {
+		v, err := nifti.Open(r)
+		if err != nil {
+			return err
+		}
+		s, err := niftiStack(v.Header)
+		if err != nil {
+			return err
+		}
+		plane := make([]float64, s.dims[0]*s.dims[1])
+		for k := range s.dims[2] {
+			if !needed(k) {
+				err = v.Skip(int64(len(plane)))
+			} else if err = v.Read(plane); err == nil {
+				use(k, plane)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return v.End()
+	})
+}
