@@ -13,6 +13,9 @@ func FuzzCurate(f *testing.F) {
 	f.Add(good)
 	f.Add(nii([3]int{2, 2, 2}, [3]int{-3, 1, -2}, place))
 	f.Add(good[:400])
+	deep := nii([3]int{3, 4, 5}, ras, place)
+	copy(deep[42:], "\x03\x00\x04\x00\x00\x10") // 4096 slices announced, 5 there
+	f.Add(deep)
 	f.Add(dcm(0, ras, place, nil))
 	f.Add(dcm(2, ras, place, nil)[:500])
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -7,10 +7,10 @@ import (
 	"github.com/cairn-bench/cairn/plugins/curate/anatomy"
 )
 
-// Limits above which a volume is taken for a bomb.
+// Limits above which a volume is taken for a bomb: a header of a few bytes must not become a million samples.
 const (
 	maxVoxels = 1 << 30
-	maxPlane  = 1 << 24
+	maxSide   = 1 << 12 // voxels along one axis
 )
 
 // stack is how a volume is stored: the voxels along each axis, of which the first runs fastest, and where the axes point.
@@ -29,10 +29,11 @@ func (s stack) stored(to int) int {
 	return 0
 }
 
+func (s stack) voxels() int64 { return int64(s.dims[0]) * int64(s.dims[1]) * int64(s.dims[2]) }
+
 func (s stack) check() error {
-	plane := int64(s.dims[0]) * int64(s.dims[1])
-	if plane > maxPlane || int64(s.dims[2]) > maxVoxels/plane {
-		return plugins.Exclude("too-large", "%v voxels, the limit is %d in all and %d a plane", s.dims, maxVoxels, maxPlane)
+	if max(s.dims[0], s.dims[1], s.dims[2]) > maxSide || s.voxels() > maxVoxels {
+		return plugins.Exclude("too-large", "%v voxels, the limit is %d in all and %d along an axis", s.dims, maxVoxels, maxSide)
 	}
 	return nil
 }

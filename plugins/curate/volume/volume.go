@@ -80,6 +80,7 @@ const (
 	maxSize   = 2048
 	maxFrames = 1024
 	maxWindow = 1e9
+	maxWork   = 1 << 39 // voxels read for the runs of one volume, about half an hour
 )
 
 func defaults() Params {
@@ -194,6 +195,8 @@ func (r recipe) candidates(in plugins.Tree, c plugins.Candidate) []plugins.Candi
 		c.Excluded = because(c.Files[0], err)
 	case r.Take == Runs && depth < r.Frames:
 		c.Excluded = &plugins.Exclusion{Code: "few-slices", Reason: fmt.Sprintf("%s has %d %s slices, a run has %d", c.Files[0], depth, r.Plane, r.Frames)}
+	case r.Take == Runs && !r.alone(c, s) && r.work(s) > maxWork:
+		c.Excluded = &plugins.Exclusion{Code: "too-large", Reason: fmt.Sprintf("%s: %v voxels read again for every run are %d, the limit is %d; a larger stride takes fewer runs", c.Files[0], s.dims, r.work(s), int64(maxWork))}
 	case r.Take == Runs:
 		return r.runs(c, s)
 	}
@@ -207,16 +210,26 @@ func because(file string, err error) *plugins.Exclusion {
 	return &plugins.Exclusion{Code: out.Code, Reason: file + ": " + out.Reason}
 }
 
-// runs makes a sample of every run. One that needs only some of a series' files names only these.
+// alone says whether a run needs the files of its own planes only: those of a series that is cut along its planes. Without
+// windows every run needs the range of all.
+func (r recipe) alone(c plugins.Candidate, s stack) bool {
+	return len(c.Files) > 1 && s.axes[2].To == normals[r.Plane] && len(r.Windows) > 0
+}
+
+// work is the voxels that are read if every run reads its volume again.
+func (r recipe) work(s stack) int64 {
+	runs := (s.dims[s.stored(normals[r.Plane])]-r.Frames)/r.Stride + 1
+	return s.voxels() * int64(runs)
+}
+
+// runs makes a sample of every run.
 func (r recipe) runs(c plugins.Candidate, s stack) []plugins.Candidate {
-	normal := normals[r.Plane]
-	depth := s.dims[s.stored(normal)]
-	alone := len(c.Files) > 1 && s.axes[2].To == normal && len(r.Windows) > 0 // without windows, the range is that of all
+	depth := s.dims[s.stored(normals[r.Plane])]
 	var out []plugins.Candidate
 	for at := 0; at+r.Frames <= depth; at += r.Stride {
 		run := c
 		run.ID, run.Index = fmt.Sprintf("%s-%05d", c.ID, at), at
-		if alone {
+		if r.alone(c, s) {
 			from := at
 			if s.axes[2].Back {
 				from = depth - at - r.Frames

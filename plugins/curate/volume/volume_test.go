@@ -214,15 +214,17 @@ func TestOutcomes(t *testing.T) {
 	several := bytes.Clone(good)
 	copy(several[40:], "\x04\x00\x03\x00\x03\x00\x01\x00\x03\x00")
 	huge := bytes.Clone(good)
-	copy(huge[42:], "\xff\x7f\xff\x7f\xff\x7f")
+	copy(huge[42:], "\x00\x08\x00\x08\x00\x08") // 2^33 voxels
+	long := bytes.Clone(good)
+	copy(long[42:], "\x01\x00\x01\x00\xff\x7f")
 	in := plugintest.Files{
-		"x/good.nii": good, "x/several.nii": several, "x/huge.nii": huge, "x/html.nii.gz": []byte("<html>"), "x/cut.nii": good[:len(good)-1],
+		"x/good.nii": good, "x/several.nii": several, "x/huge.nii": huge, "x/long.nii": long, "x/html.nii.gz": []byte("<html>"), "x/cut.nii": good[:len(good)-1],
 		"x/flat.nii":   nii([3]int{3, 3, 3}, ras, func([3]int) float32 { return 7 }),
 		"x/flawed.nii": nii([3]int{3, 3, 3}, ras, func(p [3]int) float32 { return []float32{float32(math.NaN()), float32(math.Inf(1)), 0, 1}[p[0]+p[1]%2] }),
 		"x/thin.nii":   nii([3]int{3, 3, 1}, ras, place),
 	}
 	samples, report, _ := open(t, run(t, `{"frames": 2, "size": 3}`, in))
-	if diff := cmp.Diff(map[string]string{"x/several.nii": "several-volumes", "x/huge.nii": "too-large", "x/html.nii.gz": "unreadable", "x/flat.nii": "flat"}, codes(report.Excluded)); diff != "" {
+	if diff := cmp.Diff(map[string]string{"x/several.nii": "several-volumes", "x/huge.nii": "too-large", "x/long.nii": "too-large", "x/html.nii.gz": "unreadable", "x/flat.nii": "flat"}, codes(report.Excluded)); diff != "" {
 		t.Error("excluded", diff)
 	}
 	if diff := cmp.Diff(map[string]string{"x/cut.nii": "decode"}, codes(report.Failed)); diff != "" {
@@ -231,8 +233,10 @@ func TestOutcomes(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"x/thin.nii": "few-slices"}, codes(report.Warnings)); diff != "" || len(samples) != 3 {
 		t.Error("warnings", diff, len(samples))
 	}
-	_, report, _ = open(t, run(t, `{"take": "runs", "frames": 2, "size": 3}`, plugintest.Files{"x/good.nii": good, "x/thin.nii": in["x/thin.nii"]}))
-	if diff := cmp.Diff(map[string]string{"x/thin.nii": "few-slices"}, codes(report.Excluded)); diff != "" {
+	work := bytes.Clone(good)
+	copy(work[42:], "\x00\x02\x00\x02\x00\x10") // 2^30 voxels, once for each of 4095 runs
+	_, report, _ = open(t, run(t, `{"take": "runs", "frames": 2, "size": 3}`, plugintest.Files{"x/good.nii": good, "x/thin.nii": in["x/thin.nii"], "x/work.nii": work}))
+	if diff := cmp.Diff(map[string]string{"x/thin.nii": "few-slices", "x/work.nii": "too-large"}, codes(report.Excluded)); diff != "" {
 		t.Error("excluded", diff)
 	}
 }
