@@ -20,8 +20,8 @@ func FuzzCurate(f *testing.F) {
 	f.Add(dcm(2, ras, place, nil)[:500])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for params, in := range map[string]plugintest.Files{
-			`{"format": "nifti", "take": "runs", "frames": 1, "size": 2}`: {"x/good.nii": good, "x/fuzz.nii": b},
-			`{"format": "dicom", "frames": 1, "size": 2}`:                 {"y/good.dcm": dcm(0, ras, place, nil), "x/fuzz.dcm": b},
+			`{"format": "nifti", "take": "runs", "frames": 1, "stride": 500, "size": 2}`: {"x/good.nii": good, "x/fuzz.nii": b},
+			`{"format": "dicom", "frames": 1, "size": 2}`:                                {"y/good.dcm": dcm(0, ras, place, nil), "x/fuzz.dcm": b},
 		} {
 			c := plugintest.Case{Plugin: volume.Plugin(), Params: params, Dataset: testSet, Inputs: map[string]plugintest.Files{"raw": in}}
 			out, err := c.Run(t.Context(), 1, t.TempDir())
