@@ -13,9 +13,15 @@ import (
 // boxAt is where publishers in a box are served to a process of a test; "" is the internet.
 const boxAt = "CAIRN_TEST_PUBLISHERS"
 
-// boxed are the plugins of this program, which know no other internet.
+// boxed are the plugins of this program, which know no other internet, and one that tattles.
 func boxed(address string) func() (plugins.Set, error) {
-	return func() (plugins.Set, error) { return all.Over(publisher.Through(address)) }
+	return func() (plugins.Set, error) {
+		set, err := all.Over(publisher.Through(address))
+		if err != nil {
+			return set, err
+		}
+		return set.With(tattler())
+	}
 }
 
 // meets lets the processes of a machine meet these publishers, and no others.
