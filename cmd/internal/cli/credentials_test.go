@@ -33,7 +33,7 @@ func TestDoctorCredentials(t *testing.T) {
 	says(out, "ok ", "credential CAIRN_PASSWORD_*", "for fetch/http: CAIRN_PASSWORD_DATA_EXAMPLE_ORG for the host data.example.org, looked for in: the environment, ~/.netrc (machine data.example.org)")
 
 	home.write(".netrc", "machine physionet.org\nlogin s3cret-3\npasswrod s3cret-4\n")
-	says(m.want(1, words("doctor"), "4 of"), "BAD", "credential PHYSIONET_PASSWORD", "~/.netrc, line 3: want machine, default, login, account, password or macdef; not found, looked for in:")
+	says(m.want(1, words("doctor"), "3 of"), "BAD", "credential PHYSIONET_PASSWORD", "~/.netrc, line 3: want machine, default, login, account, password or macdef; not found, looked for in:")
 	doc := object[struct{ Checks []finding }](m, 1, "doctor")
 	for _, f := range doc.Checks {
 		if f.Check == "credential PHYSIONET_USERNAME" && (f.OK || !strings.Contains(f.Says, "line 3")) {
@@ -47,7 +47,7 @@ func TestBrokenFileIsSaid(t *testing.T) {
 	m := newMachine(t, strings.Replace(small, "{plugin: dir, params: {path: data}}", "{plugin: http, params: {base: 'https://data.example.org', files: [{url: heart.csv}], auth: basic}}", 1))
 	home := &machine{t: t, dir: m.home}
 	home.write(".netrc", "machine data.example.org\nlogin s3cret\npassword\n")
-	out := m.want(1, words("run benchmark.yaml"), "blocked", "credentials CAIRN_USERNAME_DATA_EXAMPLE_ORG and CAIRN_PASSWORD_DATA_EXAMPLE_ORG", "See to this: "+filepath.Join(m.home, ".netrc")+", line 3: want a value after password.")
+	out := m.want(exitRefused, words("run benchmark.yaml"), "blocked", "credentials CAIRN_USERNAME_DATA_EXAMPLE_ORG and CAIRN_PASSWORD_DATA_EXAMPLE_ORG", "See to this: "+filepath.Join(m.home, ".netrc")+", line 3: want a value after password.")
 	if strings.Contains(out.stdout+out.stderr, "s3cret") {
 		t.Errorf("it tells a secret:\n%s", out.stdout)
 	}
