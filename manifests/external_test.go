@@ -105,3 +105,25 @@ func TestSchemaOfExternals(t *testing.T) {
 		t.Error("a plugin that does not come along is taken")
 	}
 }
+
+// TestParamsCheckedOnce: of two steps with the same wrong parameters both are told of, and what was right of one plugin
+// says nothing of another.
+func TestParamsCheckedOnce(t *testing.T) {
+	spec := func(name, least string) catalog.Spec {
+		return catalog.Spec{Kind: catalog.Fetch, Name: name, Version: "1", Params: []byte(`{"type":"object","properties":{"n":{"type":"integer","minimum":` + least + `}},"additionalProperties":false}`)}
+	}
+	cat := catalog.Catalog{spec("low", "1"), spec("high", "9"), {Kind: catalog.Curate, Name: "any", Version: "1", Params: []byte(`{"type":"object"}`)}}
+	text := "apiVersion: cairn/v1\nkind: Benchmark\nname: b\ndatasets:\n"
+	for name, fetch := range map[string]string{"a": "low, params: {n: 5}", "b": "low, params: {n: 5}", "c": "high, params: {n: 5}", "d": "high, params: {n: 5}", "e": "high, params: {n: 9}"} {
+		text += "  " + name + ": {title: T, modality: ecg, licence: CC0-1.0, access: open, fetch: {plugin: " + fetch + "}, curate: {plugin: any}}\n"
+	}
+	var all manifests.Errors
+	if _, err := manifests.Parse("f.yaml", []byte(text), cat); !errors.As(err, &all) || len(all) != 2 {
+		t.Fatalf("error is %v", err)
+	}
+	for _, e := range all {
+		if e.Path != "datasets.c.fetch.params" && e.Path != "datasets.d.fetch.params" {
+			t.Errorf("error is %v", e)
+		}
+	}
+}

@@ -106,16 +106,23 @@ func (r *reader) params(f fields, kind catalog.Kind, plugin string) json.RawMess
 	return r.canonical(n, f.at("params"), rules.resolved, value)
 }
 
+// sound are parameters, in canonical form, that a schema has been asked about and has nothing against.
+type sound struct {
+	rules *jsonschema.Resolved
+	text  string
+}
+
 // canonical writes parameters in canonical form, after the last check: the rest of JSON Schema, such as
-// patterns and bounds, which conform leaves to the library.
+// patterns and bounds, which conform leaves to the library. Many steps have the same, which are checked once.
 func (r *reader) canonical(n *yaml.Node, path string, rules *jsonschema.Resolved, value any) json.RawMessage {
-	if err := rules.Validate(value); err != nil {
-		r.fail(n, path, "%v", err)
-		return nil
-	}
 	text, err := canonical.Marshal(value)
+	if known := (sound{rules, string(text)}); err == nil && !r.sound[known] {
+		err = rules.Validate(value)
+		r.sound[known] = err == nil
+	}
 	if err != nil {
 		r.fail(n, path, "%v", err)
+		return nil
 	}
 	return text
 }

@@ -27,7 +27,7 @@ func ParseWith(file string, text []byte, find func(all []External) (catalog.Cata
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{parser: p, catalog: cat, broken: map[string]bool{}, byPlugin: map[string]rules{}}
+	r := &reader{parser: p, catalog: cat, broken: map[string]bool{}, byPlugin: map[string]rules{}, sound: map[sound]bool{}}
 	b := r.benchmark(doc.Content[0])
 	if len(p.errs) > 0 {
 		return nil, p.failed()
@@ -42,6 +42,7 @@ type reader struct {
 	datasets, models, evaluations names
 	bench                         *Benchmark
 	byPlugin                      map[string]rules
+	sound                         map[sound]bool
 	broken                        map[string]bool // paths of what has errors, from which no others should follow
 }
 

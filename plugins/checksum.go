@@ -62,7 +62,7 @@ func (c Checksum) Encoded() string {
 	return text
 }
 
-// hash computes the checksum of a file of that size; sum reads it.
+// hash computes the checksum of a file of that size; like reads it.
 func (c Checksum) hash(size int64) (hash.Hash, error) {
 	name, text := c.Algorithm(), c.Encoded()
 	if part, ok := strings.CutPrefix(name, partsPrefix); ok {
@@ -81,6 +81,9 @@ func (c Checksum) hash(size int64) (hash.Hash, error) {
 	case "crc32c":
 		return crc32.New(crc32.MakeTable(crc32.Castagnoli)), nil
 	case "git-sha1":
+		if size < 0 {
+			return nil, fmt.Errorf("checksum %q: it is over the size, too, which the source does not list", c)
+		}
 		h := sha1.New()
 		fmt.Fprintf(h, "blob %d\x00", size)
 		return h, nil

@@ -135,6 +135,17 @@ func TestBadSum(t *testing.T) {
 	}
 }
 
+// TestSumNeedsSize: on this machine a file is read once, so that its size has to be known before.
+func TestSumNeedsSize(t *testing.T) {
+	src := &shelf{data: map[string]string{"x": "hello\n"}, list: []plugins.SourceFile{{Path: "x", Size: -1, Sum: "git-sha1:ce013625030ba8dba906f756967f9e9ca394464a"}}}
+	for where, want := range map[string]string{"network": "", "local": "the size, too, which the source does not list"} {
+		_, err := plugintest.Case{Plugin: sources[where](src), Env: plugins.Env{Retry: now}}.Run(t.Context(), 1, t.TempDir())
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", where, err)
+		}
+	}
+}
+
 func FuzzChecksum(f *testing.F) {
 	for _, c := range sums {
 		f.Add(c.sum.Algorithm(), c.sum.Encoded())

@@ -49,7 +49,8 @@ func newLedger(version string, size int64) ledger {
 	return ledger{begun: true, version: version, size: size, blocks: map[int64]digest.Digest{}, marks: map[int64]mark{}}
 }
 
-// journalLine is one event in the life of a partial file: it began (anew), its size was found, a block is there.
+// journalLine is one event in the life of a partial file: it began (anew), its size was found, a block is there, all of it
+// was for nothing.
 type journalLine struct {
 	File      string        `json:"file"`
 	Event     string        `json:"event"`
@@ -65,6 +66,7 @@ const (
 	eventBegin   = "begin"
 	eventSize    = "size"
 	eventBlock   = "block"
+	eventForget  = "forget"
 	maxBlocks    = 1 << 32
 	newFileFlags = os.O_RDWR | os.O_CREATE
 )
@@ -130,8 +132,8 @@ func (p *partials) apply(l journalLine) {
 	switch file, ok := p.known[l.File]; {
 	case l.Event == eventBegin && l.BlockSize == p.block:
 		p.known[l.File] = newLedger(l.Version, l.Size)
-	case l.Event == eventBegin:
-		delete(p.known, l.File) // another release wrote other blocks
+	case l.Event == eventBegin, l.Event == eventForget:
+		delete(p.known, l.File) // begun by another release, with other blocks, or of no use
 	case ok && l.Event == eventSize:
 		file.size = l.Size
 		p.known[l.File] = file
@@ -214,11 +216,15 @@ func (p *partial) reset() error {
 	for block := range p.marks {
 		p.all.marks.drop(blockOf{p.key, block})
 	}
+	begun := p.begun
 	p.ledger = ledger{}
 	if err := p.file.Truncate(0); err != nil {
 		return errors.New("clear partial file: " + withoutPath(err))
 	}
-	return nil
+	if !begun {
+		return nil
+	}
+	return p.all.write(journalLine{File: p.key, Event: eventForget})
 }
 
 // setSize enters a size that was not announced. Of one that is only a guess no other process is told.

@@ -84,6 +84,28 @@ func TestBatchIsBounded(t *testing.T) {
 	wantText(t, l, first, "first")
 }
 
+// TestPutBytesRepairs: bytes that are there are not written again, and any others are.
+func TestPutBytesRepairs(t *testing.T) {
+	l := openLayout(t, t.TempDir())
+	d := put(t, l, "right")
+	for _, there := range []string{"right", "wrong", "righ", "rightly", ""} {
+		if err := errors.Join(os.Remove(l.Path(d)), os.WriteFile(l.Path(d), []byte(there), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.Stat(l.Path(d))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := cas.PutBytes(t.Context(), l, []byte("right")); err != nil || got != d {
+			t.Errorf("in place of %q: %s, %v", there, got, err)
+		}
+		wantText(t, l, d, "right")
+		if after, err := os.Stat(l.Path(d)); err != nil || os.SameFile(before, after) != (there == "right") {
+			t.Errorf("in place of %q: it is the same file: %v, %v", there, os.SameFile(before, after), err)
+		}
+	}
+}
+
 // TestFlushRepairs: a damaged blob is replaced, one that is right is left alone.
 func TestFlushRepairs(t *testing.T) {
 	l := openLayout(t, t.TempDir())

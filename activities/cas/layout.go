@@ -147,6 +147,31 @@ func (f faulty) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// readAll is ReadAll in as few calls of the system as there can be.
+func (l *Layout) readAll(d digest.Digest, limit int64) ([]byte, error) {
+	f, err := l.open(d)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, l.fault("look for blob", err)
+	}
+	if info.Size() > limit {
+		return nil, tooLarge(d, info.Size(), limit)
+	}
+	text := make([]byte, info.Size())
+	n, err := f.ReadAt(text, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, l.fault("read blob", err)
+	}
+	if got := digest.FromBytes(text[:n]); got != d {
+		return nil, &MismatchError{Want: d, Got: got}
+	}
+	return text[:n], nil
+}
+
 // OpenAt gives random access to a blob.
 func (l *Layout) OpenAt(_ context.Context, d digest.Digest) (ReaderAtCloser, error) { return l.open(d) }
 

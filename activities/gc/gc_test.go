@@ -296,6 +296,33 @@ func artifacts(t *testing.T, text []byte) []digest.Digest {
 	return all
 }
 
+// TestWroteAgain: the note of a lock is written again if it is another one, and only then.
+func TestWroteAgain(t *testing.T) {
+	p := open(t, t.TempDir())
+	wrote := func(text string) os.FileInfo {
+		t.Helper()
+		if err := p.gc.Wrote("/project/benchmark.lock", []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		notes, err := filepath.Glob(filepath.Join(p.Dir, "locks", "*"))
+		if err != nil || len(notes) != 1 {
+			t.Fatalf("notes are %v, %v", notes, err)
+		}
+		info, err := os.Stat(notes[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info
+	}
+	one := wrote("one")
+	if again := wrote("one"); !os.SameFile(one, again) {
+		t.Error("the same was written twice")
+	}
+	if two := wrote("two"); os.SameFile(one, two) {
+		t.Error("another lock was not noted")
+	}
+}
+
 // TestUnfinishedRunKeeps: what a run has done that did not come to its end stays, also after its process, until it
 // is given up. What was written for no run stays as long as its process.
 func TestUnfinishedRunKeeps(t *testing.T) {

@@ -297,19 +297,23 @@ func (p *Publisher) index(ctx context.Context, name string, states []resolve.Sta
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, ArtifactType: BenchmarkType,
 		Annotations: map[string]string{ocispec.AnnotationTitle: name},
 	}
-	named := map[string]ocispec.Descriptor{}
-	for _, st := range states {
-		made, err := p.describe(ctx, st.Entry.Artifact, st)
+	ix.Manifests = make([]ocispec.Descriptor, 2*len(states)) // an artifact and its record
+	err := resolve.Each(ctx, len(states), func(ctx context.Context, i int) error {
+		made, err := p.describe(ctx, states[i].Entry.Artifact, states[i])
 		if err != nil {
-			return "", err
+			return err
 		}
-		record, err := p.describe(ctx, st.Entry.Record, st)
-		if err != nil {
-			return "", err
-		}
+		record, err := p.describe(ctx, states[i].Entry.Record, states[i])
 		record.ArtifactType = provenance.MediaType
-		ix.Manifests = append(ix.Manifests, made, record)
-		named[name+"/"+st.Step.Name] = made
+		ix.Manifests[2*i], ix.Manifests[2*i+1] = made, record
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	named := make(map[string]ocispec.Descriptor, len(states)+1)
+	for i, st := range states {
+		named[name+"/"+st.Step.Name] = ix.Manifests[2*i]
 	}
 	text, err := canonical.Marshal(ix)
 	if err != nil {

@@ -63,9 +63,9 @@ func (r *Resolver) Plan(ctx context.Context, b *manifests.Benchmark, dir string)
 	if err != nil {
 		return nil, "", invalid(ctx, err)
 	}
-	p, err := plan.Compile(b, func(kind catalog.Kind, name string, params json.RawMessage) (plan.Resolved, error) {
+	p, err := plan.Compile(b, once(func(kind catalog.Kind, name string, params json.RawMessage) (plan.Resolved, error) {
 		return r.step(ctx, set, kind, name, params, dir)
-	})
+	}))
 	if err != nil {
 		return nil, "", invalid(ctx, err)
 	}
@@ -75,6 +75,26 @@ func (r *Resolver) Plan(ctx context.Context, b *manifests.Benchmark, dir string)
 	}
 	d, err := cas.PutBytes(ctx, r.Store, text)
 	return p, d, err
+}
+
+// once asks a resolver once for all steps of the same plugin with the same parameters: it may look at a large local source.
+func once(resolve plan.Resolver) plan.Resolver {
+	type asked struct {
+		kind         catalog.Kind
+		name, params string
+	}
+	known := map[asked]plan.Resolved{}
+	return func(kind catalog.Kind, name string, params json.RawMessage) (plan.Resolved, error) {
+		q := asked{kind, name, string(params)}
+		if out, ok := known[q]; ok {
+			return out, nil
+		}
+		out, err := resolve(kind, name, params)
+		if err == nil {
+			known[q] = out
+		}
+		return out, err
+	}
 }
 
 func (r *Resolver) step(ctx context.Context, set plugins.Set, kind catalog.Kind, name string, params json.RawMessage, dir string) (plan.Resolved, error) {
@@ -117,7 +137,8 @@ func (r *Resolver) States(ctx context.Context, p *plan.Plan, pins *Pins) ([]Stat
 	find := func(step string) (digest.Digest, bool) { d, ok := artifacts[step]; return d, ok }
 	states := make([]State, len(p.Steps))
 	for _, wave := range waves(p) {
-		err := each(ctx, wave, func(_ context.Context, i int) (err error) {
+		err := Each(ctx, len(wave), func(_ context.Context, n int) (err error) {
+			i := wave[n]
 			states[i], err = bind(p.Steps[i], find)
 			states[i].Wanted = pins.wanted(p.Steps[i], states[i].ID)
 			return err
@@ -128,7 +149,7 @@ func (r *Resolver) States(ctx context.Context, p *plan.Plan, pins *Pins) ([]Stat
 		if err := r.announce(ctx, states, wave); err != nil {
 			return nil, err
 		}
-		err = each(ctx, wave, func(ctx context.Context, i int) error { return r.look(ctx, &states[i]) })
+		err = Each(ctx, len(wave), func(ctx context.Context, n int) error { return r.look(ctx, &states[wave[n]]) })
 		if err != nil {
 			return nil, err
 		}
@@ -160,18 +181,18 @@ func waves(p *plan.Plan) [][]int {
 	return out
 }
 
-// each does something for every position, several at a time, until there is an error.
-func each(ctx context.Context, wave []int, do func(context.Context, int) error) error {
+// Each does something for every number below n, several at a time, until there is an error.
+func Each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	var taken atomic.Int64
-	for range runtime.GOMAXPROCS(0) {
+	for range min(n, runtime.GOMAXPROCS(0)) {
 		g.Go(func() error {
 			for ctx.Err() == nil {
 				i := int(taken.Add(1)) - 1
-				if i >= len(wave) {
+				if i >= n {
 					return nil
 				}
-				if err := do(ctx, wave[i]); err != nil {
+				if err := do(ctx, i); err != nil {
 					return err
 				}
 			}

@@ -19,6 +19,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/execute"
 	"github.com/cairn-bench/cairn/activities/resolve"
+	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/plugins"
 )
 
@@ -206,6 +207,30 @@ func TestOnePlanForARun(t *testing.T) {
 	}
 	if other := b.ask(t); other.Plan == first.Plan {
 		t.Error("a changed source did not change the plan")
+	}
+}
+
+// TestReadPlan: the plan that was made ahead is taken for no other, and one that is not there is none.
+func TestReadPlan(t *testing.T) {
+	b := newBench(t, "a")
+	first := b.ask(t)
+	m, err := b.ReadManifest(t.Context(), b.manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.SetSource("a", "second")
+	_, ahead, err := b.PlanAhead(t.Context(), m, b.manifest, "/bench")
+	if err != nil || ahead == first.Plan {
+		t.Fatalf("plan ahead is %s, %v", ahead, err)
+	}
+	for _, id := range []digest.Digest{first.Plan, ahead} {
+		p, err := b.ReadPlan(t.Context(), id)
+		if is, bad := canonical.Digest(p); err != nil || bad != nil || is != id {
+			t.Errorf("plan %s is %s, %v, %v", id, is, err, bad)
+		}
+	}
+	if _, err := b.ReadPlan(t.Context(), digest.FromString("none")); !errors.Is(err, cas.ErrNotFound) {
+		t.Errorf("error is %v", err)
 	}
 }
 

@@ -10,9 +10,12 @@ import (
 	"github.com/cairn-bench/cairn/plugins/curate/image"
 	"github.com/cairn-bench/cairn/plugins/curate/table"
 	"github.com/cairn-bench/cairn/plugins/evaluate/classification"
+	"github.com/cairn-bench/cairn/plugins/fetch/atlas"
 	"github.com/cairn-bench/cairn/plugins/fetch/azure"
 	"github.com/cairn-bench/cairn/plugins/fetch/dir"
+	"github.com/cairn-bench/cairn/plugins/fetch/drop"
 	"github.com/cairn-bench/cairn/plugins/fetch/figshare"
+	"github.com/cairn-bench/cairn/plugins/fetch/geo"
 	"github.com/cairn-bench/cairn/plugins/fetch/github"
 	httpfetch "github.com/cairn-bench/cairn/plugins/fetch/http"
 	"github.com/cairn-bench/cairn/plugins/fetch/huggingface"
@@ -21,8 +24,11 @@ import (
 	"github.com/cairn-bench/cairn/plugins/fetch/mendeley"
 	"github.com/cairn-bench/cairn/plugins/fetch/physionet"
 	"github.com/cairn-bench/cairn/plugins/fetch/s3"
+	sftpfetch "github.com/cairn-bench/cairn/plugins/fetch/sftp"
+	"github.com/cairn-bench/cairn/plugins/fetch/snap"
 	"github.com/cairn-bench/cairn/plugins/fetch/synthetic"
 	"github.com/cairn-bench/cairn/plugins/fetch/tcia"
+	"github.com/cairn-bench/cairn/plugins/fetch/tudataset"
 	"github.com/cairn-bench/cairn/plugins/fetch/zenodo"
 	gopretrain "github.com/cairn-bench/cairn/plugins/pretrain/go"
 )
@@ -34,7 +40,11 @@ func Plugins() (plugins.Set, error) { return Over(nil) }
 // brings its publishers in a box.
 func Over(client *http.Client) (plugins.Set, error) {
 	return plugins.NewSet(
-		azure.Plugin(client), dir.Plugin(), figshare.Plugin(client), github.Plugin(client), httpfetch.Plugin(client), huggingface.Plugin(client), isic.Plugin(client), kaggle.Plugin(client), mendeley.Plugin(client), physionet.Plugin(client), s3.Plugin(client), synthetic.Plugin(), tcia.Plugin(client), zenodo.Plugin(client),
+		dir.Plugin(), drop.Plugin(), synthetic.Plugin(),
+		httpfetch.Plugin(client), s3.Plugin(client), azure.Plugin(client), sftpfetch.Plugin(sftpfetch.Options{}),
+		physionet.Plugin(client), kaggle.Plugin(client), huggingface.Plugin(client), github.Plugin(client),
+		zenodo.Plugin(client), figshare.Plugin(client), mendeley.Plugin(client),
+		isic.Plugin(client), tcia.Plugin(client), geo.Plugin(client), atlas.Plugin(client), tudataset.Plugin(client), snap.Plugin(client),
 		ecg.Plugin(), graph.Plugin(), image.Plugin(), table.Plugin(),
 		gopretrain.New(),
 		classification.Plugin(),

@@ -230,7 +230,7 @@ func (u *unpacker) file(name string, size int64, body io.Reader) error {
 
 // copy passes on exactly size bytes.
 func (u *unpacker) copy(name string, size int64, body io.Reader, w io.Writer) error {
-	n, err := io.CopyBuffer(w, &patient{ctx: u.ctx, r: io.LimitReader(body, size+1)}, make([]byte, 128<<10))
+	n, err := io.CopyBuffer(w, Patient(u.ctx, io.LimitReader(body, size+1)), make([]byte, 128<<10))
 	u.budget -= n
 	switch {
 	case errors.Is(err, zip.ErrFormat): // so the zip reader says that more came than was announced
@@ -243,7 +243,9 @@ func (u *unpacker) copy(name string, size int64, body io.Reader, w io.Writer) er
 	return nil
 }
 
-// patient stops reading when the context ends.
+// Patient is a reader that stops when the context ends.
+func Patient(ctx context.Context, r io.Reader) io.Reader { return &patient{ctx, r} }
+
 type patient struct {
 	ctx context.Context
 	r   io.Reader

@@ -57,7 +57,7 @@ func (c *counter) Read(b []byte) (int, error) {
 }
 
 func (u *unpacker) tar(r io.Reader) error {
-	in := &counter{r: &patient{ctx: u.ctx, r: r}}
+	in := &counter{r: Patient(u.ctx, r)}
 	t := tar.NewReader(in)
 	var end int64 // where the entries read so far end
 	for {

@@ -13,15 +13,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
-	"sync"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/fetch/archive"
+	"github.com/cairn-bench/cairn/plugins/fetch/folder"
 	"github.com/cairn-bench/cairn/plugins/fetch/match"
 )
 
@@ -60,21 +59,12 @@ func Plugin() plugins.Plugin {
 }
 
 func open(p Params, env plugins.Env, _ uint64) (plugins.Source, error) {
-	at := filepath.FromSlash(p.Path)
-	if !filepath.IsAbs(at) {
-		at = filepath.Join(env.Dir, at)
-	}
-	return &source{params: p, at: at}, nil
+	return &source{Folder: folder.New(env.Dir, p.Path), params: p}, nil
 }
 
 type source struct {
+	*folder.Folder
 	params Params
-	at     string // never in an error or an artifact: it belongs to this machine
-
-	opening sync.Once
-	root    *os.Root // the folder, or the one around the one file that path names
-	only    string   // that file
-	err     error
 }
 
 // Local says that what is there can be named by a digest before it is fetched.
@@ -82,42 +72,6 @@ func (s *source) Local() {}
 
 // Describe names nothing: where a folder lies on a disk is no property of its data.
 func (s *source) Describe() map[string]string { return nil }
-
-// open opens the folder, once for all files.
-func (s *source) open() (*os.Root, error) {
-	s.opening.Do(func() {
-		info, err := os.Stat(s.at)
-		if err != nil {
-			s.err = s.wrap(err)
-			return
-		}
-		folder := s.at
-		if !info.IsDir() {
-			folder, s.only = filepath.Dir(s.at), filepath.Base(s.at)
-		}
-		if s.root, err = os.OpenRoot(folder); err != nil {
-			s.err = s.wrap(err)
-		}
-	})
-	return s.root, s.err
-}
-
-// Close closes the folder.
-func (s *source) Close() error {
-	if s.root == nil {
-		return nil
-	}
-	return s.root.Close()
-}
-
-// wrap replaces the path of this machine in an error by the one in the manifest.
-func (s *source) wrap(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		err = p.Err
-	}
-	return fmt.Errorf("open %s: %w", s.params.Path, err)
-}
 
 // List names the files that are wanted.
 func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
@@ -129,21 +83,21 @@ func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
 
 // Walk goes through the folder. A link to a folder is not entered: its files would be there twice.
 func (s *source) Walk(ctx context.Context, visit func(plugins.SourceFile) error) error {
-	root, err := s.open()
+	root, only, err := s.Root()
 	if err != nil {
 		return err
 	}
 	keep := s.params.filter().Keep
-	if s.only != "" {
-		info, err := root.Stat(s.only)
+	if only != "" {
+		info, err := root.Stat(only)
 		if err != nil {
-			return s.wrap(err)
+			return s.Wrap(err)
 		}
-		return s.visit(s.only, info, keep, visit)
+		return s.visit(only, info, keep, visit)
 	}
 	return fs.WalkDir(root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
-			return fmt.Errorf("list %s: %w", p, pathless(err))
+			return fmt.Errorf("list %s: %w", p, folder.Pathless(err))
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -156,18 +110,10 @@ func (s *source) Walk(ctx context.Context, visit func(plugins.SourceFile) error)
 			info, err = root.Stat(filepath.FromSlash(p))
 		}
 		if err != nil {
-			return fmt.Errorf("list %s: %w", p, pathless(err))
+			return fmt.Errorf("list %s: %w", p, folder.Pathless(err))
 		}
 		return s.visit(p, info, nil, visit)
 	})
-}
-
-func pathless(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }
 
 // visit names one file; member selects within it if it is an archive.
@@ -189,20 +135,9 @@ func (s *source) visit(name string, info fs.FileInfo, member func(string) bool, 
 
 // Open reads a listed file.
 func (s *source) Open(_ context.Context, f plugins.SourceFile, offset int64) (io.ReadCloser, error) {
-	root, err := s.open()
+	file, err := s.Folder.Open(f.Path, offset)
 	if err != nil {
 		return nil, err
-	}
-	file, err := root.Open(filepath.FromSlash(f.Path))
-	if err != nil {
-		return nil, fmt.Errorf("open: %w", pathless(err))
-	}
-	if offset == 0 {
-		return file, nil
-	}
-	if _, err := file.Seek(offset, io.SeekStart); err != nil {
-		_ = file.Close()
-		return nil, fmt.Errorf("open: %w", pathless(err))
 	}
 	return file, nil
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/cairn-bench/cairn/plugins/fetch/publisher/sourcetest"
 )
 
-// TestSource: a competition, one of whose files comes as a zip, a dataset file by file, and one as an archive.
+// TestSource: a competition, one of whose files comes as a zip, and a dataset.
 func TestSource(t *testing.T) {
-	for name, open := range map[string]func() sourcetest.World{"competition": competition, "dataset": dataset, "archive": archived} {
+	for name, open := range map[string]func() sourcetest.World{"competition": competition, "dataset": dataset} {
 		t.Run(name, func(t *testing.T) {
 			sourcetest.Run(t, sourcetest.Case{Plugin: Plugin, Open: open, Except: map[string]string{
 				"fault/page": "all data lies behind a redirect, and a page there is taken for a login page (fault/login page)",
@@ -65,11 +65,5 @@ func dataset() sourcetest.World {
 	files := folder()
 	w := world(&publisher.Kaggle{Datasets: map[string]map[int]map[string][]byte{"ann/hearts": {2: files}}}, files)
 	w.Params, w.Optional = `{"dataset":"ann/hearts","version":2}`, true
-	return w
-}
-
-func archived() sourcetest.World {
-	w := dataset()
-	w.Params = `{"dataset":"ann/hearts","version":2,"archive":true}`
 	return w
 }

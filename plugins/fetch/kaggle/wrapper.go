@@ -24,7 +24,7 @@ func unwrapped(f plugins.SourceFile) plugins.SourceFile {
 		case size != listed && unpacked != listed:
 			return &plugins.Fault{Code: plugins.FaultWrongSize, Err: &plugins.MismatchError{What: "size", Want: fmt.Sprint(listed), Got: fmt.Sprint(max(size, unpacked))}}
 		case unpacked < 0 && expand == nil:
-			return write(out, f.Path, &patient{ctx, io.NewSectionReader(file, 0, size)})
+			return write(out, f.Path, archive.Patient(ctx, io.NewSectionReader(file, 0, size)))
 		case unpacked < 0:
 			return expand(ctx, file, size, out)
 		case expand != nil:
@@ -68,16 +68,3 @@ type named struct {
 }
 
 func (n named) Create(string) (io.WriteCloser, error) { return n.Output.Create(n.name) }
-
-// patient stops reading when the context ends.
-type patient struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (p *patient) Read(b []byte) (int, error) {
-	if p.ctx.Err() != nil {
-		return 0, context.Cause(p.ctx)
-	}
-	return p.r.Read(b)
-}

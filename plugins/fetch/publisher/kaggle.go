@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"crypto/md5"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Kaggle is Kaggle's API of datasets and competitions at www.kaggle.com, and the storage at storage.googleapis.com that
@@ -43,6 +45,8 @@ type Kaggle struct {
 	Users        map[string]KaggleUser                // by name
 	Zipped       map[string]bool                      // paths of files that come as a zip
 	Most         int                                  // files on a page, whatever is asked for; 0 means 200
+
+	zips sync.Map // what was packed before, by the digest of what it was made of
 }
 
 // KaggleUser is somebody with an account.
@@ -221,14 +225,29 @@ func (k *Kaggle) stored(at string) ([]byte, bool) {
 	name := strings.Join(rest[1:], "/")
 	switch rest[0] {
 	case "bundle":
-		return Zip(files), files != nil
+		return k.zip(files), files != nil
 	case "compressed":
 		name = strings.TrimSuffix(name, ".zip")
 		data, ok := files[name]
-		return Zip(map[string][]byte{path.Base(name): data}), ok
+		return k.zip(map[string][]byte{path.Base(name): data}), ok
 	}
 	data, ok := files[name]
 	return data, ok
+}
+
+// zip packs files, the same ones once: each part of a transfer asks for them.
+func (k *Kaggle) zip(files map[string][]byte) []byte {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(h, "%q %s\n", name, sha256Of(files[name]))
+	}
+	key := string(h.Sum(nil))
+	if packed, ok := k.zips.Load(key); ok {
+		return packed.([]byte)
+	}
+	packed := Zip(files)
+	k.zips.Store(key, packed)
+	return packed
 }
 
 // Zip packs files, the same ones to the same bytes.

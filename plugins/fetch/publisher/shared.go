@@ -11,7 +11,7 @@ import (
 // CAIRN_SHARED_DATA names; it is no part of the project. A test without it is skipped.
 func Shared(t testing.TB, folder string) map[string][]byte {
 	t.Helper()
-	root := os.Getenv("CAIRN_SHARED_DATA")
+	root := os.Getenv("CAIRN_SHARED_DATA") //nolint:forbidigo // where a test finds its data
 	for dir := ".."; root == "" && len(dir) < 64; dir = filepath.Join(dir, "..") {
 		if info, err := os.Stat(filepath.Join(dir, "shared", "data")); err == nil && info.IsDir() {
 			root = filepath.Join(dir, "shared", "data")

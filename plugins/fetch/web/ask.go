@@ -20,6 +20,7 @@ type Ask struct {
 	Type   string // media type of what is sent; "" is application/json
 	Most   int64  // bytes of the answer that are read; 0 means 64 MiB
 	Head   bool   // asks for the headers of the answer only
+	Page   bool   // a web page is what is wanted
 }
 
 const defaultMost = 64 << 20
@@ -89,7 +90,10 @@ func (c *Client) whole(ctx context.Context, a Ask) (text []byte, header http.Hea
 	if int64(len(text)) > most {
 		return nil, nil, false, fmt.Errorf("get %s: longer than %d bytes", plugins.PublicRef(a.URL), most)
 	}
-	return text, header, opened.Endless && !a.Head, plugins.RefusePage(a.URL, text[:min(len(text), 4096)])
+	if !a.Page {
+		err = plugins.RefusePage(a.URL, text[:min(len(text), 4096)])
+	}
+	return text, header, opened.Endless && !a.Head, err
 }
 
 // JSON reads an answer that is one JSON value into v, and returns the answer's headers. Members that v does not have are

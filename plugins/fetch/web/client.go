@@ -2,7 +2,8 @@
 // what a refusal means.
 //
 // An answer counts only if it is what was asked for. A transfer that breaks can be taken up where it broke (Range with
-// If-Range) if an ETag or a date vouches for the parts. 408, 425, 429 and 5xx are worth another attempt, as late as
+// If-Range) if an ETag or a date vouches for the parts. Where a publisher's list gives ETags, each file is asked for on the
+// condition that it still is the listed one (If-Match, Options.Pinned). 408, 425, 429 and 5xx are worth another attempt, as late as
 // Retry-After asks; other refusals are final, and their text says what to do. Each reason has a code, plugins.Code.
 //
 // Credentials are put on requests to one origin only, never over plain http except to this machine, and never along a

@@ -163,7 +163,7 @@ func (v *visit) mends(file string, size int64, rest bool) {
 	before, _ := v.given()
 	v.heals()
 	v.right()
-	most := size + spill
+	most := size
 	if rest && (v.Sums || v.Versions) {
 		most -= 6 * Block
 	}
