@@ -243,8 +243,8 @@ func TestBenchmarksAreComplete(t *testing.T) {
 		if !has("README.md") {
 			t.Errorf("manifests/benchmarks/%s has no README.md", f.Name())
 		}
-		if !has("benchmark.yaml") && !has("selection.yaml") {
-			t.Errorf("manifests/benchmarks/%s has neither a manifest nor a catalog", f.Name())
+		if !has("benchmark.yaml") {
+			t.Errorf("manifests/benchmarks/%s has no benchmark.yaml", f.Name())
 		}
 	}
 }

@@ -17,6 +17,7 @@
 //	    modality: ecg               # one of Modalities
 //	    licence: CC-BY-4.0          # an SPDX expression, or LicenseRef- and a name of your own
 //	    access: open                # one of Accesses
+//	    size: 6.2 GB                # to fetch, as the publisher says; a number and B, kB, MB, GB or TB, in thousands
 //	    citation: "doi:10.13026/..."
 //	    homepage: https://physionet.org/content/challenge-2021/
 //	    fetch:
@@ -122,6 +123,7 @@ type Dataset struct {
 	Licence  string `json:"licence" jsonschema:"an SPDX expression, or LicenseRef- and a name of your own"`
 	Access   string `json:"access" jsonschema:"how a person comes to the data"`
 	Version  string `json:"version,omitempty" jsonschema:"the publisher's, such as 1.0.3; terms are accepted for one version"`
+	Size     Size   `json:"size,omitempty" jsonschema:"what has to be fetched, as the publisher says: a number and B, kB, MB, GB or TB, which count in thousands, such as 163.6 GB"`
 	Terms    []Term `json:"terms,omitempty" jsonschema:"what a person accepts before anything is fetched"`
 	Citation string `json:"citation,omitempty" jsonschema:"a reference or a DOI"`
 	Homepage string `json:"homepage,omitempty" jsonschema:"where a person reads about it"`

@@ -49,7 +49,7 @@ type reader struct {
 // Keys in canonical order, as Format writes them.
 var (
 	benchmarkKeys  = []string{"apiVersion", "kind", "name", "title", "description", "plugins", "datasets", "models", "evaluations", "claims"}
-	datasetKeys    = []string{"title", "modality", "licence", "access", "version", "terms", "citation", "homepage", "fetch", "curate"}
+	datasetKeys    = []string{"title", "modality", "licence", "access", "version", "size", "terms", "citation", "homepage", "fetch", "curate"}
 	termKeys       = []string{"id", "url", "steps"}
 	stepKeys       = []string{"plugin", "seed", "params"}
 	modelKeys      = []string{"title", "plugin", "datasets", "each", "seed", "params"}
@@ -108,6 +108,7 @@ func (r *reader) dataset(e entry) Dataset {
 		Licence:  r.licence(f),
 		Access:   f.word("access", "access", f.need("access"), newNames(Accesses())),
 		Version:  f.text("version"),
+		Size:     r.size(f),
 		Terms:    r.terms(f),
 		Citation: f.text("citation"),
 		Homepage: r.homepage(f),

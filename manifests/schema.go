@@ -19,6 +19,7 @@ const SchemaID = "https://github.com/cairn-bench/cairn/manifests/benchmark.schem
 func Schema(cat catalog.Catalog) ([]byte, error) {
 	s, err := jsonschema.For[Benchmark](&jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[json.RawMessage](): {Type: "object"},
+		reflect.TypeFor[Size]():            {Type: "string", Pattern: sizeForm.String()},
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("schema of manifests: %w", err)

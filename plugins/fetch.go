@@ -86,15 +86,18 @@ type DescribedSource interface {
 func Fetch[P any](spec catalog.Spec, defaults P, open func(P, Env, uint64) (Source, error)) Plugin {
 	spec, decode := typed(spec, catalog.Fetch, defaults)
 	hosts := newGate(perHost, allHosts)
+	opened := func(raw json.RawMessage, env Env, seed uint64) (Source, error) {
+		p, err := decode(raw)
+		if err != nil {
+			return nil, err
+		}
+		return open(p, env.For(spec), seed)
+	}
 	return Plugin{
 		spec:      spec,
 		normalise: normaliser(decode),
 		source: func(ctx context.Context, raw json.RawMessage, env Env) (digest.Digest, error) {
-			p, err := decode(raw)
-			if err != nil {
-				return "", err
-			}
-			src, err := open(p, env.For(spec), 0)
+			src, err := opened(raw, env, 0)
 			if err != nil {
 				return "", err
 			}
@@ -105,12 +108,16 @@ func Fetch[P any](spec catalog.Spec, defaults P, open func(P, Env, uint64) (Sour
 			}
 			return digestOf(ctx, local)
 		},
-		missing: func(ctx context.Context, raw json.RawMessage, env Env) ([]Missing, error) {
-			p, err := decode(raw)
+		estimate: func(ctx context.Context, raw json.RawMessage, env Env) (Estimate, error) {
+			src, err := opened(raw, env, 0)
 			if err != nil {
-				return nil, err
+				return Estimate{}, err
 			}
-			src, err := open(p, env.For(spec), 0)
+			defer closeSource(src)
+			return estimateOf(ctx, src)
+		},
+		missing: func(ctx context.Context, raw json.RawMessage, env Env) ([]Missing, error) {
+			src, err := opened(raw, env, 0)
 			if err != nil {
 				return nil, err
 			}
@@ -122,11 +129,7 @@ func Fetch[P any](spec catalog.Spec, defaults P, open func(P, Env, uint64) (Sour
 			return gated.Missing(ctx)
 		},
 		run: func(ctx context.Context, c Call) error {
-			p, err := decode(c.Params)
-			if err != nil {
-				return err
-			}
-			src, err := open(p, c.Env, c.Seed)
+			src, err := opened(c.Params, c.Env, c.Seed)
 			if err != nil {
 				return err
 			}

@@ -34,6 +34,7 @@ type Plugin struct {
 	normalise func(json.RawMessage) (json.RawMessage, error)
 	source    func(context.Context, json.RawMessage, Env) (digest.Digest, error)
 	missing   func(context.Context, json.RawMessage, Env) ([]Missing, error)
+	estimate  func(context.Context, json.RawMessage, Env) (Estimate, error)
 	run       func(context.Context, Call) error
 }
 

@@ -85,7 +85,8 @@ type Hints struct {
 	Queue       string `json:"queue,omitempty"` // io, cpu or gpu
 	MemoryBytes int64  `json:"memoryBytes,omitempty"`
 	Priority    int    `json:"priority,omitempty"`
-	Folder      string `json:"folder,omitempty"` // of an external plugin, relative to the manifest
+	Folder      string `json:"folder,omitempty"`     // of an external plugin, relative to the manifest
+	FetchBytes  int64  `json:"fetchBytes,omitempty"` // of a fetch, as the manifest says; 0 if it does not
 }
 
 // Canonical returns the bytes under the ID.

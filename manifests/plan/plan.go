@@ -141,7 +141,7 @@ func curateStep(dataset string) string { return "curate/" + dataset }
 func modelStep(model string) string    { return "pretrain/" + model }
 
 func (c *compiler) dataset(id string, d manifests.Dataset) {
-	fetch := Step{Name: FetchStep(id), Hints: action.Hints{Title: d.Title}}
+	fetch := Step{Name: FetchStep(id), Hints: action.Hints{Title: d.Title, FetchBytes: int64(d.Size)}}
 	if len(d.Terms) > 0 {
 		fetch.Gate = &Gate{Dataset: id, Version: d.Version, Terms: d.Terms}
 	}

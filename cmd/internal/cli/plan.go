@@ -30,6 +30,7 @@ type planDocument struct {
 	Schema   string        `json:"schema"`
 	Manifest digest.Digest `json:"manifest"`
 	Steps    []planStep    `json:"steps"`
+	Estimate planEstimate  `json:"estimate"`
 }
 
 type planStep struct {
@@ -40,6 +41,8 @@ type planStep struct {
 	State  string        `json:"state"`
 	Why    []plan.Cause  `json:"why"`
 
+	Size    *planSize            `json:"size,omitempty"`    // of a fetch, if it is known
+	Terms   []string             `json:"terms,omitempty"`   // of a fetch, accepted or not
 	Missing []activities.Missing `json:"missing,omitempty"` // of a fetch that is blocked
 }
 
@@ -81,6 +84,7 @@ func (a *app) plan(ctx context.Context, file string) error {
 	doc := planDocument{Schema: "cairn/plan/v1", Manifest: p.Manifest}
 	now := map[string]digest.Digest{}
 	executor := w.suite(a, runOptions{}, nil).Executor
+	costs := &estimator{workshop: w, dir: dir, before: before}
 	for _, s := range states {
 		if s.Done() {
 			now[s.Step.Name] = s.Entry.Artifact
@@ -91,9 +95,18 @@ func (a *app) plan(ctx context.Context, file string) error {
 				return err
 			}
 		}
+		if step.Size, err = costs.fetch(ctx, s, len(step.Missing) > 0); err != nil {
+			return err
+		}
 		doc.Steps = append(doc.Steps, step.gated())
 	}
-	return a.print(doc, func(out io.Writer) { a.printPlan(out, file, doc) })
+	if doc.Estimate, err = costs.result(limits(0).IO); err != nil {
+		return err
+	}
+	return a.print(doc, func(out io.Writer) {
+		a.printPlan(out, file, doc)
+		a.printEstimate(out, w.dir, doc.Estimate)
+	})
 }
 
 // gated is the step as it stands if something is missing.
@@ -139,6 +152,11 @@ func (b before) explain(s resolve.State, now map[string]digest.Digest) planStep 
 	out := planStep{Name: s.Step.Name, Kind: s.Step.Plugin.Kind, Plugin: s.Step.Plugin.String(), State: planRun, Why: []plan.Cause{}}
 	if s.Bound {
 		out.Action = s.ID.Digest()
+	}
+	if s.Step.Gate != nil {
+		for _, t := range s.Step.Gate.Terms {
+			out.Terms = append(out.Terms, t.ID)
+		}
 	}
 	was, known := b.actions[s.Step.Name]
 	switch {
@@ -188,7 +206,7 @@ func (a *app) printPlan(out io.Writer, file string, doc planDocument) {
 		if len(s.Why) > 0 {
 			why = reason(s.Why[0])
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", s.State, s.Name, s.Plugin, why)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", s.State, s.Name, s.Plugin, s.size(), why)
 	}
 	t.Flush()
 	fmt.Fprintf(out, "\n%d cached, %d to run\n", counts[planCached], counts[planRun])

@@ -25,6 +25,18 @@ type source struct {
 	folder *folder.Folder
 }
 
+// Estimate adds up the sizes that the manifest gives.
+func (s *source) Estimate() plugins.Estimate {
+	if s.params.Sums != nil {
+		return plugins.Estimate{Bytes: -1, Unpacks: len(s.params.Unpack) > 0}
+	}
+	e := plugins.Estimate{Unpacks: len(s.params.Unpack) > 0}
+	for _, f := range s.params.Files {
+		e.Add(f.Size)
+	}
+	return e
+}
+
 // Close closes the folder.
 func (s *source) Close() error { return s.folder.Close() }
 

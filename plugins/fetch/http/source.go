@@ -37,6 +37,19 @@ func (s *source) Describe() map[string]string {
 	return from
 }
 
+// Estimate adds up the sizes that the manifest gives.
+func (s *source) Estimate() plugins.Estimate {
+	if len(s.Files) == 0 {
+		return plugins.Estimate{Bytes: -1}
+	}
+	var e plugins.Estimate
+	for _, f := range s.Files {
+		e.Unpacks = e.Unpacks || f.Unpack
+		e.Add(f.Size)
+	}
+	return e
+}
+
 // List names the files, with what the publisher's list says of them.
 func (s *source) List(ctx context.Context) ([]plugins.SourceFile, error) {
 	var listed []sums.Line

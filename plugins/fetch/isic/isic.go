@@ -76,6 +76,21 @@ func (p Params) Validate() error {
 	return p.Params.Check()
 }
 
+// Estimate adds up the sizes that the manifest gives of files of the challenges. Of images nobody knows it.
+func (p Params) Estimate() plugins.Estimate {
+	e := p.Params.Estimate()
+	if len(p.Collections) > 0 || p.Query != "" {
+		return e
+	}
+	e.Bytes = 0
+	for _, f := range p.Challenge {
+		if p.Keep(f.Key) {
+			e.Add(f.Size)
+		}
+	}
+	return e
+}
+
 func (f File) check() error {
 	switch {
 	case f.Size != nil && *f.Size < 0:

@@ -60,6 +60,13 @@ func (p Params) Validate() error {
 	return p.Check()
 }
 
+// Estimate says that the one zip is unpacked, too.
+func (p Params) Estimate() plugins.Estimate {
+	e := p.Params.Estimate()
+	e.Unpacks = e.Unpacks || p.Archive
+	return e
+}
+
 // The credentials.
 const (
 	tokenVar = "KAGGLE_API_TOKEN"

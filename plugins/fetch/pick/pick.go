@@ -34,6 +34,11 @@ func (p Params) Check() error {
 
 func (p Params) wanted() match.Filter { return match.Filter{Include: p.Include, Exclude: p.Exclude} }
 
+// Estimate is what is known of a publisher's list before it is asked for.
+func (p Params) Estimate() plugins.Estimate {
+	return plugins.Estimate{Bytes: -1, Unpacks: len(p.Unpack) > 0}
+}
+
 // Keep says whether a path is wanted.
 func (p Params) Keep(file string) bool { return p.wanted().Keep(file) }
 

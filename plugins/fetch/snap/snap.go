@@ -88,6 +88,11 @@ func (s *source) Describe() map[string]string {
 	return map[string]string{"url": site}
 }
 
+// Estimate says whether archives are unpacked.
+func (s *source) Estimate() plugins.Estimate {
+	return plugins.Estimate{Bytes: -1, Unpacks: s.params.Unpack && slices.ContainsFunc(s.params.Files, archive.Known)}
+}
+
 // List is the files of the manifest, of which nothing is known before they are asked for.
 func (s *source) List(context.Context) ([]plugins.SourceFile, error) {
 	var out []plugins.SourceFile

@@ -54,6 +54,9 @@ func (p Params) Validate() error {
 	return nil
 }
 
+// Estimate says that every series comes as a zip.
+func (Params) Estimate() plugins.Estimate { return plugins.Estimate{Bytes: -1, Unpacks: true} }
+
 // Plugin returns fetch/tcia. nil means the client of package web.
 func Plugin(client *http.Client) plugins.Plugin {
 	return plugins.Fetch(catalog.Spec{

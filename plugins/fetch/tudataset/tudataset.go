@@ -66,6 +66,9 @@ type source struct {
 // Describe names the zip.
 func (s *source) Describe() map[string]string { return map[string]string{"url": s.url} }
 
+// Estimate says that a zip is unpacked.
+func (s *source) Estimate() plugins.Estimate { return plugins.Estimate{Bytes: -1, Unpacks: true} }
+
 // List is the zip, of which nothing is known before it is asked for.
 func (s *source) List(context.Context) ([]plugins.SourceFile, error) {
 	return []plugins.SourceFile{{Path: s.file, Size: -1, Ref: s.url, Expand: archive.Expand(s.url, archive.Options{})}}, nil
