@@ -16,6 +16,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/all"
 	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
 )
 
@@ -65,6 +66,9 @@ type nest struct {
 	switches map[string]*publisher.Switch // by source
 	healthy  map[string]http.Handler
 	sent     map[string]*heard // to a source: addresses and headers
+	ssh      *publisher.SFTP
+	keyed    string            // dataset that it has
+	keys     map[string]string // files by which it lets in
 	meeting  []string          // environment that has nothing to do with canaries
 	tmp      string
 	planted  []string // files that hold canaries
@@ -106,6 +110,7 @@ func newNest(t *testing.T, inFiles bool, flags ...string) *nest {
 			})
 		}
 	}
+	n.ssh, n.keyed, n.keys = keyed(t, n.canaries, heart)
 	n.meets(hosts)
 	n.meeting = append(n.env, "TMPDIR="+n.tmp)
 	return n
@@ -115,7 +120,7 @@ func newNest(t *testing.T, inFiles bool, flags ...string) *nest {
 // into the environment. change is applied to each.
 func (n *nest) plant(change func(string) string) {
 	n.env, n.planted = slices.Clone(n.meeting), nil
-	files := map[string]string{}
+	files := maps.Clone(n.keys)
 	for _, s := range sources {
 		if n.inFiles && s.files != nil {
 			for name, text := range s.files(n.canaries) {
@@ -210,7 +215,7 @@ var canaryFaults = []publisher.Fault{publisher.Forbidden, publisher.First(1, pub
 
 func (n *nest) live() {
 	bad := []string{
-		fmt.Sprintf(canaryDataset, "thrown", `{plugin: tattler, params: {does: throw}}`, "num"),
+		n.keyed, fmt.Sprintf(canaryDataset, "thrown", `{plugin: tattler, params: {does: throw}}`, "num"),
 		fmt.Sprintf(canaryDataset, "failed", `{plugin: tattler, params: {does: fail}}`, "num"),
 		fmt.Sprintf(canaryDataset, "curated", strings.Replace(sources[0].fetch, "heart.csv", "other.csv", 1), "nmu"),
 	}
@@ -226,7 +231,7 @@ func (n *nest) live() {
 		n.run(1, [][]string{{"--progress", "fancy"}, {"--json"}}[round]...)
 	}
 
-	n.write("benchmark.yaml", canaryManifest())
+	n.write("benchmark.yaml", canaryManifest(n.keyed))
 	for _, s := range sources {
 		n.switches[s.name].Set(n.healthy[s.name])
 	}
@@ -259,7 +264,7 @@ func (n *nest) live() {
 	}
 }
 
-// sung checks that each source has heard a canary of its own, so that the hunt is for what was really used, and none of
+// sung checks that canaries are found where they were planted, and that each source has heard a canary of its own, so that the hunt is for what was really used, and none of
 // another.
 func (n *nest) sung() {
 	n.t.Helper()
@@ -272,6 +277,15 @@ func (n *nest) sung() {
 		for what := range own.cores {
 			whose[what], whose["wrong "+what] = s.name, s.name
 		}
+	}
+	for _, path := range n.planted {
+		h := newHunt(n.canaries)
+		if h.text("", []byte((&machine{t: n.t, dir: "/"}).read(path))); len(h.catch()) == 0 {
+			n.t.Errorf("no canary is found in %s, where one was planted", path)
+		}
+	}
+	if conns, opened, _ := n.ssh.Asked(); conns < 2 || len(opened) == 0 {
+		n.t.Errorf("the SSH server was asked over %d connections for %q", conns, opened)
 	}
 	for _, s := range sources {
 		own, sent := 0, n.sent[s.name].String()
@@ -287,6 +301,21 @@ func (n *nest) sung() {
 		}
 		if own == 0 {
 			n.t.Errorf("%s has heard no canary of its own", s.name)
+		}
+	}
+}
+
+// TestCanariesAreComplete: whoever adds a source with credentials adds canaries for it.
+func TestCanariesAreComplete(t *testing.T) {
+	set, err := all.Plugins()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range set.Catalog() {
+		if len(spec.Secrets) > 0 && spec.Name != "sftp" && !slices.ContainsFunc(sources, func(s source) bool {
+			return strings.Contains(s.fetch, "plugin: "+spec.Name+",")
+		}) {
+			t.Errorf("%s has the credentials %v and no canaries in sources", spec.Name, spec.Secrets)
 		}
 	}
 }

@@ -3,10 +3,17 @@ package cli
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
+	"testing"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
 )
@@ -160,4 +167,54 @@ func longest(parts []string) string {
 // basic is a header of RFC 7617.
 func basic(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+}
+
+// keyed is a dataset on an SSH server that lets in who has a key, which is planted in a home with the name of its user. Its
+// server hangs up once.
+func keyed(t *testing.T, c canaries, heart []byte) (s *publisher.SFTP, dataset string, files map[string]string) {
+	t.Helper()
+	signer, key := publisher.Key(t, c.of("ssh key")) // which is its private half
+	var met atomic.Bool
+	s = &publisher.SFTP{User: c.of("ssh user"), Keys: []ssh.PublicKey{signer.PublicKey()}, Meet: func(_ string, offset int64) error {
+		if offset >= 0 && met.CompareAndSwap(false, true) {
+			return publisher.Cut
+		}
+		return nil
+	}}
+	s.Put("data/heart.csv", heart)
+	block, err := ssh.MarshalPrivateKey(key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fetch := fmt.Sprintf("{plugin: sftp, params: {host: localhost, port: %d, path: data, hostKey: '%s'}}", overTCP(t, s), strings.TrimSpace(string(ssh.MarshalAuthorizedKey(s.HostKey(t)))))
+	return s, fmt.Sprintf(canaryDataset, "sftp", fetch, "num"), map[string]string{
+		".ssh/id_ed25519": string(pem.EncodeToMemory(block)), ".ssh/config": "Host localhost\n  User " + s.User + "\n",
+	}
+}
+
+// overTCP serves an SSH server to other processes.
+func overTCP(t *testing.T, s *publisher.SFTP) (port int) {
+	t.Helper()
+	dial := s.Open(t)
+	l, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			there, err := l.Accept()
+			if err != nil {
+				return
+			}
+			here, err := dial(t.Context(), "", "")
+			if err != nil {
+				there.Close()
+				return
+			}
+			go func() { io.Copy(here, there); here.Close() }()
+			go func() { io.Copy(there, here); there.Close() }()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).Port
 }
