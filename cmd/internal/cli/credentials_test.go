@@ -52,3 +52,16 @@ func TestBrokenFileIsSaid(t *testing.T) {
 		t.Errorf("it tells a secret:\n%s", out.stdout)
 	}
 }
+
+// TestOwner: a plugin of a folder is given neither what is a plugin's of this program nor what is the program's.
+func TestOwner(t *testing.T) {
+	a := &app{}
+	for name, want := range map[string]string{
+		"KAGGLE_KEY": "fetch/kaggle", "AWS_SECRET_ACCESS_KEY": "fetch/s3", "CAIRN_PASSWORD_DATA_EXAMPLE_ORG": "cairn itself", "TEMPORAL_API_KEY": "cairn itself",
+		"LONI_PASSWORD": "", "KAGGLE": "",
+	} {
+		if got := a.owner(name); got != want {
+			t.Errorf("%s is of %q, want %q", name, got, want)
+		}
+	}
+}
