@@ -91,7 +91,7 @@ func Fetch[P any](spec catalog.Spec, defaults P, open func(P, Env, uint64) (Sour
 		if err != nil {
 			return nil, err
 		}
-		return open(p, env.of(spec), seed)
+		return open(p, env.For(spec), seed)
 	}
 	return Plugin{
 		spec:      spec,

@@ -1,10 +1,10 @@
 package plugins
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
@@ -25,17 +25,26 @@ type GatedSource interface {
 	Missing(ctx context.Context) ([]Missing, error)
 }
 
-// of is what a plugin sees: of the credentials only those that are its own, if it has any.
-func (e Env) of(spec catalog.Spec) Env {
-	ask := e.Lookup
-	if ask == nil || len(spec.Secrets) == 0 {
-		return e
+// For is what a plugin sees: nothing unless it fetches, and of the credentials only those that are its own.
+func (e Env) For(spec catalog.Spec) Env {
+	if spec.Kind != catalog.Fetch {
+		return Env{}
 	}
-	e.Lookup = func(name string) (string, bool) {
-		if !slices.Contains(spec.Secrets, name) {
-			return "", false
+	if ask := e.Lookup; ask != nil {
+		e.Lookup = func(name string) (string, bool) {
+			if !spec.Asks(name) {
+				return "", false
+			}
+			return ask(name)
 		}
-		return ask(name)
+	}
+	if ask := e.Trouble; ask != nil {
+		e.Trouble = func(name string) error {
+			if !spec.Asks(name) {
+				return nil
+			}
+			return ask(name)
+		}
 	}
 	return e
 }
@@ -46,7 +55,18 @@ func (e Env) Secret(name string) (string, error) {
 		value, _ := e.Lookup(name)
 		return value, nil
 	}
-	return "", &Fault{Code: FaultUnauthorized, Err: fmt.Errorf("%s is not set; the source needs it (`cairn doctor` says where it is looked for)", name)}
+	err := fmt.Errorf("%s is not set; the source needs it (`cairn doctor` says where it is looked for)", name)
+	if why := e.trouble(name); why != nil {
+		err = fmt.Errorf("%s is not to be had: %w", name, why)
+	}
+	return "", &Fault{Code: FaultUnauthorized, Err: err}
+}
+
+func (e Env) trouble(name string) error {
+	if e.Trouble == nil {
+		return nil
+	}
+	return e.Trouble(name)
 }
 
 func (e Env) has(name string) bool {
@@ -61,15 +81,23 @@ func (e Env) has(name string) bool {
 // first is the usual one. page is where a person gets them, "" if that is not known.
 func Secrets(env Env, page string, ways ...[]string) []Missing {
 	var said []string
+	var wrong error
 	for _, way := range ways {
-		if missing := env.without(way); len(missing) == 0 {
+		missing := env.without(way)
+		if len(missing) == 0 {
 			return nil
 		}
 		said = append(said, strings.Join(way, " and "))
+		for _, name := range missing {
+			wrong = cmp.Or(wrong, env.trouble(name))
+		}
 	}
 	do := "Set the environment variables of these names, or put the credentials where `cairn doctor` says that they are looked for."
 	if page != "" {
 		do = "Get them at the page. " + do
+	}
+	if wrong != nil {
+		do = fmt.Sprintf("See to this: %v. %s", wrong, do)
 	}
 	return []Missing{{What: "credentials " + strings.Join(said, ", or "), Do: do, Page: page}}
 }

@@ -3,6 +3,7 @@ package plugins_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -49,5 +50,45 @@ func TestMissing(t *testing.T) {
 		if diff := cmp.Diff(c.want, strings.Join(got, "; ")); diff != "" || err != nil {
 			t.Errorf("%v: %v\n%s", c.env, err, diff)
 		}
+	}
+}
+
+// TestTrouble: what is wrong with a place where a credential could be is said where it is missed.
+func TestTrouble(t *testing.T) {
+	env := plugins.Env{Lookup: func(string) (string, bool) { return "", false }, Trouble: func(name string) error {
+		if name == "KEY" {
+			return errors.New("/home/a/.netrc, line 3: want a value after password")
+		}
+		return nil
+	}}
+	missing := plugins.Secrets(env, "", []string{"TOKEN"}, []string{"USER", "KEY"})
+	if len(missing) != 1 || !strings.HasPrefix(missing[0].Do, "See to this: /home/a/.netrc, line 3: want a value after password. Set the") {
+		t.Errorf("missing %+v", missing)
+	}
+	if _, err := env.Secret("KEY"); err == nil || plugins.FaultCode(err) != plugins.FaultUnauthorized || !strings.Contains(err.Error(), "KEY is not to be had: /home/a/.netrc, line 3") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := env.Secret("USER"); err == nil || !strings.Contains(err.Error(), "USER is not set") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestFor: a fetch sees the credentials of its promise, and other kinds none.
+func TestFor(t *testing.T) {
+	all := plugins.Env{Dir: "/d", Lookup: func(name string) (string, bool) { return "s", true }, Trouble: func(string) error { return errors.New("wrong") }}
+	spec := catalog.Spec{Kind: catalog.Fetch, Secrets: []string{"TOKEN", "CAIRN_PASSWORD_*"}}
+	own := all.For(spec)
+	for name, want := range map[string]bool{"TOKEN": true, "TOKENS": false, "TOKE": false, "": false, "CAIRN_PASSWORD_A": true, "CAIRN_PASSWORDS": false, "CAIRN_PASSWORD_*": true} {
+		if _, ok := own.Lookup(name); ok != want || (own.Trouble(name) != nil) != want {
+			t.Errorf("%q is seen: %t, want %t", name, ok, want)
+		}
+	}
+	if none := all.For(catalog.Spec{Kind: catalog.Fetch}); none.Dir != "/d" {
+		t.Error("a fetch does not know the folder of its manifest")
+	} else if _, ok := none.Lookup("TOKEN"); ok {
+		t.Error("a fetch without credentials of its own sees one")
+	}
+	if spec.Kind = catalog.Curate; all.For(spec).Lookup != nil {
+		t.Error("a curate sees credentials")
 	}
 }

@@ -63,6 +63,7 @@ func (p Plugin) Run(ctx context.Context, c Call) error {
 	if c.Workers < 1 {
 		c.Workers = 1
 	}
+	c.Env = c.Env.For(p.spec)
 	return p.run(ctx, c)
 }
 
@@ -71,8 +72,11 @@ func (p Plugin) Run(ctx context.Context, c Call) error {
 type Env struct {
 	Dir    string                                    // folder of the manifest; relative paths start here
 	Lookup func(name string) (value string, ok bool) // a credential, by its usual environment variable such as PHYSIONET_PASSWORD
-	Retry  Retry                                     // how patiently a transfer is tried; the zero value is a sane default
-	Block  int64                                     // bytes of a transfer that a kill may cost; 0 means 8 MiB
+	// Trouble says why Lookup does not find a credential that may be somewhere, such as a file that cannot be read; nil
+	// says nothing. It holds no value.
+	Trouble func(name string) error
+	Retry   Retry // how patiently a transfer is tried; the zero value is a sane default
+	Block   int64 // bytes of a transfer that a kill may cost; 0 means 8 MiB
 }
 
 // Call is one execution of a plugin.

@@ -159,7 +159,7 @@ type named struct {
 
 func (h *Home) fetch(version string) plugins.Plugin {
 	s := spec("memory", version, catalog.QueueIO)
-	s.Network = true
+	s.Network, s.Secrets = true, []string{"PASSWORD"}
 	return plugins.Fetch(s, named{}, func(p named, env plugins.Env, seed uint64) (plugins.Source, error) {
 		src := &memory{home: h, name: p.Name, env: env, runs: seed != 0} // only a run has a seed
 		if _, ok := h.source(p.Name); ok {

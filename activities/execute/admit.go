@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,7 +95,7 @@ func (e *Executor) Await(ctx context.Context, req activities.AwaitRequest) error
 		if err != nil {
 			return err
 		}
-		is := credentials(p, e.Env(req.Dir))
+		is := credentials(ctx, p, step, e.Env(req.Dir))
 		if was == "" {
 			was = is
 		}
@@ -110,15 +112,24 @@ func (e *Executor) Await(ctx context.Context, req activities.AwaitRequest) error
 	}
 }
 
-// credentials tells whether the credentials of a plugin are still the same. It never leaves this process.
-func credentials(p plugins.Plugin, env plugins.Env) digest.Digest {
-	sum := digest.SHA256.Digester()
-	for _, name := range p.Spec().Secrets {
-		value, ok := "", false
-		if env.Lookup != nil {
-			value, ok = env.Lookup(name)
+// credentials tells whether the credentials of a plugin are still the same: those that it names, and those that it looks
+// up when it is asked what it misses, such as those of a host. It never leaves this process.
+func credentials(ctx context.Context, p plugins.Plugin, step plan.Step, env plugins.Env) digest.Digest {
+	given := map[string]string{}
+	if ask := env.Lookup; ask != nil {
+		env.Lookup = func(name string) (string, bool) {
+			value, ok := ask(name)
+			given[name] = value
+			return value, ok
 		}
-		fmt.Fprintf(sum.Hash(), "%q %t %q\n", name, ok, value)
+		for _, name := range p.Spec().Secrets {
+			env.Lookup(name)
+		}
+	}
+	_, _ = p.Missing(ctx, step.Params, env) // what it misses is known
+	sum := digest.SHA256.Digester()
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		fmt.Fprintf(sum.Hash(), "%q %q\n", name, given[name])
 	}
 	return sum.Digest()
 }

@@ -55,7 +55,7 @@ type gatedBench struct {
 func newGated(t *testing.T) *gatedBench {
 	t.Helper()
 	g := &gatedBench{bench: newBench(t)}
-	p := plugins.Fetch(catalog.Spec{Name: "memory", Version: "1", Summary: "For tests.", Determinism: catalog.None, Reason: "a test", Queue: catalog.QueueIO, Network: true, Secrets: []string{"TOKEN"}},
+	p := plugins.Fetch(catalog.Spec{Name: "memory", Version: "1", Summary: "For tests.", Determinism: catalog.None, Reason: "a test", Queue: catalog.QueueIO, Network: true, Secrets: []string{"TOK*"}},
 		struct {
 			Name string `json:"name"`
 		}{}, func(_ struct {
@@ -68,8 +68,8 @@ func newGated(t *testing.T) *gatedBench {
 		t.Fatal(err)
 	}
 	g.Executor.Env = func(string) plugins.Env {
-		return plugins.Env{Retry: plugins.Retry{Attempts: 1}, Lookup: func(string) (string, bool) {
-			if token := g.token.Load(); token != nil {
+		return plugins.Env{Retry: plugins.Retry{Attempts: 1}, Lookup: func(name string) (string, bool) {
+			if token := g.token.Load(); token != nil && name == "TOKEN" {
 				return *token, true
 			}
 			return "", false

@@ -167,6 +167,7 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 	try.log.fact("action", id)
 	var kept *kept
 	report := func(p plugins.Progress) {
+		p.Note = try.log.secrets.hide(p.Note)
 		kept.heard(p)
 		try.log.progress(p)
 		if e.Report != nil {
@@ -181,7 +182,7 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 		return activities.Result{}, activities.Permanent(activities.Invalid, fmt.Errorf("%s: %w", step.Name, err))
 	}
 	into := e.into(try.sitting)
-	r := RunRequest{Store: e.Store, Into: into, Plugins: set, Action: a, Env: try.log.hiding(e.Env(req.Dir)), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval, Host: e.Host}
+	r := RunRequest{Store: e.Store, Into: into, Plugins: set, Action: a, Env: try.log.secrets.watch(e.Env(req.Dir)), Scratch: e.Scratch, Workers: e.Workers, Progress: report, Interval: e.Interval, Host: e.Host}
 	kept = e.checkpoints(ctx, step.Plugin.Kind, id, try, report)
 	if kept != nil {
 		r.Checkpoints = kept

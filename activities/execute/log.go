@@ -1,11 +1,9 @@
 package execute
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -37,12 +35,11 @@ type stepLog struct {
 	dropped int // lines between head and tail
 	note    string
 	last    plugins.Progress
-	secrets map[string]string // value -> name
-	hider   *strings.Replacer // of them
+	secrets secrets
 }
 
 func newLog(now func() time.Time) *stepLog {
-	return &stepLog{now: now, began: now(), secrets: map[string]string{}, hider: strings.NewReplacer()}
+	return &stepLog{now: now, began: now()}
 }
 
 // fact writes a line of the heading.
@@ -64,7 +61,7 @@ func (l *stepLog) progress(p plugins.Progress) {
 }
 
 func (l *stepLog) add(text string) {
-	text = strings.ReplaceAll(l.hider.Replace(text), "\n", "\n"+strings.Repeat(" ", 13))
+	text = strings.ReplaceAll(l.secrets.hide(text), "\n", "\n"+strings.Repeat(" ", 13))
 	line := fmt.Sprintf("%9.3f s  %s\n", l.seconds(), strings.ToValidUTF8(text[:min(len(text), logLine)], ""))
 	if len(l.tail) == 0 && l.head.Len()+len(line) <= logHead {
 		l.head.WriteString(line)
@@ -78,44 +75,6 @@ func (l *stepLog) add(text string) {
 }
 
 func (l *stepLog) seconds() float64 { return l.now().Sub(l.began).Seconds() }
-
-// hiding returns an environment whose values do not come into the log: a plugin asks for secrets there.
-func (l *stepLog) hiding(env plugins.Env) plugins.Env {
-	ask := env.Lookup
-	if ask == nil {
-		return env
-	}
-	env.Lookup = func(name string) (string, bool) {
-		value, ok := ask(name)
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.conceal(name, value)
-		return value, ok
-	}
-	return env
-}
-
-// shortSecret is how long a value has to be to be hidden; a shorter one is part of ordinary words.
-const shortSecret = 4
-
-// conceal hides a value from now on, also in the forms that it has in an address. Longer ones go first: one may be
-// part of another.
-func (l *stepLog) conceal(name, value string) {
-	if _, known := l.secrets[value]; known || len(value) < shortSecret {
-		return
-	}
-	for _, form := range []string{value, url.QueryEscape(value), url.PathEscape(value)} {
-		l.secrets[form] = name
-	}
-	values := slices.SortedFunc(maps.Keys(l.secrets), func(x, y string) int {
-		return cmp.Or(cmp.Compare(len(y), len(x)), strings.Compare(x, y))
-	})
-	var pairs []string
-	for _, v := range values {
-		pairs = append(pairs, v, "["+l.secrets[v]+"]")
-	}
-	l.hider = strings.NewReplacer(pairs...)
-}
 
 // text is the whole log of a step that failed.
 func (l *stepLog) text(err error) string {
@@ -145,7 +104,7 @@ func (l *stepLog) text(err error) string {
 
 // bounded hides the secrets of a text and keeps the end of one that is too long: there stands what came last.
 func (l *stepLog) bounded(text string) string {
-	text = l.hider.Replace(text)
+	text = l.secrets.hide(text)
 	if len(text) > logError {
 		text = "... " + text[len(text)-logError:]
 	}
@@ -193,7 +152,7 @@ func (e *Executor) Execute(ctx context.Context, req activities.ExecuteRequest, t
 	// The run keeps the log, as it keeps all that it has done, until it ends well. Where the store cannot take it, the
 	// error itself has to do.
 	id, _ := cas.PutBytes(ctx, e.Store, []byte(l.text(err)))
-	return out, activities.WithLog(err, id)
+	return out, activities.WithLog(l.secrets.safe(err), id)
 }
 
 // safely makes an error of a panic of our own. A plugin's is one already.

@@ -93,20 +93,26 @@ func TestPanicLog(t *testing.T) {
 	}
 }
 
-// TestLogHidesSecrets: whatever a plugin says or throws of what it was given in confidence.
-func TestLogHidesSecrets(t *testing.T) {
-	b := newBench(t)
-	b.On("fetch/x", func(context.Context) error {
-		return fmt.Errorf("GET https://u:%s@host/: 401%s", activitytest.Secret, strings.Repeat(" "+activitytest.Secret, 5000))
-	})
-	_, err := b.do(t.Context(), "fetch/x")
-	log := b.logOf(t, err)
-	for i := range len(activitytest.Secret) - 8 {
-		if part := activitytest.Secret[i : i+8]; strings.Contains(log, part) {
-			t.Fatalf("%q of the secret is in the log", part)
-		}
-	}
-	if !strings.Contains(log, "[PASSWORD]") {
-		t.Errorf("the log does not say what is hidden:\n%s", log[:200])
+// TestHidesSecrets: whatever a plugin says or throws of what it was given in confidence, and in whatever form.
+func TestHidesSecrets(t *testing.T) {
+	for name, said := range map[string]error{
+		"as it is":   fmt.Errorf("GET https://u:%s@host/: 401%s", activitytest.Secret, strings.Repeat(" "+activitytest.Secret, 5000)),
+		"of a fault": &plugins.Fault{Code: plugins.FaultForbidden, Err: errors.New(activitytest.Secret)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.On("fetch/x", func(context.Context) error { return said })
+			_, err := b.do(t.Context(), "fetch/x")
+			for where, text := range map[string]string{"log": b.logOf(t, err), "error": err.Error()} {
+				for i := range len(activitytest.Secret) - 8 {
+					if part := activitytest.Secret[i : i+8]; strings.Contains(text, part) {
+						t.Fatalf("%q of the secret is in the %s", part, where)
+					}
+				}
+				if !strings.Contains(text, "[PASSWORD]") {
+					t.Errorf("the %s does not say what is hidden:\n%s", where, text[:min(len(text), 200)])
+				}
+			}
+		})
 	}
 }

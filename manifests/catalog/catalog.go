@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -58,7 +59,7 @@ type Spec struct {
 	Queue       string             `json:"queue"`
 	MemoryBytes int64              `json:"memoryBytes,omitempty"`
 	Network     bool               `json:"network,omitempty"` // fetch only
-	Secrets     []string           `json:"secrets,omitempty"` // fetch only: credentials that are its own, by the names of environment variables
+	Secrets     []string           `json:"secrets,omitempty"` // fetch only: credentials that are its own, by the names of environment variables; A_* is all that begin with A_
 	Modalities  []string           `json:"modalities,omitempty"`
 	Params      json.RawMessage    `json:"params,omitempty"`   // JSON Schema of the parameters, made from their type
 	Defaults    json.RawMessage    `json:"defaults,omitempty"` // every parameter with its default
@@ -67,6 +68,14 @@ type Spec struct {
 // Identity returns the part of the promise that belongs into an action.
 func (s Spec) Identity() action.Plugin {
 	return action.Plugin{Kind: string(s.Kind), Name: s.Name, Version: s.Version, Components: slices.Clone(s.Components), Digest: s.Digest}
+}
+
+// Asks says whether a credential is one of the plugin's own.
+func (s Spec) Asks(name string) bool {
+	return slices.ContainsFunc(s.Secrets, func(own string) bool {
+		start, any := strings.CutSuffix(own, "*")
+		return own == name || any && strings.HasPrefix(name, start)
+	})
 }
 
 // Check says what is wrong with a promise, if anything is.
@@ -84,6 +93,8 @@ func (s Spec) Check() error {
 		return fmt.Errorf("plugin %s/%s: unknown queue %q", s.Kind, s.Name, s.Queue)
 	case s.Network && s.Kind != Fetch:
 		return fmt.Errorf("plugin %s/%s: only fetch sees the network", s.Kind, s.Name)
+	case len(s.Secrets) > 0 && s.Kind != Fetch:
+		return fmt.Errorf("plugin %s/%s: only fetch is given credentials", s.Kind, s.Name)
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ func TestCheck(t *testing.T) {
 		"no reason":          {func(s *catalog.Spec) { s.Determinism = catalog.Platform }, "class platform needs a reason"},
 		"unknown queue":      {func(s *catalog.Spec) { s.Queue = "tpu" }, `unknown queue "tpu"`},
 		"curates on network": {func(s *catalog.Spec) { s.Kind, s.Network = catalog.Curate, true }, "plugin curate/dir: only fetch sees the network"},
+		"curates with secrets": {func(s *catalog.Spec) { s.Kind, s.Secrets = catalog.Curate, []string{"TOKEN"} }, "plugin curate/dir: only fetch is given credentials"},
 	} {
 		s := spec(catalog.Fetch, "dir")
 		c.change(&s)

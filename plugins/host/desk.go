@@ -2,6 +2,7 @@ package host
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -88,7 +89,7 @@ func (d *desk) file(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Query().Get("path")
 	f, err := tree.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		http.Error(w, "not there", http.StatusNotFound)
+		w.WriteHeader(http.StatusNotFound)
 		return
 	}
 	if err != nil {
@@ -121,14 +122,21 @@ func (s *watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// variable answers with a credential, or else with why it is not to be had.
 func (d *desk) variable(w http.ResponseWriter, r *http.Request) {
+	name := r.URL.Query().Get("name")
 	if d.call.Env.Lookup != nil {
-		if v, ok := d.call.Env.Lookup(r.URL.Query().Get("name")); ok {
+		if v, ok := d.call.Env.Lookup(name); ok {
 			_, _ = io.WriteString(w, v)
 			return
 		}
 	}
-	http.Error(w, "not set", http.StatusNotFound)
+	w.WriteHeader(http.StatusNotFound)
+	if d.call.Env.Trouble != nil {
+		if err := d.call.Env.Trouble(name); err != nil {
+			_, _ = io.WriteString(w, err.Error())
+		}
+	}
 }
 
 // visitor asks a desk.
@@ -152,14 +160,22 @@ func (v *visitor) get(path, name, value string) (*http.Response, error) {
 	switch resp.StatusCode {
 	case http.StatusOK:
 		return resp, nil
-	case http.StatusNotFound:
-		resp.Body.Close()
-		return nil, fs.ErrNotExist
 	}
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxText))
 	resp.Body.Close()
+	if resp.StatusCode == http.StatusNotFound {
+		return nil, absent(text)
+	}
 	return nil, fmt.Errorf("the worker says: %s", text)
 }
+
+// absent says that something is not there, and why, if the worker knows.
+type absent string
+
+func (a absent) Error() string { return cmp.Or(string(a), fs.ErrNotExist.Error()) }
+
+// Is makes it fs.ErrNotExist.
+func (absent) Is(target error) bool { return target == fs.ErrNotExist }
 
 func (v *visitor) lookup(name string) (string, bool) {
 	resp, err := v.get("/variable", "name", name)
@@ -169,6 +185,18 @@ func (v *visitor) lookup(name string) (string, bool) {
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	return string(text), err == nil
+}
+
+// trouble is why a credential is not to be had.
+func (v *visitor) trouble(name string) error {
+	resp, err := v.get("/variable", "name", name)
+	if why, ok := errors.AsType[absent](err); ok && why != "" {
+		return why
+	}
+	if err == nil {
+		resp.Body.Close()
+	}
+	return nil
 }
 
 // tree opens an input.

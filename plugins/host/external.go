@@ -24,6 +24,9 @@ func (h *Host) Load(dir string) (plugins.Plugin, error) {
 	if err != nil {
 		return plugins.Plugin{}, err
 	}
+	if err := h.refuse(d.Variables); err != nil {
+		return plugins.Plugin{}, fmt.Errorf("%s: variables: %w", filepath.Join(dir, DeclarationFile), err)
+	}
 	x := &external{host: h, folder: f, Declaration: *d}
 	x.spec = d.spec(f.digest)
 	p, err := plugins.External(x.spec, x.run)
@@ -31,6 +34,19 @@ func (h *Host) Load(dir string) (plugins.Plugin, error) {
 		return p, fmt.Errorf("%s: %w", filepath.Join(dir, DeclarationFile), err)
 	}
 	return p, nil
+}
+
+// refuse refuses the names of what a plugin of a folder is not given: the credentials of others.
+func (h *Host) refuse(variables []string) error {
+	for _, name := range variables {
+		if h.Owner == nil {
+			break
+		}
+		if who := h.Owner(name); who != "" {
+			return fmt.Errorf("%s is for %s and nobody else; give the credentials of this plugin a name of their own", name, who)
+		}
+	}
+	return nil
 }
 
 // external is the plugin of a folder.

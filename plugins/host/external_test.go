@@ -252,6 +252,25 @@ func TestVariables(t *testing.T) {
 	}
 }
 
+// TestOwnedVariables: a plugin of a folder is not given what belongs to others.
+func TestOwnedVariables(t *testing.T) {
+	h := &Host{Lookup: os.LookupEnv, Owner: func(name string) string {
+		if name == "KAGGLE_KEY" {
+			return "fetch/kaggle"
+		}
+		return ""
+	}}
+	for variables, want := range map[string]string{
+		`["TOKEN"]`: "", `["TOKEN","KAGGLE_KEY"]`: "variables: KAGGLE_KEY is for fetch/kaggle and nobody else",
+		`["KAGGLE_*"]`: `variables: "KAGGLE_*" is not the name of one`, `["A=B"]`: "is not the name of one", `[""]`: "is not the name of one", `["1A"]`: "is not the name of one",
+	} {
+		_, err := h.Load(shell(t, "fetch", "", `"variables":`+variables))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", variables, err, want)
+		}
+	}
+}
+
 // TestSecretsDoNotLast: what a plugin was given from the environment stands in no error and no note, wherever it says it.
 func TestSecretsDoNotLast(t *testing.T) {
 	for name, script := range map[string]string{

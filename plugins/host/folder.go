@@ -224,8 +224,8 @@ func (d *Declaration) check() error {
 		return fmt.Errorf("variables: a plugin of kind %s gets none of the environment; what changes its result is a parameter", d.Kind)
 	}
 	for _, v := range d.Variables {
-		if v == "" || strings.ContainsAny(v, "=\x00") {
-			return fmt.Errorf("variables: %q is not the name of one", v)
+		if !isVariable(v) {
+			return fmt.Errorf("variables: %q is not the name of one: want letters, digits and underscores", v)
 		}
 	}
 	return d.spec("").Check()
@@ -236,7 +236,14 @@ func isName(s string) bool {
 	return s != "" && len(s) <= 64 && s[0] != '-' && !strings.ContainsFunc(s, func(r rune) bool { return !ok(r) })
 }
 
+func isVariable(s string) bool {
+	ok := func(r rune) bool {
+		return r == '_' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || '0' <= r && r <= '9'
+	}
+	return s != "" && (s[0] < '0' || s[0] > '9') && !strings.ContainsFunc(s, func(r rune) bool { return !ok(r) })
+}
+
 func (d *Declaration) spec(id digest.Digest) catalog.Spec {
 	return catalog.Spec{Kind: d.Kind, Name: d.Name, Version: d.Version, Digest: id, Summary: d.Summary, Determinism: d.Determinism, Reason: d.Reason,
-		Queue: d.Queue, MemoryBytes: d.MemoryBytes, Network: d.Kind == catalog.Fetch, Modalities: d.Modalities, Params: d.Params}
+		Queue: d.Queue, MemoryBytes: d.MemoryBytes, Network: d.Kind == catalog.Fetch, Modalities: d.Modalities, Params: d.Params, Secrets: d.Variables}
 }

@@ -39,6 +39,9 @@ type Runner func(ctx context.Context, p plugins.Plugin, c plugins.Call) error
 // Host starts processes of plugins; all of a program share one.
 type Host struct {
 	Lookup func(name string) (value string, ok bool) // a variable of the environment; nil for none
+	// Owner says who has the credential of a name to themselves, "" if nobody has: a plugin of a folder is not given it.
+	// nil says that of all.
+	Owner func(name string) string
 
 	noGroups bool // bound memory without a cgroup, for tests
 

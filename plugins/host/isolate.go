@@ -24,6 +24,7 @@ func (h *Host) Isolated(command []string) Runner {
 		if c.Progress == nil {
 			c.Progress = func(plugins.Progress) {}
 		}
+		c.Env = c.Env.For(p.Spec()) // p.Run does it in the other process, which is not to be able to ask for more
 		return h.isolate(ctx, command, p, c)
 	}
 }

@@ -38,7 +38,7 @@ type oddParams struct {
 
 // odd is a fetch that does as its parameter says.
 func odd() plugins.Plugin {
-	spec := catalog.Spec{Name: "odd", Version: "1", Summary: "For tests.", Determinism: catalog.Exact, Queue: catalog.QueueIO, Network: true}
+	spec := catalog.Spec{Name: "odd", Version: "1", Summary: "For tests.", Determinism: catalog.Exact, Queue: catalog.QueueIO, Network: true, Secrets: []string{"PASSWORD", "ABSENT"}}
 	return plugins.Fetch(spec, oddParams{}, func(p oddParams, env plugins.Env, _ uint64) (plugins.Source, error) {
 		switch p.Does {
 		case "panic":
@@ -51,6 +51,9 @@ func odd() plugins.Plugin {
 			v, ok := env.Lookup("PASSWORD")
 			_, other := env.Lookup("OTHER")
 			return nil, fmt.Errorf("PASSWORD is %q, %v; OTHER is set: %v; in the environment it is %q", v, ok, other, os.Getenv("PASSWORD"))
+		case "absent":
+			_, err := env.Secret("ABSENT")
+			return nil, fmt.Errorf("%w; OTHER has the trouble %v", err, env.Trouble("OTHER"))
 		}
 		return nil, errors.New("odd")
 	})
@@ -133,10 +136,12 @@ func TestOddBuiltIns(t *testing.T) {
 		{"fault", "come later [busy]", true},
 		{"exit", "the plugin ended with exit code 3 and no result", false},
 		{"variable", `PASSWORD is "secret", true; OTHER is set: false; in the environment it is ""`, false},
+		{"absent", "ABSENT is not to be had: line 3 of a file is wrong [unauthorized]; OTHER has the trouble <nil>", false},
 		{"other", "odd", false},
 	} {
 		_, err := plugintest.Case{Plugin: find(t, catalog.Fetch, "odd"), Params: fmt.Sprintf(`{"does":%q}`, c.does), Host: isolatedHost(t),
-			Env: plugins.Env{Lookup: func(name string) (string, bool) { return "secret", name == "PASSWORD" }}}.Run(t.Context(), 1, t.TempDir())
+			Env: plugins.Env{Lookup: func(name string) (string, bool) { return "secret", name != "ABSENT" },
+				Trouble: func(string) error { return errors.New("line 3 of a file is wrong") }}}.Run(t.Context(), 1, t.TempDir())
 		if err == nil || !strings.Contains(err.Error(), c.want) || plugins.IsTransient(err) != c.again {
 			t.Errorf("%s: error is %v, want %q, tried again: %v", c.does, err, c.want, c.again)
 		}

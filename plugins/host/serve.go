@@ -80,7 +80,7 @@ func (r *Request) call(a *answers) (plugins.Call, error) {
 		c.Inputs = append(c.Inputs, plugins.Input{Name: in.Name, Artifact: in.Artifact, Tree: tree})
 	}
 	if f := r.Fetch; f != nil {
-		c.Env = plugins.Env{Dir: f.Dir, Lookup: v.lookup, Block: f.Block, Retry: plugins.Retry{Attempts: f.Attempts, Stall: seconds(f.StallSeconds)}}
+		c.Env = plugins.Env{Dir: f.Dir, Lookup: v.lookup, Trouble: v.trouble, Block: f.Block, Retry: plugins.Retry{Attempts: f.Attempts, Stall: seconds(f.StallSeconds)}}
 	}
 	if i := r.Interval; i != nil {
 		c.Interval = plugins.Interval{Steps: i.Steps, Time: seconds(i.Seconds)}

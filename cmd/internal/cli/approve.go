@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -133,10 +132,10 @@ type gated struct {
 // gateOf finds a dataset in a manifest.
 func (a *app) gateOf(w *workshop, dataset, file string) (gated, error) {
 	file = cmp.Or(file, "benchmark.yaml")
-	b, _, err := a.manifest(w, file)
-	if errors.Is(err, fs.ErrNotExist) {
+	if !isFile(file) {
 		return gated{}, &usageError{fmt.Errorf("there is no %s; name the manifest that the dataset stands in with --manifest", file)}
 	}
+	b, _, err := a.manifest(w, file)
 	if err != nil {
 		return gated{}, err
 	}

@@ -70,7 +70,7 @@ func TestBlockedDatasets(t *testing.T) {
 	if diff := cmp.Diff(want, blocked); diff != "" {
 		t.Errorf("blocked (-want +got):\n%s", diff)
 	}
-	if states["evaluate/test/single"] != "ran" || states["fetch/forms"] != "blocked" {
+	if states["evaluate/test/single/heart"] != "ran" || states["fetch/forms"] != "blocked" {
 		t.Errorf("states: %v", states)
 	}
 	out := m.want(exitRefused, words("run benchmark.yaml"), "blocked  fetch/forms", "blocked  fetch/private", "2 of 6 steps are blocked", "what is done stays (4 of 6)")
@@ -134,11 +134,7 @@ func TestApprovalIsRecorded(t *testing.T) {
 	m.write("benchmark.yaml", strings.Replace(m.read("benchmark.yaml"), gatedDatasets[strings.Index(gatedDatasets, "  private:"):], "", 1))
 	approved := object[struct{ Approved []accepted }](m, 0, "approve", "forms", "--terms", "Form-2", "--by", "Ada").Approved
 	m.want(0, words("run benchmark.yaml"))
-	m.want(0, []string{"cat", approved[0].Record.String()}, provenance.MediaType)
-	envelope := m.want(0, []string{"show", approved[0].Record.String()})
-	if envelope.stdout == "" {
-		t.Error("nothing is shown of an approval")
-	}
+	m.want(0, []string{"show", approved[0].Record.String()}, provenance.MediaType)
 	if err := os.Remove(approved[0].Path); err != nil {
 		t.Fatal(err)
 	}

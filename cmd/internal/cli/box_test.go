@@ -31,7 +31,7 @@ func TestBox(t *testing.T) {
 	m := smallMachine(newMachine(t, ""))
 	heart := []byte(m.read("data/heart.csv"))
 	m.write("benchmark.yaml", strings.Replace(small, "{plugin: dir, params: {path: data}}",
-		"{plugin: http, params: {base: 'https://publisher.test', files: [{url: heart.csv}], auth: {username_env: CAIRN_USERNAME_PUBLISHER_TEST, password_env: CAIRN_PASSWORD_PUBLISHER_TEST}}}", 1))
+		"{plugin: http, params: {base: 'https://publisher.test', files: [{url: heart.csv}], auth: basic}}", 1))
 	m.env = []string{"CAIRN_USERNAME_PUBLISHER_TEST=ann", "CAIRN_PASSWORD_PUBLISHER_TEST=s3cret"}
 	box := m.meets(publisher.Hosts{"publisher.test": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if user, password, _ := r.BasicAuth(); user != "ann" || password != "s3cret" || r.URL.Path != "/heart.csv" {

@@ -21,6 +21,7 @@ import (
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/actioncache"
 	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/credentials"
 	"github.com/cairn-bench/cairn/activities/execute"
 	"github.com/cairn-bench/cairn/activities/gate"
 	"github.com/cairn-bench/cairn/activities/gc"
@@ -79,6 +80,7 @@ type app struct {
 	store   string
 	address string
 	host    *host.Host // starts plugins in processes of their own
+	finder  *credentials.Finder
 	opened  []*workshop
 	goOn    string               // what goes on with what is interrupted
 	view    atomic.Pointer[view] // of the run that is shown; nil if there is none
@@ -86,7 +88,8 @@ type app struct {
 
 // Main runs one command line and returns the exit code.
 func Main(ctx context.Context, w World) int {
-	a := &app{World: w, host: &host.Host{Lookup: w.Lookup}}
+	a := &app{World: w, finder: credentials.New(w.Lookup)}
+	a.host = &host.Host{Lookup: w.Lookup, Owner: a.owner}
 	root := a.root()
 	root.SetArgs(w.Args)
 	root.SetOut(w.Stdout)
@@ -273,7 +276,9 @@ func (a *app) leave() {
 	}
 }
 
-func (a *app) env(dir string) plugins.Env { return plugins.Env{Dir: dir, Lookup: a.Lookup} }
+func (a *app) env(dir string) plugins.Env {
+	return plugins.Env{Dir: dir, Lookup: a.finder.Lookup, Trouble: a.finder.Trouble}
+}
 
 // suite is what this process's workers do.
 func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progress)) *suite.Suite {

@@ -17,14 +17,26 @@ import (
 
 // finding is what doctor says of one thing.
 type finding struct {
-	Check string `json:"check"`
-	OK    bool   `json:"ok"`
-	Says  string `json:"says"`
+	Check   string `json:"check"`
+	OK      bool   `json:"ok"`
+	Warning bool   `json:"warning,omitempty"` // it works, but something should be done about it
+	Says    string `json:"says"`
+}
+
+// verdict is the word for it.
+func (f finding) verdict() string {
+	switch {
+	case !f.OK:
+		return "BAD"
+	case f.Warning:
+		return "warn"
+	}
+	return "ok"
 }
 
 func (a *app) doctorCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "doctor", Short: "Check the home, the store, the disk and the engine", Args: args(0),
+		Use: "doctor", Short: "Check the home, the store, the disk, the engine and the credentials", Args: args(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			all, err := a.examine(c.Context())
 			if err != nil {
@@ -39,7 +51,7 @@ func (a *app) doctorCommand() *cobra.Command {
 			err = a.print(map[string]any{"schema": "cairn/doctor/v1", "ok": bad == 0, "checks": all}, func(out io.Writer) {
 				t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 				for _, f := range all {
-					fmt.Fprintf(t, "%s\t%s\t%s\n", map[bool]string{true: "ok", false: "BAD"}[f.OK], f.Check, f.Says)
+					fmt.Fprintf(t, "%s\t%s\t%s\n", f.verdict(), f.Check, f.Says)
 				}
 				t.Flush()
 			})
@@ -63,7 +75,7 @@ func (a *app) examine(ctx context.Context) ([]finding, error) {
 		if err != nil {
 			says = err.Error()
 		}
-		all = append(all, finding{name, err == nil, says})
+		all = append(all, finding{Check: name, OK: err == nil, Says: says})
 	}
 	check("program", func() (string, error) {
 		return fmt.Sprintf("cairn %s, %d processors, %d plugins", version(), runtime.GOMAXPROCS(0), len(w.plugins.Catalog())), nil
@@ -73,7 +85,7 @@ func (a *app) examine(ctx context.Context) ([]finding, error) {
 	check("store", func() (string, error) { return w.probe(ctx) })
 	check("names", func() (string, error) { return w.named(ctx) })
 	check("engine", func() (string, error) { return a.reach(ctx, w) })
-	return all, nil
+	return append(all, a.credentials(w.plugins)...), nil
 }
 
 // free is the room that is left on the disk of a folder.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
@@ -70,19 +71,23 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	b, text, err := a.manifest(w, file)
+	typed := file
+	if file, err = filepath.Abs(typed); err != nil {
+		return err
+	}
+	var pins activities.Pins
+	var beside errgroup.Group // manifest and lock may be large
+	beside.Go(func() (err error) { pins, err = a.pins(ctx, w, file, o); return err })
+	b, text, err := a.manifest(w, typed)
+	pinned := beside.Wait()
 	if err != nil {
 		return err
 	}
 	if err := o.checkUpdate(b); err != nil {
 		return err
 	}
-	if file, err = filepath.Abs(file); err != nil {
-		return err
-	}
-	pins, err := a.pins(ctx, w, file, o)
-	if err != nil {
-		return err
+	if pinned != nil {
+		return pinned
 	}
 	id, err := cas.PutBytes(ctx, w.store, text)
 	if err != nil {

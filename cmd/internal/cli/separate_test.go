@@ -270,7 +270,7 @@ func lookup(name string) (string, bool) {
 // everything at once.
 func TestInterrupts(t *testing.T) {
 	deafening := strings.Replace(small, "{plugin: dir, params: {path: data}}",
-		"{plugin: http, params: {files: [{path: a.csv, url: 'http://127.0.0.1:1/a.csv'}], auth: {username_env: NOBODY, password_env: NOBODY}}}", 1)
+		"{plugin: http, params: {files: [{path: a.csv, url: 'http://127.0.0.1:1/a.csv'}], auth: basic}}", 1)
 	for _, c := range []struct {
 		name, manifest, at string
 		verb               []string
@@ -285,7 +285,7 @@ func TestInterrupts(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			m := smallMachine(newMachine(t, ""))
 			m.write("benchmark.yaml", c.manifest)
-			m.env = []string{deaf + "=NOBODY", graceTime + "=2s"}
+			m.env = []string{deaf + "=CAIRN_USERNAME_127_0_0_1", graceTime + "=2s"}
 			if c.signals > 1 {
 				m.env[1] = graceTime + "=1h"
 			}

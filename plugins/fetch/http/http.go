@@ -10,15 +10,12 @@
 // connections if an ETag or a date vouches for the parts. 408, 425, 429 and 5xx are tried again, as late as
 // Retry-After asks; other refusals are final, and their text says what to do. Each reason has a code, plugins.Code.
 //
-// Credentials are named in the manifest as environment variables and sent to one origin only: that of base,
-// or else of sums, or else the one that all files share; never over plain http except to this machine, and
-// never along a redirect to somewhere else. No error and no record holds a user, a password or a query.
-//
-// A manifest may come from a stranger, who could name any secret of a person and have it sent to a host of his own. So
-// the names belong to the host: for https://data.example.org they are CAIRN_USERNAME_DATA_EXAMPLE_ORG and
-// CAIRN_PASSWORD_DATA_EXAMPLE_ORG (a hyphen of the host is two underscores), and whoever sets them knows who sees them.
-// PHYSIONET_PASSWORD and the like are for the plugins of these publishers, which have the host inside. Only what is
-// sent to this machine may have any name.
+// With auth: basic, user name and password are sent to one origin only: that of base, or else of sums, or else the one
+// that all files share; never over plain http except to this machine, and never along a redirect to somewhere else. They
+// are those of that host and of no other, so that nobody can write a manifest that sends a password to themselves: the
+// environment variables CAIRN_USERNAME_DATA_EXAMPLE_ORG and CAIRN_PASSWORD_DATA_EXAMPLE_ORG for data.example.org
+// (plugins.HostNames), or the machine data.example.org in the netrc. No error and no record holds a user, a password or
+// a query.
 package httpfetch
 
 import (
@@ -44,7 +41,7 @@ type Params struct {
 	Sums    string   `json:"sums" jsonschema:"URL of the publisher's checksum list in the format of sha256sum; without files, everything in it is fetched"`
 	Include []string `json:"include" jsonschema:"patterns of paths in sums to fetch, such as records100/**; none means all"`
 	Exclude []string `json:"exclude" jsonschema:"patterns of paths in sums to leave out"`
-	Auth    *Auth    `json:"auth,omitempty" jsonschema:"where to find a user name and a password"`
+	Auth    Auth     `json:"auth,omitempty" jsonschema:"basic: send the user name and the password for the host of base, which are CAIRN_USERNAME_DATA_EXAMPLE_ORG and CAIRN_PASSWORD_DATA_EXAMPLE_ORG for data.example.org, or stand in the netrc"`
 }
 
 // File is one file to fetch.
@@ -57,11 +54,11 @@ type File struct {
 	Strip  int    `json:"strip,omitempty" jsonschema:"leading components to take off the names in the archive"`
 }
 
-// Auth names the environment variables that hold a user name and a password.
-type Auth struct {
-	UsernameEnv string `json:"username_env" jsonschema:"CAIRN_USERNAME_ and the host that sees it, such as CAIRN_USERNAME_DATA_EXAMPLE_ORG"`
-	PasswordEnv string `json:"password_env" jsonschema:"CAIRN_PASSWORD_ and the host that sees it, such as CAIRN_PASSWORD_DATA_EXAMPLE_ORG"`
-}
+// Auth is how to log in.
+type Auth string
+
+// Basic is by user name and password (RFC 7617).
+const Basic Auth = "basic"
 
 // Validate says which parameter is wrong.
 func (p Params) Validate() error {
@@ -71,8 +68,8 @@ func (p Params) Validate() error {
 	if len(p.Files) > 0 && len(p.Include)+len(p.Exclude) > 0 {
 		return errors.New("include and exclude select from sums, but files names the files")
 	}
-	if p.Auth != nil && (p.Auth.UsernameEnv == "" || p.Auth.PasswordEnv == "") {
-		return errors.New("auth: username_env and password_env are required")
+	if p.Auth != "" && p.Auth != Basic {
+		return fmt.Errorf("auth is %q, want %q", p.Auth, Basic)
 	}
 	if err := (match.Filter{Include: p.Include, Exclude: p.Exclude}).Check(); err != nil {
 		return err
@@ -111,6 +108,8 @@ type plan struct {
 	sums   *url.URL // nil if there is none
 	files  []*url.URL
 	origin string // who may see credentials
+
+	username, password string // names of the credentials of that host
 }
 
 func newPlan(p Params) (plan, error) {
@@ -139,7 +138,9 @@ func newPlan(p Params) (plan, error) {
 		}
 		out.files = append(out.files, u)
 	}
-	out.origin, err = out.trusted()
+	if p.Auth != "" {
+		err = out.trust()
+	}
 	return out, err
 }
 
@@ -150,7 +151,7 @@ func absolute(base *url.URL, ref string) (*url.URL, error) {
 		return nil, errors.New("url is malformed") // the parser's error quotes it, and it may hold a password
 	}
 	if u.User != nil {
-		return nil, errors.New("url holds credentials; name environment variables under auth instead")
+		return nil, errors.New("url holds credentials; say auth: basic instead")
 	}
 	if base != nil {
 		u = base.ResolveReference(u)
@@ -161,39 +162,24 @@ func absolute(base *url.URL, ref string) (*url.URL, error) {
 	return u, nil
 }
 
-// trusted decides who may see credentials.
-func (p plan) trusted() (string, error) {
-	if p.Auth == nil {
-		return "", nil
-	}
+// trust decides who may see credentials, and whose they are.
+func (p *plan) trust() error {
 	who := p.base
 	for _, u := range p.files {
 		if who == nil {
 			who = u
 		}
 		if p.base == nil && web.Origin(u) != web.Origin(who) {
-			return "", fmt.Errorf("auth: files lie on %s and %s; set base to the one that may see the password", who.Host, u.Host)
+			return fmt.Errorf("auth: files lie on %s and %s; set base to the one that may see the password", who.Host, u.Host)
 		}
 	}
 	if !web.Safe(who) {
-		return "", fmt.Errorf("auth: a password is not sent to %s over plain http", who.Host)
+		return fmt.Errorf("auth: a password is not sent to %s over plain http", who.Host)
 	}
-	return web.Origin(who), p.Auth.belongs(who)
-}
-
-// belongs wants the names to be those of the host that will see what they hold.
-func (a Auth) belongs(who *url.URL) error {
-	if web.Local(who) {
-		return nil
-	}
-	host := strings.ToUpper(who.Hostname())
-	if strings.Trim(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") != "" {
-		return fmt.Errorf("auth: host %q: want its name in ASCII", who.Hostname())
-	}
-	host = strings.NewReplacer(".", "_", "-", "__").Replace(host)
-	user, password := "CAIRN_USERNAME_"+host, "CAIRN_PASSWORD_"+host
-	if a != (Auth{user, password}) {
-		return fmt.Errorf("auth: for %s, username_env has to be %s and password_env %s, so that no manifest can have another secret sent there", who.Host, user, password)
+	p.origin = web.Origin(who)
+	var err error
+	if p.username, p.password, err = plugins.HostNames(who.Hostname()); err != nil {
+		return fmt.Errorf("auth: %w", err)
 	}
 	return nil
 }
@@ -207,6 +193,7 @@ func Plugin(client *http.Client) plugins.Plugin {
 		Reason:      "a publisher can change what lies at a URL; the lock pins what it may give",
 		Queue:       catalog.QueueIO,
 		Network:     true,
+		Secrets:     plugins.HostSecrets,
 	}, Params{Files: []File{}, Include: []string{}, Exclude: []string{}}, func(p Params, env plugins.Env, _ uint64) (plugins.Source, error) {
 		plan, err := newPlan(p)
 		if err != nil {
@@ -214,9 +201,9 @@ func Plugin(client *http.Client) plugins.Plugin {
 		}
 		s := &source{plan: plan, env: env}
 		o := web.Options{Origin: plan.origin, Hint: "the source may need credentials (auth)"}
-		if p.Auth != nil {
+		if p.Auth != "" {
 			o.Sign = s.sign
-			o.Hint = fmt.Sprintf("check that %s and %s are right and have not expired", p.Auth.UsernameEnv, p.Auth.PasswordEnv)
+			o.Hint = fmt.Sprintf("check that %s and %s are right and have not expired", plan.username, plan.password)
 		}
 		s.client = web.New(client, o)
 		return s, nil

@@ -143,19 +143,19 @@ func (s *source) OpenPart(ctx context.Context, f plugins.SourceFile, want plugin
 
 // Missing names the credentials that the manifest asks for and that are not there.
 func (s *source) Missing(context.Context) ([]plugins.Missing, error) {
-	if s.Auth == nil {
+	if s.Auth == "" {
 		return nil, nil
 	}
-	return plugins.Secrets(s.env, "", []string{s.Auth.UsernameEnv, s.Auth.PasswordEnv}), nil
+	return plugins.Secrets(s.env, "", []string{s.username, s.password}), nil
 }
 
 // sign puts the credentials on a request.
 func (s *source) sign(req *http.Request) error {
-	user, err := s.env.Secret(s.Auth.UsernameEnv)
+	user, err := s.env.Secret(s.username)
 	if err != nil {
 		return err
 	}
-	password, err := s.env.Secret(s.Auth.PasswordEnv)
+	password, err := s.env.Secret(s.password)
 	if err != nil {
 		return err
 	}

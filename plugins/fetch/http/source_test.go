@@ -64,7 +64,7 @@ func (s *site) world(t *testing.T, p Params) sourcetest.World {
 	s.put("large.bin", sourcetest.Random(sourcetest.Large, 1))
 	s.put("sub/small.bin", sourcetest.Random(sourcetest.Small, 2))
 	s.put("empty", nil)
-	p.Base, p.Auth = "https://publisher.test/db", &Auth{UsernameEnv: userName, PasswordEnv: passwordName}
+	p.Base, p.Auth = "https://publisher.test/db", Basic
 	params, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)

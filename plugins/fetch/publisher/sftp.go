@@ -35,7 +35,7 @@ type SFTP struct {
 	// fine. It is asked one question at a time.
 	Meet func(path string, offset int64) error
 
-	meeting sync.Mutex
+	meeting chan struct{} // holds who asks Meet: a mutex would stop the clock of synctest
 	mu      sync.Mutex
 	files   map[string]sftpFile // by absolute path
 	hostKey ssh.Signer
@@ -143,6 +143,7 @@ func (s *SFTP) HostKey(t testing.TB) ssh.PublicKey {
 func (s *SFTP) Open(t testing.TB) func(ctx context.Context, network, address string) (net.Conn, error) {
 	t.Helper()
 	s.HostKey(t)
+	s.meeting = make(chan struct{}, 1)
 	l := bufconn.Listen(64 << 10)
 	var serving sync.WaitGroup
 	serving.Go(func() {
@@ -354,8 +355,8 @@ func (s *sftpSession) meet(path string, offset int64) error {
 }
 
 func (s *SFTP) met(path string, offset int64) error {
-	s.meeting.Lock()
-	defer s.meeting.Unlock()
+	s.meeting <- struct{}{}
+	defer func() { <-s.meeting }()
 	if s.Meet == nil {
 		return nil
 	}

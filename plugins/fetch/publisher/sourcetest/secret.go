@@ -66,7 +66,7 @@ var secrets = map[string]func(*visit){
 		v.needSecrets()
 		spec := v.plugin.Spec()
 		for _, name := range v.secretNames() {
-			if len(spec.Secrets) > 0 && !slices.Contains(spec.Secrets, name) {
+			if !spec.Asks(name) {
 				v.Errorf("%s is not in the spec's secrets, %v", name, spec.Secrets)
 			}
 		}
