@@ -124,7 +124,25 @@ func (s *series) candidate(labels *label.Finder) plugins.Candidate {
 	for i, p := range s.planes {
 		c.Files[i] = p.file
 	}
+	if least, most := s.gaps(); most > float64(1.5*least) {
+		c.Meta = map[string]string{uneven: fmt.Sprintf("%.3f to %.3f mm", least, most)}
+	}
 	return c
+}
+
+// uneven names the fact that planes lie at distances that differ, as they do where slices are missing.
+const uneven = "spacing"
+
+// gaps are the least and the greatest distance of neighbouring planes, in mm.
+func (s *series) gaps() (least, most float64) {
+	for i := range len(s.planes) - 1 {
+		gap := s.planes[i+1].place - s.planes[i].place
+		if i == 0 {
+			least = gap
+		}
+		least, most = min(least, gap), max(most, gap)
+	}
+	return least, most
 }
 
 // normal is the direction in which the planes lie on one another: across the rows and the columns.

@@ -181,6 +181,24 @@ func TestSeriesOutcomes(t *testing.T) {
 	}
 }
 
+// A series with a slice missing is kept, and said to be.
+func TestMissingSlice(t *testing.T) {
+	in := plugintest.Files{}
+	for _, k := range []int{0, 1, 3, 4} {
+		in[fmt.Sprintf("x/%d.dcm", k)] = dcm(k, ras, func([3]int) float32 { return float32(k) }, nil)
+	}
+	for k := range 3 {
+		in[fmt.Sprintf("y/%d.dcm", k)] = dcm(k, ras, place, nil)
+	}
+	samples, report, _ := open(t, run(t, `{"format": "dicom", "frames": 2, "size": 3, "windows": [{"level": 1, "width": 2}]}`, in))
+	if diff := cmp.Diff(map[string]string{"x/0.dcm": "uneven-spacing"}, codes(report.Warnings)); diff != "" || report.Done != 2 {
+		t.Error(report.Done, diff)
+	}
+	if got := samples["x~2f0~2edcm"].Meta["spacing"]; got != "5.000 to 10.000 mm" {
+		t.Error(got)
+	}
+}
+
 // Labels are found by the file's name in the publisher's table, of which the real folder has 8 of 100. Two of the files lie at one
 // place of one series.
 func TestContrast(t *testing.T) {

@@ -40,6 +40,9 @@ func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (p
 	if depth < r.Frames {
 		made.Warnings = append(made.Warnings, plugins.Exclusion{Code: "few-slices", Reason: fmt.Sprintf("%s has %d slices, some are taken more than once", file, depth)})
 	}
+	if gaps, ok := c.Meta[uneven]; ok {
+		made.Warnings = append(made.Warnings, plugins.Exclusion{Code: "uneven-spacing", Reason: fmt.Sprintf("planes of the series of %s lie %s apart: slices may be missing", file, gaps)})
+	}
 	return made, nil
 }
 
