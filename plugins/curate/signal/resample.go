@@ -1,15 +1,24 @@
-package ecg
+// Package signal has what the curation of electrical signals of the body shares: resampling and units of voltage. It
+// computes with explicit roundings, so that its results are the same bits on every processor.
+package signal
 
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 )
 
-// Resampling by the ratio up/down is linear: a low-pass filter, a sinc cut off at the lower of the two Nyquist
+// Resampler changes a sampling rate by the ratio up/down. It is linear: a low-pass filter, a sinc cut off at the lower of the two Nyquist
 // frequencies under a Kaiser window with beta 5, reaching over ten samples of the lower rate on either side,
 // its taps scaled to add up to one. Beyond its ends a signal keeps its first and last value. That is
 // scipy.signal.resample_poly(x, up, down, padtype="edge"). Sine and Bessel function are power series of
 // explicit roundings, so the taps are the same bits on every processor.
+type Resampler struct {
+	up, down int
+	taps     []float64 // 2*half+1 of them
+	half     int
+}
 
 const (
 	halfWidth = 10
@@ -17,14 +26,8 @@ const (
 	maxRatio  = 5000 // keeps the filter small
 )
 
-type resampler struct {
-	up, down int
-	taps     []float64 // 2*half+1 of them
-	half     int
-}
-
-// newResampler goes from one rate in Hz, of at most three decimals, to a whole one.
-func newResampler(from float64, to int) (*resampler, error) {
+// NewResampler goes from one rate in Hz, of at most three decimals, to a whole one.
+func NewResampler(from float64, to int) (*Resampler, error) {
 	const decimals = 1000
 	down := math.Round(float64(from * decimals))
 	if !(down >= 1 && down <= 1e9) || math.Abs(float64(down/decimals)-from) > 1e-9 {
@@ -32,7 +35,7 @@ func newResampler(from float64, to int) (*resampler, error) {
 	}
 	u, d := to*decimals, int(down)
 	g := gcd(u, d)
-	r := &resampler{up: u / g, down: d / g}
+	r := &Resampler{up: u / g, down: d / g}
 	if max(r.up, r.down) > maxRatio {
 		return nil, fmt.Errorf("sampling rate %v Hz to %d Hz is %d/%d, beyond the ratios up to %d", from, to, r.up, r.down, maxRatio)
 	}
@@ -47,12 +50,12 @@ func gcd(a, b int) int {
 	return a
 }
 
-// outputs is how many samples n samples become.
-func (r *resampler) outputs(n int) int { return (n*r.up + r.down - 1) / r.down }
+// Outputs is how many samples n samples become.
+func (r *Resampler) Outputs(n int) int { return (n*r.up + r.down - 1) / r.down }
 
-// run gives the first n output samples of x, fewer if x has no more.
-func (r *resampler) run(x []float64, n int) []float64 {
-	n = min(n, r.outputs(len(x)))
+// Run gives the first n output samples of x, fewer if x has no more.
+func (r *Resampler) Run(x []float64, n int) []float64 {
+	n = min(n, r.Outputs(len(x)))
 	out := make([]float64, n)
 	if r.up == r.down {
 		copy(out, x)
@@ -74,12 +77,12 @@ func (r *resampler) run(x []float64, n int) []float64 {
 const lanes = 4
 
 // inside says whether the next outputs from pos on need nothing beyond the ends, nor a choice of taps.
-func (r *resampler) inside(x []float64, pos int) bool {
+func (r *Resampler) inside(x []float64, pos int) bool {
 	return r.up == 1 && pos >= r.half && pos+(lanes-1)*r.down+r.half < len(x)
 }
 
 // several is at for several outputs. Each sum has the order, and so the bits, that at gives it.
-func (r *resampler) several(out *[lanes]float64, x []float64, pos int) {
+func (r *Resampler) several(out *[lanes]float64, x []float64, pos int) {
 	width := len(r.taps)
 	at := func(lane int) []float64 { return x[pos+lane*r.down-r.half:][:width] }
 	x0, x1, x2, x3 := at(0), at(1), at(2), at(3)
@@ -94,7 +97,7 @@ func (r *resampler) several(out *[lanes]float64, x []float64, pos int) {
 }
 
 // at filters at a position counted in up-sampled samples, where x[k] stands at k*up.
-func (r *resampler) at(x []float64, pos int) float64 {
+func (r *Resampler) at(x []float64, pos int) float64 {
 	first := floorDiv(pos-r.half+r.up-1, r.up)
 	last := floorDiv(pos+r.half, r.up)
 	tap := first*r.up - pos + r.half
@@ -120,7 +123,7 @@ func floorDiv(a, b int) int {
 	return a / b
 }
 
-func (r *resampler) design() {
+func (r *Resampler) design() {
 	wide := max(r.up, r.down)
 	if wide == 1 {
 		return
@@ -183,4 +186,22 @@ func bessel(x float64) float64 {
 		sum += term
 	}
 	return sum
+}
+
+// PerMillivolt is what a value in a unit is divided by to be in millivolts.
+func PerMillivolt(units string) (divisor float64, ok bool) {
+	switch strings.ToLower(units) {
+	case "mv":
+		return 1, true
+	case "uv", "µv", "μv":
+		return 1000, true
+	case "v":
+		return 0.001, true
+	}
+	return 0, false
+}
+
+// IsFlat says whether all values are the same.
+func IsFlat(x []float32) bool {
+	return !slices.ContainsFunc(x, func(v float32) bool { return v != x[0] })
 }
