@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/raster"
 	"github.com/cairn-bench/cairn/plugins/npy"
 )
 
@@ -74,57 +75,39 @@ func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (p
 }
 
 // pixels decodes a file that was seen to be of this format.
-func (f format) pixels(b []byte, file string, channels int) (raster, error) {
+func (f format) pixels(b []byte, file string, channels int) (raster.Raster, error) {
 	cfg, err := f.config(bytes.NewReader(b))
 	if err != nil {
-		return raster{}, fmt.Errorf("decode %s: %w", file, err)
+		return raster.Raster{}, fmt.Errorf("decode %s: %w", file, err)
 	}
 	switch {
 	case cfg.Width < 1 || cfg.Height < 1:
-		return raster{}, fmt.Errorf("decode %s: image of %d x %d pixels", file, cfg.Width, cfg.Height)
+		return raster.Raster{}, fmt.Errorf("decode %s: image of %d x %d pixels", file, cfg.Width, cfg.Height)
 	case max(cfg.Width, cfg.Height) > maxSide || cfg.Width > maxPixels/cfg.Height:
-		return raster{}, plugins.Exclude("too-large", "%s has %d x %d pixels, the limit is %d in all and %d a side", file, cfg.Width, cfg.Height, maxPixels, maxSide)
+		return raster.Raster{}, plugins.Exclude("too-large", "%s has %d x %d pixels, the limit is %d in all and %d a side", file, cfg.Width, cfg.Height, maxPixels, maxSide)
 	}
 	img, err := f.decode(bytes.NewReader(b))
 	if err != nil {
-		return raster{}, fmt.Errorf("decode %s: %w", file, err)
+		return raster.Raster{}, fmt.Errorf("decode %s: %w", file, err)
 	}
-	return pack(img, channels).orient(orientation(b)), nil
+	return pack(img, channels).Orient(orientation(b)), nil
 }
 
-func (r recipe) media(p raster) plugins.MadeMedia {
-	p = r.fit(p)
-	shape := []int{p.h, p.w}
-	if p.channels > 1 {
-		shape = append(shape, p.channels)
+func (r recipe) media(p raster.Raster) plugins.MadeMedia {
+	p = p.Fit(r.Size, r.Fit)
+	shape := []int{p.H, p.W}
+	if p.Channels > 1 {
+		shape = append(shape, p.Channels)
 	}
-	return plugins.MadeMedia{Ext: "npy", Type: "image", Shape: shape, DType: "uint8", Data: npy.Uint8(shape, p.pix)}
+	return plugins.MadeMedia{Ext: "npy", Type: "image", Shape: shape, DType: "uint8", Data: npy.Uint8(shape, p.Pix)}
 }
-
-// fit resizes into the square.
-func (r recipe) fit(p raster) raster {
-	if r.Fit == Stretch {
-		return p.resize(r.Size, r.Size)
-	}
-	long := max(p.w, p.h)
-	small := p.resize(scaled(p.w, r.Size, long), scaled(p.h, r.Size, long))
-	out := blank(r.Size, r.Size, p.channels)
-	left, top := (r.Size-small.w)/2, (r.Size-small.h)/2
-	for y := range small.h {
-		copy(out.row(top + y)[left*p.channels:], small.row(y))
-	}
-	return out
-}
-
-// scaled is n * to / from, rounded half up, at least 1.
-func scaled(n, to, from int) int { return max(1, (2*n*to+from)/(2*from)) }
 
 // pack converts any image to packed grey or RGB bytes. The grey of a JPEG is its luma.
-func pack(img image.Image, channels int) raster {
+func pack(img image.Image, channels int) raster.Raster {
 	b := img.Bounds()
-	out := blank(b.Dx(), b.Dy(), channels)
-	for y := range out.h {
-		row, at := out.row(y), b.Min.Y+y
+	out := raster.Blank(b.Dx(), b.Dy(), channels)
+	for y := range out.H {
+		row, at := out.Row(y), b.Min.Y+y
 		switch m := img.(type) {
 		case *image.Gray:
 			spread(row, m.Pix[m.PixOffset(b.Min.X, at):], channels)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/raster"
 	"github.com/cairn-bench/cairn/plugins/plugintest"
 )
 
@@ -62,8 +63,8 @@ func FuzzMake(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, channels := range []int{1, 3} {
 			p := defaults()
-			p.Channels, p.Fit, p.Size = channels, Pad, 7
-			made, err := recipe{Params: p}.Make(t.Context(), plugintest.Files{"x.png": b}, plugins.Candidate{Files: []string{"x.png"}})
+			p.Channels, p.Fit, p.Size = channels, raster.Pad, 7
+			made, err := recipe{p}.Make(t.Context(), plugintest.Files{"x.png": b}, plugins.Candidate{Files: []string{"x.png"}})
 			if err == nil && (made.Media[0].Shape[0] != 7 || made.Media[0].Shape[1] != 7) {
 				t.Fatalf("shape %v", made.Media[0].Shape)
 			}

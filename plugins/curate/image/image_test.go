@@ -22,6 +22,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/document"
 	curate "github.com/cairn-bench/cairn/plugins/curate/image"
+	"github.com/cairn-bench/cairn/plugins/curate/raster"
 	"github.com/cairn-bench/cairn/plugins/npy"
 	"github.com/cairn-bench/cairn/plugins/plugintest"
 )
@@ -156,9 +157,9 @@ func TestGolden(t *testing.T) {
 		fit      string
 		want     digest.Digest
 	}{
-		{1, curate.Stretch, "sha256:9d8d509d873131c3f35557711068d54952eae24751129d6de1e0e1a2b3b490bc"},
-		{3, curate.Stretch, "sha256:7008e21a5f57c32c8d1e3f0ade03b3fc9b1c969b804639e1284445900098c505"},
-		{3, curate.Pad, "sha256:aa371807ba102ace2ece427782617ebe8c494dc6356c4c02f7eeb4360fc66ee1"},
+		{1, raster.Stretch, "sha256:9d8d509d873131c3f35557711068d54952eae24751129d6de1e0e1a2b3b490bc"},
+		{3, raster.Stretch, "sha256:7008e21a5f57c32c8d1e3f0ade03b3fc9b1c969b804639e1284445900098c505"},
+		{3, raster.Pad, "sha256:aa371807ba102ace2ece427782617ebe8c494dc6356c4c02f7eeb4360fc66ee1"},
 	} {
 		out := run(t, fmt.Sprintf(tinyParams, c.channels, c.fit), in)
 		samples, _, _ := open(t, out)

@@ -1,4 +1,4 @@
-package image
+package raster
 
 import (
 	"crypto/sha256"
@@ -10,12 +10,12 @@ import (
 )
 
 // noise is a picture that any language can make again.
-func noise(w, h, channels int) raster {
-	p := blank(w, h, channels)
+func noise(w, h, channels int) Raster {
+	p := Blank(w, h, channels)
 	s := uint32(12345)
-	for i := range p.pix {
+	for i := range p.Pix {
 		s = (s*1103515245 + 12345) & 0x7fffffff
-		p.pix[i] = byte(s >> 16)
+		p.Pix[i] = byte(s >> 16)
 	}
 	return p
 }
@@ -37,8 +37,8 @@ func TestResizeAgreesWithPillow(t *testing.T) {
 		{3, 5, 64, "15fbe286e022dbd9"},
 	} {
 		t.Run(fmt.Sprintf("%dx%dx%d", c.w, c.h, c.channels), func(t *testing.T) {
-			got := noise(c.w, c.h, c.channels).resize(16, 24)
-			if sum := fmt.Sprintf("%x", sha256.Sum256(got.pix))[:16]; sum != c.want {
+			got := noise(c.w, c.h, c.channels).Resize(16, 24)
+			if sum := fmt.Sprintf("%x", sha256.Sum256(got.Pix))[:16]; sum != c.want {
 				t.Fatalf("digest %s, want Pillow's %s", sum, c.want)
 			}
 		})
@@ -46,26 +46,26 @@ func TestResizeAgreesWithPillow(t *testing.T) {
 }
 
 func TestOrient(t *testing.T) {
-	stored := raster{3, 2, 1, []byte("abcdef")}
+	stored := Raster{3, 2, 1, []byte("abcdef")}
 	for o, want := range []string{"abcdef", "abcdef", "cbafed", "fedcba", "defabc", "adbecf", "daebfc", "fcebda", "cfbead"} {
-		got := stored.orient(o)
-		if string(got.pix) != want || (o >= 5) != (got.w == 2) {
-			t.Errorf("orientation %d: %d x %d %s, want %s", o, got.w, got.h, got.pix, want)
+		got := stored.Orient(o)
+		if string(got.Pix) != want || (o >= 5) != (got.W == 2) {
+			t.Errorf("orientation %d: %d x %d %s, want %s", o, got.W, got.H, got.Pix, want)
 		}
 	}
 }
 
 func TestExtremeSides(t *testing.T) {
-	long := blank(maxSide, 1, 1)
-	for i := range long.pix {
-		long.pix[i] = 255
+	long := Blank(1<<16, 1, 1)
+	for i := range long.Pix {
+		long.Pix[i] = 255
 	}
 	// Weights are rounded; white may lose a little of its white, never wrap around.
-	if got := long.resize(1, 1); got.pix[0] < 250 {
-		t.Fatalf("white became %d", got.pix[0])
+	if got := long.Resize(1, 1); got.Pix[0] < 250 {
+		t.Fatalf("white became %d", got.Pix[0])
 	}
-	if got := noise(1, 1, 3).resize(5, 7); got.pix[0] != got.pix[5*7*3-3] {
-		t.Fatalf("one pixel became several colours: %v", got.pix)
+	if got := noise(1, 1, 3).Resize(5, 7); got.Pix[0] != got.Pix[5*7*3-3] {
+		t.Fatalf("one pixel became several colours: %v", got.Pix)
 	}
 }
 
@@ -75,7 +75,7 @@ func BenchmarkResize(b *testing.B) {
 		src := noise(from, from, channels)
 		b.Run(fmt.Sprintf("cairn/%d", channels), func(b *testing.B) {
 			for b.Loop() {
-				src.resize(to, to)
+				src.Resize(to, to)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package image
+package label
 
 import (
 	"fmt"
@@ -21,14 +21,14 @@ type entry struct {
 }
 
 // read reads the label tables. A file named by two rows that say different things has no label.
-func (l Labels) read(in plugins.Tree) (table, error) {
+func (l Params) read(in plugins.Tree) (table, error) {
 	out := table{}
 	if l.From != FromTable {
 		return out, nil
 	}
 	found := false
 	for _, f := range in.Files() {
-		if !matches(l.Table, f.Path) {
+		if !Matches(l.Table, f.Path) {
 			continue
 		}
 		found = true
@@ -42,7 +42,7 @@ func (l Labels) read(in plugins.Tree) (table, error) {
 	return out, nil
 }
 
-func (l Labels) readOne(in plugins.Tree, file string, out table) error {
+func (l Params) readOne(in plugins.Tree, file string, out table) error {
 	t, err := tabular.Read(in, file, tabular.Format{Header: true})
 	if err != nil {
 		return err
@@ -67,11 +67,11 @@ func (l Labels) readOne(in plugins.Tree, file string, out table) error {
 	return nil
 }
 
-func (l Labels) entry(t tabular.Table, row tabular.Row) entry {
+func (l Params) entry(t tabular.Table, row tabular.Row) entry {
 	return entry{labels: l.cells(t, row), subject: t.Cell(row, l.Subject), side: t.Cell(row, l.Side), where: fmt.Sprintf("%s:%d", t.File, row.Line)}
 }
 
-func (l Labels) cells(t tabular.Table, row tabular.Row) []string {
+func (l Params) cells(t tabular.Table, row tabular.Row) []string {
 	if len(l.Columns) > 1 {
 		var out []string
 		for _, name := range l.Columns {
@@ -100,13 +100,22 @@ func (t table) add(name string, e entry) {
 	t[name] = e
 }
 
-// find looks for a file under its name with and without the extension.
-func (t table) find(file string) entry {
-	base := path.Base(file)
-	for _, name := range []string{base, strings.TrimSuffix(base, path.Ext(base))} {
+// find looks for a row under the first of the given names that has one.
+func (t table) find(names []string) entry {
+	for _, name := range names {
 		if e, ok := t[name]; ok {
 			return e
 		}
 	}
-	return entry{problem: &plugins.Exclusion{Code: "no-label", Reason: fmt.Sprintf("no row of the label table names %s", base)}}
+	return entry{problem: &plugins.Exclusion{Code: "no-label", Reason: fmt.Sprintf("no row of the label table names %s", names[0])}}
+}
+
+// names are those under which a file can stand in a table: with and without its extension.
+func names(file string) []string {
+	base := path.Base(file)
+	out := []string{base, strings.TrimSuffix(base, path.Ext(base))}
+	if strings.EqualFold(path.Ext(base), ".gz") {
+		out = append(out, strings.TrimSuffix(out[1], path.Ext(out[1])))
+	}
+	return out
 }

@@ -1,33 +1,37 @@
-package image
+// Package raster holds pictures as packed bytes and resizes them in whole numbers, so that the bytes are the
+// same on every machine.
+package raster
 
 import (
 	"encoding/binary"
 	"math"
 )
 
-// raster is packed bytes, one or three a pixel.
-type raster struct {
-	w, h, channels int
-	pix            []byte
+// Raster is packed bytes, one (grey) or three (RGB) a pixel, row after row from the top.
+type Raster struct {
+	W, H, Channels int
+	Pix            []byte // W * H * Channels
 }
 
-func blank(w, h, channels int) raster { return raster{w, h, channels, make([]byte, w*h*channels)} }
+// Blank is a black Raster.
+func Blank(w, h, channels int) Raster { return Raster{w, h, channels, make([]byte, w*h*channels)} }
 
-func (p raster) row(y int) []byte { return p.pix[y*p.w*p.channels : (y+1)*p.w*p.channels] }
+// Row is one row of pixels, not a copy.
+func (p Raster) Row(y int) []byte { return p.Pix[y*p.W*p.Channels : (y+1)*p.W*p.Channels] }
 
-// orient turns and mirrors as EXIF orientations 2 to 8 ask for.
-func (p raster) orient(o int) raster {
+// Orient turns and mirrors as EXIF orientations 2 to 8 ask for.
+func (p Raster) Orient(o int) Raster {
 	if o < 2 || o > 8 {
 		return p
 	}
-	out := blank(p.w, p.h, p.channels)
+	out := Blank(p.W, p.H, p.Channels)
 	if o >= 5 {
-		out.w, out.h = p.h, p.w
+		out.W, out.H = p.H, p.W
 	}
-	for y := range p.h {
-		for x := range p.w {
-			tx, ty := target(o, x, y, p.w, p.h)
-			copy(out.row(ty)[tx*p.channels:], p.row(y)[x*p.channels:(x+1)*p.channels])
+	for y := range p.H {
+		for x := range p.W {
+			tx, ty := target(o, x, y, p.W, p.H)
+			copy(out.Row(ty)[tx*p.Channels:], p.Row(y)[x*p.Channels:(x+1)*p.Channels])
 		}
 	}
 	return out
@@ -51,6 +55,30 @@ func target(o, x, y, w, h int) (int, int) {
 	}
 	return y, w - 1 - x
 }
+
+// Ways to fit a picture into a square.
+const (
+	Stretch = "stretch" // fills the square
+	Pad     = "pad"     // keeps the aspect, on black
+)
+
+// Fit resizes into a square of that many pixels a side, in one of the ways above.
+func (p Raster) Fit(size int, how string) Raster {
+	if how == Stretch {
+		return p.Resize(size, size)
+	}
+	long := max(p.W, p.H)
+	small := p.Resize(scaled(p.W, size, long), scaled(p.H, size, long))
+	out := Blank(size, size, p.Channels)
+	left, top := (size-small.W)/2, (size-small.H)/2
+	for y := range small.H {
+		copy(out.Row(top + y)[left*p.Channels:], small.Row(y))
+	}
+	return out
+}
+
+// scaled is n * to / from, rounded half up, at least 1.
+func scaled(n, to, from int) int { return max(1, (2*n*to+from)/(2*from)) }
 
 // fraction is the number of bits behind the point of a weight. 255 times the sum of the weights of a
 // pixel, 2^22, leaves a bit of an int32 free.
@@ -95,23 +123,23 @@ func triangle(lo, hi int, centre, slope float64) []int32 {
 	return out
 }
 
-// resize is two passes of one-dimensional filters, each rounding to bytes: down the columns, where eight
+// Resize is two passes of one-dimensional filters, each rounding to bytes: down the columns, where eight
 // can be done at once, then along what is left of the rows.
-func (p raster) resize(w, h int) raster {
+func (p Raster) Resize(w, h int) Raster {
 	return p.resizeColumns(h).resizeRows(w)
 }
 
-func (p raster) resizeRows(w int) raster {
-	if w == p.w {
+func (p Raster) resizeRows(w int) Raster {
+	if w == p.W {
 		return p
 	}
-	out := blank(w, p.h, p.channels)
-	filter := windows(p.w, w)
-	for y := range p.h {
-		if p.channels == 1 {
-			filterGrey(out.row(y), p.row(y), filter)
+	out := Blank(w, p.H, p.Channels)
+	filter := windows(p.W, w)
+	for y := range p.H {
+		if p.Channels == 1 {
+			filterGrey(out.Row(y), p.Row(y), filter)
 		} else {
-			filterRGB(out.row(y), p.row(y), filter)
+			filterRGB(out.Row(y), p.Row(y), filter)
 		}
 	}
 	return out
@@ -142,21 +170,21 @@ func filterRGB(out, in []byte, filter []window) {
 	}
 }
 
-func (p raster) resizeColumns(h int) raster {
-	if h == p.h {
+func (p Raster) resizeColumns(h int) Raster {
+	if h == p.H {
 		return p
 	}
-	out := blank(p.w, h, p.channels)
-	for y, f := range windows(p.h, h) {
-		row := out.row(y)
+	out := Blank(p.W, h, p.Channels)
+	for y, f := range windows(p.H, h) {
+		row := out.Row(y)
 		n := len(row) &^ 7
 		for i := 0; i < n; i += 8 {
-			filterEight(row[i:], p.pix[f.first*len(row)+i:], len(row), f.weights)
+			filterEight(row[i:], p.Pix[f.first*len(row)+i:], len(row), f.weights)
 		}
 		for i := n; i < len(row); i++ {
 			sum := int32(half)
 			for k, w := range f.weights {
-				sum += w * int32(p.pix[(f.first+k)*len(row)+i])
+				sum += w * int32(p.Pix[(f.first+k)*len(row)+i])
 			}
 			row[i] = clip(sum)
 		}
