@@ -74,8 +74,14 @@ type Signal struct {
 
 // Physical converts a digital value to the signal's units, with the operations, and so the roundings, of edflib.
 func (s Signal) Physical(v int16) float64 {
-	bit := s.perBit()
-	return float64(bit * (float64(float64(s.PhysicalMax/bit)-float64(s.DigitalMax)) + float64(v)))
+	bit, offset := s.Scaling()
+	return float64(bit * float64(offset+float64(v)))
+}
+
+// Scaling gives what Physical computes with: a value v is bit*(offset+v) units.
+func (s Signal) Scaling() (bit, offset float64) {
+	bit = s.perBit()
+	return bit, float64(s.PhysicalMax/bit) - float64(s.DigitalMax)
 }
 
 func (s Signal) perBit() float64 {
@@ -97,6 +103,14 @@ func (h *Header) RecordBytes() int64 {
 		n += 2 * int64(s.PerRecord)
 	}
 	return n
+}
+
+// FileBytes is the size of the file if it has all the records that the header announces, and -1 if it announces none.
+func (h *Header) FileBytes() int64 {
+	if h.Records == UnknownRecords {
+		return -1
+	}
+	return h.size() + int64(h.Records)*h.RecordBytes()
 }
 
 func (h *Header) size() int64 { return fileHeader + signalHeader*int64(len(h.Signals)) }

@@ -77,8 +77,7 @@ func (r *Reader) short(at int64) error {
 	if r.Records == UnknownRecords {
 		return fmt.Errorf("record %d: %w: it ends at byte %d, within the record", r.record.Index, ErrShort, at)
 	}
-	want := r.size() + int64(r.Records)*r.RecordBytes()
-	return fmt.Errorf("record %d: %w: it ends at byte %d, want %d for %d records", r.record.Index, ErrShort, at, want, r.Records)
+	return fmt.Errorf("record %d: %w: it ends at byte %d, want %d for %d records", r.record.Index, ErrShort, at, r.FileBytes(), r.Records)
 }
 
 // end sees to it that nothing follows. It reads to the end, where a tree compares the digest.
