@@ -165,6 +165,7 @@ func TestOutcomes(t *testing.T) {
 		"normal/rates.edf":   alter(func(m *made) { m.rate = []int{200, 100} }),
 		"normal/unit.edf":    alter(func(m *made) { m.units = "degC" }),
 		"normal/rate.edf":    alter(func(m *made) { m.rate = []int{9973} }),
+		"normal/slow.edf":    alter(func(m *made) { m.rate = []int{19} }),
 		"normal/short.edf":   alter(func(m *made) { m.records = 9 }),
 		"normal/list.edf":    alter(func(m *made) { m.kind, m.notes = "EDF+D", slices.Repeat([]string{"no list"}, 25) }),
 		"normal/flat.edf":    alter(func(m *made) { m.value = func(int, int) int16 { return 7 } }),
@@ -176,15 +177,15 @@ func TestOutcomes(t *testing.T) {
 	const n = "normal~2f"
 	want := map[string]string{
 		n + "header~2eedf": "bad-header", n + "size~2eedf": "wrong-size", n + "missing~2eedf": "missing-channel", n + "mixed~2eedf": "missing-channel",
-		n + "twice~2eedf": "duplicate-channel", n + "rates~2eedf": "mixed-rates", n + "unit~2eedf": "unknown-unit", n + "rate~2eedf": "sampling-rate",
+		n + "twice~2eedf": "duplicate-channel", n + "rates~2eedf": "mixed-rates", n + "unit~2eedf": "unknown-unit", n + "rate~2eedf": "sampling-rate", n + "slow~2eedf": "sampling-rate",
 		n + "short~2eedf": "short-recording", n + "list~2eedf": "bad-record", "other~2flabel~2eedf": "unknown-label",
 		n + "flat~2eedf-000000": "flat-channel", n + "flat~2eedf-000001": "flat-channel",
 	}
 	if diff := cmp.Diff(want, codes(report)); diff != "" {
 		t.Error(diff)
 	}
-	if report.Expected != 15 || report.Done != 4 {
-		t.Errorf("%d of %d samples are done, want 4 of 15", report.Done, report.Expected)
+	if report.Expected != 16 || report.Done != 4 {
+		t.Errorf("%d of %d samples are done, want 4 of 16", report.Done, report.Expected)
 	}
 	for i, s := range d.Samples[2:] {
 		if s.ID != fmt.Sprintf(n+"good~2eedf-%06d", i) || s.Subject != n+"good~2eedf" || s.Labels[0] != "Normal" || s.Meta["start"] != fmt.Sprint(10*i) {

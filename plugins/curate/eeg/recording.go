@@ -16,6 +16,9 @@ import (
 // 16 channels at 200 Hz. A recording is held as a whole, so that its windows do not decode it again.
 const maxValues = 1 << 26
 
+// maxUp is by how much a rate may be raised: a small file must not become many windows.
+const maxUp = 10
+
 // maxNotes is how many annotations a recording may have.
 const maxNotes = 1 << 20
 
@@ -76,7 +79,11 @@ func (r *recipe) begin(h *edf.Header) (*outline, error) {
 	if err != nil {
 		return nil, err
 	}
-	filter, err := signal.NewResampler(h.Rate(found[0].plus), r.Rate)
+	rate := h.Rate(found[0].plus)
+	if float64(rate*maxUp) < float64(r.Rate) {
+		return nil, plugins.Exclude("sampling-rate", "%v Hz is less than 1/%d of the %d Hz it should become", rate, maxUp, r.Rate)
+	}
+	filter, err := signal.NewResampler(rate, r.Rate)
 	if err != nil {
 		return nil, plugins.Exclude("sampling-rate", "%v", err)
 	}
