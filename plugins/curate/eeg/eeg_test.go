@@ -473,3 +473,21 @@ func FuzzCurate(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkRecording is ten minutes of the 16 channels from 250 to 200 Hz, read, scaled, subtracted and resampled.
+func BenchmarkRecording(b *testing.B) {
+	m := made{units: "uV", rate: []int{250}, records: 600, value: wave}
+	for _, name := range strings.Fields("FP1 FP2 F3 F4 C3 C4 P3 P4 O1 O2 F7 F8 T3 T4 T5 T6") {
+		m.labels = append(m.labels, "EEG "+name+"-REF")
+	}
+	in := plugintest.Files{"x.edf": m.bytes()}
+	made, err := newRecipe(Defaults())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := made.(*recipe).load(b.Context(), in, "x.edf"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -114,7 +114,10 @@ func microvolts(x []float64, s edf.Signal, samples []int16, away bool) error {
 	divisor /= 1000
 	bit, offset := s.Scaling()
 	for i, v := range samples {
-		uv := float64(float64(bit*float64(offset+float64(v))) / divisor)
+		uv := float64(bit * float64(offset+float64(v)))
+		if divisor != 1 { // a division less for those in microvolts
+			uv /= divisor
+		}
 		if away {
 			x[i] -= uv
 		} else {

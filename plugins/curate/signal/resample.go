@@ -16,7 +16,8 @@ import (
 // explicit roundings, so the taps are the same bits on every processor.
 type Resampler struct {
 	up, down int
-	taps     []float64 // 2*half+1 of them
+	taps     []float64   // 2*half+1 of them
+	phases   [][]float64 // taps[t], taps[t+up], taps[t+2*up], ... for each t below up
 	half     int
 }
 
@@ -76,13 +77,51 @@ func (r *Resampler) Run(x []float64, n int) []float64 {
 // lanes is how many outputs are summed side by side: each sum alone waits for its last addition.
 const lanes = 4
 
-// inside says whether the next outputs from pos on need nothing beyond the ends, nor a choice of taps.
+// inside says whether the next outputs from pos on need nothing beyond the ends.
 func (r *Resampler) inside(x []float64, pos int) bool {
-	return r.up == 1 && pos >= r.half && pos+(lanes-1)*r.down+r.half < len(x)
+	return pos >= r.half && (pos+(lanes-1)*r.down+r.half)/r.up < len(x)
+}
+
+// begin is the first sample that the filter reaches from a position counted in up-sampled samples, where x[k] stands at
+// k*up, and the tap it meets, which is below up.
+func (r *Resampler) begin(pos int) (first, tap int) {
+	first = floorDiv(pos-r.half+r.up-1, r.up)
+	return first, first*r.up - pos + r.half
 }
 
 // several is at for several outputs. Each sum has the order, and so the bits, that at gives it.
 func (r *Resampler) several(out *[lanes]float64, x []float64, pos int) {
+	if r.up == 1 {
+		r.inPhase(out, x, pos)
+		return
+	}
+	var in, taps [lanes][]float64
+	n := len(r.taps)
+	for l := range lanes {
+		first, tap := r.begin(pos + l*r.down)
+		taps[l] = r.phases[tap]
+		in[l] = x[first:][:len(taps[l])]
+		n = min(n, len(taps[l]))
+	}
+	x0, x1, x2, x3 := in[0][:n], in[1][:n], in[2][:n], in[3][:n]
+	t1, t2, t3 := taps[1][:n], taps[2][:n], taps[3][:n]
+	var a, b, c, d float64
+	for i, tap := range taps[0][:n] {
+		a += float64(x0[i] * tap)
+		b += float64(x1[i] * t1[i])
+		c += float64(x2[i] * t2[i])
+		d += float64(x3[i] * t3[i])
+	}
+	*out = [lanes]float64{a, b, c, d}
+	for l := range lanes { // one phase may have a tap more than another
+		for i := n; i < len(taps[l]); i++ {
+			out[l] += float64(in[l][i] * taps[l][i])
+		}
+	}
+}
+
+// inPhase is several where every output has the same taps, each of which is then loaded once.
+func (r *Resampler) inPhase(out *[lanes]float64, x []float64, pos int) {
 	width := len(r.taps)
 	at := func(lane int) []float64 { return x[pos+lane*r.down-r.half:][:width] }
 	x0, x1, x2, x3 := at(0), at(1), at(2), at(3)
@@ -96,22 +135,12 @@ func (r *Resampler) several(out *[lanes]float64, x []float64, pos int) {
 	*out = [lanes]float64{a, b, c, d}
 }
 
-// at filters at a position counted in up-sampled samples, where x[k] stands at k*up.
+// at filters at a position.
 func (r *Resampler) at(x []float64, pos int) float64 {
-	first := floorDiv(pos-r.half+r.up-1, r.up)
-	last := floorDiv(pos+r.half, r.up)
-	tap := first*r.up - pos + r.half
+	first, tap := r.begin(pos)
 	sum := 0.0
-	if first >= 0 && last < len(x) {
-		for _, v := range x[first : last+1] {
-			sum += float64(v * r.taps[tap])
-			tap += r.up
-		}
-		return sum
-	}
-	for k := first; k <= last; k++ {
-		sum += float64(x[min(max(k, 0), len(x)-1)] * r.taps[tap])
-		tap += r.up
+	for i, t := range r.phases[tap] {
+		sum += float64(x[min(max(first+i, 0), len(x)-1)] * t)
 	}
 	return sum
 }
@@ -137,6 +166,10 @@ func (r *Resampler) design() {
 	}
 	for i := range r.taps {
 		r.taps[i] = float64(float64(r.taps[i]/sum) * float64(r.up))
+	}
+	r.phases = make([][]float64, r.up)
+	for i, tap := range r.taps {
+		r.phases[i%r.up] = append(r.phases[i%r.up], tap)
 	}
 }
 

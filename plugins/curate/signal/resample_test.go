@@ -41,7 +41,7 @@ func TestResampleAgainstScipy(t *testing.T) {
 // TestResampleSideBySide: outputs that are summed side by side have the bits of those that are summed alone.
 func TestResampleSideBySide(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for _, from := range []float64{100, 200, 257, 500, 1000, 62.5} {
+	for _, from := range []float64{100, 200, 257, 500, 1000, 62.5, 125, 33} {
 		f, err := NewResampler(from, 100)
 		if err != nil {
 			t.Fatal(err)
