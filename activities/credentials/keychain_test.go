@@ -3,6 +3,7 @@ package credentials
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,12 +49,9 @@ func TestKeychain(t *testing.T) {
 func TestLockedKeychain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		unlocked := make(chan struct{})
-		var mu sync.Mutex
-		asked := 0
+		var asked atomic.Int32
 		k := &keychain{ask: func(name string) (string, error) {
-			mu.Lock()
-			asked++
-			mu.Unlock()
+			asked.Add(1)
 			<-unlocked
 			return "secret of " + name, nil
 		}}
@@ -67,8 +65,8 @@ func TestLockedKeychain(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if _, err := k.get("B"); !errors.Is(err, errSilent) || time.Since(began) != patience || asked != 1 {
-			t.Errorf("%v, after %v, asked %d times", err, time.Since(began), asked)
+		if _, err := k.get("B"); !errors.Is(err, errSilent) || time.Since(began) != patience || asked.Load() != 1 {
+			t.Errorf("%v, after %v, asked %d times", err, time.Since(began), asked.Load())
 		}
 		close(unlocked)
 		synctest.Wait()
@@ -77,8 +75,8 @@ func TestLockedKeychain(t *testing.T) {
 				t.Errorf("%q, %v", v, err)
 			}
 		}
-		if asked != 2 {
-			t.Errorf("asked %d times", asked)
+		if n := asked.Load(); n != 2 {
+			t.Errorf("asked %d times", n)
 		}
 	})
 }
@@ -89,5 +87,23 @@ func TestNoSession(t *testing.T) {
 		if k := systemKeychain(func(string) (string, bool) { return bus, true }); k != nil {
 			t.Errorf("%q: there is one", bus)
 		}
+	}
+}
+
+// TestNoService: a session that has no keychain is asked in vain, without a word and without a wait.
+func TestNoService(t *testing.T) {
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+t.TempDir()+"/nobody")
+	began := time.Now()
+	f := New(func(name string) (string, bool) {
+		if name == "DBUS_SESSION_BUS_ADDRESS" {
+			return "unix:path=/nobody", true
+		}
+		return "", false
+	})
+	if f.keychain == nil {
+		t.Fatal("the session is not seen")
+	}
+	if v, ok := f.Lookup("HF_TOKEN"); ok || f.Trouble("HF_TOKEN") != nil || time.Since(began) > patience/2 {
+		t.Errorf("%q, %v, after %v", v, f.Trouble("HF_TOKEN"), time.Since(began))
 	}
 }

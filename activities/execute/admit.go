@@ -49,8 +49,15 @@ func (e *Executor) missing(ctx context.Context, step plan.Step, dir string) (plu
 	if err != nil {
 		return p, nil, activities.Permanent(activities.Invalid, fmt.Errorf("%s: %w", step.Name, err))
 	}
-	missing, err := e.Gate.Missing(ctx, step, p, e.Env(dir))
-	return p, missing, err
+	var said secrets
+	missing, err := e.Gate.Missing(ctx, step, p, said.watch(e.Env(dir)))
+	if err != nil {
+		return p, nil, said.safe(err)
+	}
+	for i, m := range missing {
+		missing[i].What, missing[i].Do, missing[i].Page = said.hide(m.What), said.hide(m.Do), said.hide(m.Page)
+	}
+	return p, missing, nil
 }
 
 // approvals are those under which a step has fetched, for its record.

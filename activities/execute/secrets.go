@@ -38,7 +38,7 @@ func (s *secrets) watch(env plugins.Env) plugins.Env {
 // shortSecret is how long a value has to be to be hidden; a shorter one is part of ordinary words.
 const shortSecret = 4
 
-// add hides a value in all its forms. Longer ones go first: one may be part of another.
+// add hides a value in all its forms, and the signatures of links in it. Longer ones go first: one may be part of another.
 func (s *secrets) add(name, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,9 +48,11 @@ func (s *secrets) add(name, value string) {
 	if s.names == nil {
 		s.names = map[string]string{}
 	}
-	for _, form := range append(inBase64(value), value, quoted(value), url.QueryEscape(value), url.PathEscape(value)) {
-		if len(form) >= shortSecret {
-			s.names[form] = name
+	for _, v := range append(signatures(value), value) {
+		for _, form := range append(inBase64(v), v, quoted(v), url.QueryEscape(v), url.PathEscape(v)) {
+			if len(form) >= shortSecret {
+				s.names[form] = name
+			}
 		}
 	}
 	forms := slices.SortedFunc(maps.Keys(s.names), func(x, y string) int {
@@ -61,6 +63,29 @@ func (s *secrets) add(name, value string) {
 		pairs = append(pairs, f, "["+s.names[f]+"]")
 	}
 	s.hidden = strings.NewReplacer(pairs...)
+}
+
+// signature is how long a value in a query has to be to be taken for a secret: dates and names are shorter.
+const signature = 32
+
+// signatures are the secrets in the queries of links, which come to an address in another order or without the rest.
+func signatures(value string) []string {
+	var out []string
+	for _, link := range strings.Fields(value) {
+		_, query, ok := strings.Cut(link, "?")
+		if !ok {
+			query = link
+		}
+		values, _ := url.ParseQuery(query)
+		for _, all := range values {
+			for _, v := range all {
+				if len(v) >= signature {
+					out = append(out, v)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // quoted is a value as %q writes it.

@@ -9,7 +9,9 @@ import (
 )
 
 func TestEstimate(t *testing.T) {
-	net := func(bytes int64, unpacks bool) plan.Fetch { return plan.Fetch{Bytes: bytes, Network: true, Unpacks: unpacks} }
+	net := func(bytes int64, unpacks bool) plan.Fetch {
+		return plan.Fetch{Bytes: bytes, Network: true, Unpacks: unpacks}
+	}
 	for _, c := range []struct {
 		name    string
 		fetches []plan.Fetch

@@ -261,6 +261,25 @@ func TestHintsDoNotReachTheAction(t *testing.T) {
 	}
 }
 
+// How much there is to fetch is said to who plans, and changes no action.
+func TestSizeIsAHint(t *testing.T) {
+	b := bench()
+	want := do(t, compile(t, b, small()))["fetch/ecg"]
+	ecg := b.Datasets["ecg"]
+	ecg.Size = 163_600_000_000
+	b.Datasets["ecg"] = ecg
+	p := compile(t, b, small())
+	if s, _ := p.Find("fetch/ecg"); s.Hints.FetchBytes != 163_600_000_000 {
+		t.Errorf("hints are %+v", s.Hints)
+	}
+	if s, _ := p.Find("curate/ecg"); s.Hints.FetchBytes != 0 {
+		t.Errorf("hints of what is made of it are %+v", s.Hints)
+	}
+	if got := do(t, p)["fetch/ecg"]; !cmp.Equal(want, got) {
+		t.Errorf("action is %+v, want %+v", got, want)
+	}
+}
+
 func TestClosure(t *testing.T) {
 	p := compile(t, bench(), small())
 	for only, want := range map[string]string{

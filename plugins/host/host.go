@@ -19,8 +19,9 @@
 // not one of these lines, and any file in the output that is not a regular one, fails the step; so does a line of
 // more than MaxLine bytes.
 //
-// A plugin sees no more than it needs: of the environment only what it declares, and that only if it fetches; no
-// network unless it fetches, and no process but its own, where the kernel lets us; its inputs read-only.
+// A plugin sees no more than it needs: of the credentials only those that it declares (variables), if it fetches and they
+// are nobody else's; of the rest of the environment only how to reach the network; no network unless it fetches, and no
+// process but its own, where the kernel lets us; its inputs read-only.
 //
 // Who wants it to end sends SIGTERM to its process group. Within Grace it can save a checkpoint; then comes
 // SIGKILL. It never outlives the process that started it.

@@ -111,8 +111,13 @@ func (j *judge) resumed(ctx context.Context, kills ...kill) error {
 	var story string
 	for _, k := range kills {
 		story = k.String()
-		_, err := j.life(ctx, m, k)
+		files, err := j.life(ctx, m, k)
 		switch {
+		case err == nil && j.Host != nil && k.at == j.steps-1:
+			// A process may do its last step while it is told to end.
+			if diff := Diff(j.straight, files); diff != "" {
+				return fmt.Errorf("%s of %d, it ran to its end: %s", story, j.steps, diff)
+			}
 		case err == nil:
 			return fmt.Errorf("%s of %d, it ran to its end without an error", story, j.steps)
 		case !errors.Is(err, context.Canceled) || ctx.Err() != nil:

@@ -8,21 +8,36 @@ import (
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/all"
 	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
+	sftpfetch "github.com/cairn-bench/cairn/plugins/fetch/sftp"
 )
 
-// boxAt is where publishers in a box are served to a process of a test; "" is the internet.
+// boxAt is where publishers in a box are served to a process of a test, and the home in which it finds its SSH keys; "" is
+// the internet.
 const boxAt = "CAIRN_TEST_PUBLISHERS"
 
-// boxed are the plugins of this program, which know no other internet.
-func boxed(address string) func() (plugins.Set, error) {
-	return func() (plugins.Set, error) { return all.Over(publisher.Through(address)) }
+// boxed are the plugins of this program, which know no other internet, and one that tattles.
+func boxed(at string) func() (plugins.Set, error) {
+	return func() (plugins.Set, error) {
+		address, home, _ := strings.Cut(at, " ")
+		set, err := all.Over(publisher.Through(address))
+		if err != nil {
+			return set, err
+		}
+		own := []plugins.Plugin{tattler(), sftpfetch.Plugin(sftpfetch.Options{Home: home})}
+		for _, spec := range set.Catalog() {
+			if p, err := set.Find(spec.Kind, spec.Name); err == nil && spec.Name != "sftp" {
+				own = append(own, p)
+			}
+		}
+		return plugins.NewSet(own...)
+	}
 }
 
 // meets lets the processes of a machine meet these publishers, and no others.
 func (m *machine) meets(hosts publisher.Hosts) *publisher.Box {
 	m.t.Helper()
 	box := hosts.Open(m.t)
-	m.env = append(m.env, boxAt+"="+box.Serve(m.t))
+	m.env = append(m.env, boxAt+"="+box.Serve(m.t)+" "+m.home)
 	return box
 }
 

@@ -43,7 +43,7 @@ func (a *app) credentials(set plugins.Set) []finding {
 	var all []finding
 	for _, name := range slices.Compact(names) {
 		f := a.credential(name)
-		f.Says = fmt.Sprintf("for %s: %s", strings.Join(who[name], ", "), f.Says)
+		f.Says = fmt.Sprintf("for %s: %s", strings.Join(who[name], ", "), strings.ReplaceAll(f.Says, a.getenv("HOME")+"/", "~/"))
 		all = append(all, f)
 	}
 	return all

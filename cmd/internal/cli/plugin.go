@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -45,6 +46,9 @@ func (a *app) pluginCommand() *cobra.Command {
 				fmt.Fprintf(out, "%s/%s %s\n%s\ndeterminism  %s %s\ndefaults     %s\n", s.Kind, s.Name, s.Version, s.Summary, s.Determinism, s.Reason, s.Defaults)
 				if s.Digest != "" {
 					fmt.Fprintf(out, "folder       %s\n", s.Digest)
+				}
+				if len(s.Secrets) > 0 {
+					fmt.Fprintf(out, "credentials  %s (`%s doctor` says where they are looked for)\n", strings.Join(s.Secrets, ", "), a.typed())
 				}
 			})
 		},

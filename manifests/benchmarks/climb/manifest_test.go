@@ -46,9 +46,9 @@ var parts = map[string]string{
 	"kits23-images": "kits23", "messidor-2-grades": "messidor-2", "mimic-cxr-studies": "mimic-cxr", "mimic-iv-ecg": "mimic-iv",
 }
 
-func manifest(t *testing.T) *manifests.Benchmark {
+func manifest(t *testing.T, file string) *manifests.Benchmark {
 	t.Helper()
-	text, err := os.ReadFile("benchmark.yaml")
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func manifest(t *testing.T) *manifests.Benchmark {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := manifests.Parse("benchmark.yaml", text, set.Catalog())
+	b, err := manifests.Parse(file, text, set.Catalog())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func manifest(t *testing.T) *manifests.Benchmark {
 // TestManifestIsTheCatalog: every entry of the catalog is fetched, and what both say is the same, or the difference has its
 // reason.
 func TestManifestIsTheCatalog(t *testing.T) {
-	c, b := load(t), manifest(t)
+	c, b := load(t), manifest(t, "benchmark.yaml")
 	got := map[string]bool{}
 	for _, e := range c.Entries {
 		d, ok := b.Datasets[e.ID]
@@ -152,7 +152,7 @@ func cited(c *dataset.Citation) string {
 
 // TestTermsAreThoseOfTheProcedure: who has to accept something is told what, and the steps are the catalog's.
 func TestTermsAreThoseOfTheProcedure(t *testing.T) {
-	c, b := load(t), manifest(t)
+	c, b := load(t), manifest(t, "benchmark.yaml")
 	steps := map[string][]string{}
 	for _, p := range c.Procedures {
 		steps[p.ID] = p.Steps
@@ -173,6 +173,19 @@ func TestTermsAreThoseOfTheProcedure(t *testing.T) {
 	for id, of := range parts {
 		if d := b.Datasets[id]; len(d.Terms) > 0 && !cmp.Equal(d.Terms, b.Datasets[of].Terms) {
 			t.Errorf("%s has other terms than %s", id, of)
+		}
+	}
+}
+
+// TestOpenIsPartOfIt: what climb-open fetches is what climb does, and open to everybody.
+func TestOpenIsPartOfIt(t *testing.T) {
+	whole, open := manifest(t, "benchmark.yaml"), manifest(t, "../climb-open/benchmark.yaml")
+	for id, d := range open.Datasets {
+		if diff := cmp.Diff(whole.Datasets[id], d); diff != "" {
+			t.Errorf("%s (-climb +climb-open):\n%s", id, diff)
+		}
+		if d.Access != "open" || len(d.Terms) > 0 {
+			t.Errorf("%s is %s with terms %v", id, d.Access, d.Terms)
 		}
 	}
 }

@@ -75,13 +75,24 @@ func transport() *http.Transport {
 	only := new(http.Protocols)
 	only.SetHTTP1(true)
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+		Proxy:                 quiet(http.ProxyFromEnvironment),
 		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		Protocols:             only,
 		TLSHandshakeTimeout:   dialTimeout,
 		ResponseHeaderTimeout: headTimeout,
 		MaxIdleConnsPerHost:   16,
 		IdleConnTimeout:       time.Minute,
+	}
+}
+
+// quiet keeps what is wrong with the address of a proxy out of errors: it may hold a password.
+func quiet(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
+	return func(r *http.Request) (*url.URL, error) {
+		u, err := proxy(r)
+		if err != nil {
+			return nil, errors.New("the address of the proxy, in HTTPS_PROXY or HTTP_PROXY, is malformed")
+		}
+		return u, nil
 	}
 }
 
