@@ -237,6 +237,25 @@ func TestMontage(t *testing.T) {
 	}
 }
 
+// TestTUAB takes the recipe of the package's comment over the folders of the corpus.
+func TestTUAB(t *testing.T) {
+	raw := plugintest.Files{}
+	for _, name := range []string{"train/normal/01_tcp_ar/aaaaaaaa_s001_t000", "train/normal/01_tcp_ar/aaaaaaaa_s002_t000",
+		"train/abnormal/01_tcp_ar/aaaaaaab_s001_t001", "eval/abnormal/01_tcp_ar/aaaaaaac_s001_t000"} {
+		raw["edf/"+name+".edf"] = good().bytes()
+	}
+	out := curate(`{"channels":["FP1-F7"],"labels":{"from":"folder","depth":2,"classes":{"normal":"Normal","abnormal":"Abnormal"}},
+		"pattern":"(?P<split>train|eval)/\\w+/[^/]+/(?P<subject>[^/_]+)_","sides":{"eval":"test"},"scale":"p95","split":{"rule":"publisher","validation":0.2}}`, raw).Must(t)
+	d, _ := open(t, out)
+	got := map[string]int{}
+	for _, s := range d.Samples {
+		got[s.Subject+" "+s.Labels[0]+" "+s.Split]++
+	}
+	if diff := cmp.Diff(map[string]int{"aaaaaaaa Normal train": 4, "aaaaaaab Abnormal train": 2, "aaaaaaac Abnormal test": 2}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestGaps: no window reaches over a gap, and all say when they begin.
 func TestGaps(t *testing.T) {
 	m := good()

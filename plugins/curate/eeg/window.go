@@ -68,17 +68,17 @@ func (r *recipe) candidate(found *label.Finder, file string) plugins.Candidate {
 
 // windows makes the candidates of a recording.
 func (r *recipe) windows(ctx context.Context, in plugins.Tree, f plugins.File, whole plugins.Candidate) ([]plugins.Candidate, error) {
-	if whole.Excluded != nil {
-		return []plugins.Candidate{whole}, nil
-	}
 	out, err := r.cut(ctx, in, f, whole)
 	if errors.As(err, &whole.Excluded) {
-		return []plugins.Candidate{whole}, nil
+		out, err = []plugins.Candidate{whole}, nil
 	}
 	return out, err
 }
 
 func (r *recipe) cut(ctx context.Context, in plugins.Tree, f plugins.File, whole plugins.Candidate) ([]plugins.Candidate, error) {
+	if whole.Excluded != nil {
+		return nil, whole.Excluded
+	}
 	o, err := r.outlineOf(ctx, in, f)
 	if err != nil {
 		return nil, err
