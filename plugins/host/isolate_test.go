@@ -53,7 +53,7 @@ func odd() plugins.Plugin {
 			return nil, fmt.Errorf("PASSWORD is %q, %v; OTHER is set: %v; in the environment it is %q", v, ok, other, os.Getenv("PASSWORD"))
 		case "absent":
 			_, err := env.Secret("ABSENT")
-			return nil, fmt.Errorf("%w; OTHER has the trouble %v", err, env.Trouble("OTHER"))
+			return nil, fmt.Errorf("%w; OTHER has the trouble %s", err, fmt.Sprint(env.Trouble("OTHER")))
 		}
 		return nil, errors.New("odd")
 	})
