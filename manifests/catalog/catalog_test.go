@@ -19,18 +19,18 @@ func TestCheck(t *testing.T) {
 		change func(*catalog.Spec)
 		want   string // "" is right
 	}{
-		"as it is":           {func(*catalog.Spec) {}, ""},
-		"on the network":     {func(s *catalog.Spec) { s.Network = true }, ""},
-		"with a reason":      {func(s *catalog.Spec) { s.Determinism, s.Reason = catalog.None, "The publisher may change it." }, ""},
-		"unknown kind":       {func(s *catalog.Spec) { s.Kind = "train" }, `plugin "dir": unknown kind "train"`},
-		"no name":            {func(s *catalog.Spec) { s.Name = "" }, "name, version and summary are required"},
-		"no version":         {func(s *catalog.Spec) { s.Version = "" }, "plugin fetch/dir: name, version and summary are required"},
-		"no summary":         {func(s *catalog.Spec) { s.Summary = "" }, "name, version and summary are required"},
-		"unknown class":      {func(s *catalog.Spec) { s.Determinism = "mostly" }, `unknown determinism class "mostly"`},
-		"no class":           {func(s *catalog.Spec) { s.Determinism = "" }, `unknown determinism class ""`},
-		"no reason":          {func(s *catalog.Spec) { s.Determinism = catalog.Platform }, "class platform needs a reason"},
-		"unknown queue":      {func(s *catalog.Spec) { s.Queue = "tpu" }, `unknown queue "tpu"`},
-		"curates on network": {func(s *catalog.Spec) { s.Kind, s.Network = catalog.Curate, true }, "plugin curate/dir: only fetch sees the network"},
+		"as it is":             {func(*catalog.Spec) {}, ""},
+		"on the network":       {func(s *catalog.Spec) { s.Network = true }, ""},
+		"with a reason":        {func(s *catalog.Spec) { s.Determinism, s.Reason = catalog.None, "The publisher may change it." }, ""},
+		"unknown kind":         {func(s *catalog.Spec) { s.Kind = "train" }, `plugin "dir": unknown kind "train"`},
+		"no name":              {func(s *catalog.Spec) { s.Name = "" }, "name, version and summary are required"},
+		"no version":           {func(s *catalog.Spec) { s.Version = "" }, "plugin fetch/dir: name, version and summary are required"},
+		"no summary":           {func(s *catalog.Spec) { s.Summary = "" }, "name, version and summary are required"},
+		"unknown class":        {func(s *catalog.Spec) { s.Determinism = "mostly" }, `unknown determinism class "mostly"`},
+		"no class":             {func(s *catalog.Spec) { s.Determinism = "" }, `unknown determinism class ""`},
+		"no reason":            {func(s *catalog.Spec) { s.Determinism = catalog.Platform }, "class platform needs a reason"},
+		"unknown queue":        {func(s *catalog.Spec) { s.Queue = "tpu" }, `unknown queue "tpu"`},
+		"curates on network":   {func(s *catalog.Spec) { s.Kind, s.Network = catalog.Curate, true }, "plugin curate/dir: only fetch sees the network"},
 		"curates with secrets": {func(s *catalog.Spec) { s.Kind, s.Secrets = catalog.Curate, []string{"TOKEN"} }, "plugin curate/dir: only fetch is given credentials"},
 	} {
 		s := spec(catalog.Fetch, "dir")

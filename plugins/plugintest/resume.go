@@ -52,7 +52,13 @@ func (c Case) Resume(ctx context.Context, scratch func() string) (Files, error) 
 			}
 		}
 	}
-	return straight, j.resumed(ctx, all...)
+	if err := j.resumed(ctx, all...); err != nil {
+		return nil, err
+	}
+	if j.killed == 0 {
+		return nil, errors.New("the training was always done before it could be killed: give it more data or epochs")
+	}
+	return straight, nil
 }
 
 // spread is 1 to n, or maxKills of them from the first to the last.
@@ -87,6 +93,7 @@ type judge struct {
 	scratch  func() string
 	straight Files
 	steps    int64 // of the straight run
+	killed   int   // lives that were ended
 }
 
 // watch saves after every step, which must change nothing.
@@ -113,8 +120,8 @@ func (j *judge) resumed(ctx context.Context, kills ...kill) error {
 		story = k.String()
 		files, err := j.life(ctx, m, k)
 		switch {
-		case err == nil && j.Host != nil && k.at == j.steps-1:
-			// A process may do its last step while it is told to end.
+		case err == nil && j.Host != nil:
+			// A process may come to its end while it is told to.
 			if diff := Diff(j.straight, files); diff != "" {
 				return fmt.Errorf("%s of %d, it ran to its end: %s", story, j.steps, diff)
 			}
@@ -122,6 +129,8 @@ func (j *judge) resumed(ctx context.Context, kills ...kill) error {
 			return fmt.Errorf("%s of %d, it ran to its end without an error", story, j.steps)
 		case !errors.Is(err, context.Canceled) || ctx.Err() != nil:
 			return fmt.Errorf("%s of %d, the error does not say so: %w", story, j.steps, err)
+		default:
+			j.killed++
 		}
 	}
 	if len(kills) > 1 {

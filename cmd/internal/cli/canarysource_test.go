@@ -23,7 +23,6 @@ import (
 type source struct {
 	name  string // of the dataset
 	fetch string // plugin and params
-	path  string // of heart.csv in what is fetched
 	// env are the credentials in the environment, files those in files of the home folder; a source without files has them
 	// in the environment in any case. Both get the same canaries.
 	env, files func(c canaries) map[string]string
@@ -177,7 +176,7 @@ func keyed(t *testing.T, c canaries, heart []byte) (s *publisher.SFTP, dataset s
 	var met atomic.Bool
 	s = &publisher.SFTP{User: c.of("ssh user"), Keys: []ssh.PublicKey{signer.PublicKey()}, Meet: func(_ string, offset int64) error {
 		if offset >= 0 && met.CompareAndSwap(false, true) {
-			return publisher.Cut
+			return publisher.ErrCut
 		}
 		return nil
 	}}

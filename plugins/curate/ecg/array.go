@@ -2,10 +2,10 @@ package ecg
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/signal"
 	"github.com/cairn-bench/cairn/plugins/curate/wfdb"
 	"github.com/cairn-bench/cairn/plugins/npy"
 )
@@ -43,26 +43,13 @@ func leadName(name string) string {
 	return name
 }
 
-// perMillivolt is what a value in a unit is divided by to be in millivolts.
-func perMillivolt(units string) (divisor float64, ok bool) {
-	switch strings.ToLower(units) {
-	case "mv":
-		return 1, true
-	case "uv", "µv", "μv":
-		return 1000, true
-	case "v":
-		return 0.001, true
-	}
-	return 0, false
-}
-
 // array makes the sample out of the record's rows.
 func (r recipe) array(rec *wfdb.Record, rows []int) (plugins.Made, error) {
 	n := r.Rate * r.Seconds
 	data := make([]float32, len(rows)*n)
 	var flat []string
 	var invalid, length int
-	filters := map[float64]*resampler{} // most records have one rate
+	filters := map[float64]*signal.Resampler{} // most records have one rate
 	for row, at := range rows {
 		x, bad, err := millivolts(rec, at)
 		if err != nil {
@@ -71,20 +58,20 @@ func (r recipe) array(rec *wfdb.Record, rows []int) (plugins.Made, error) {
 		rate := float64(rec.Frequency * float64(rec.Signals[at].PerFrame))
 		filter, ok := filters[rate]
 		if !ok {
-			if filter, err = newResampler(rate, r.Rate); err != nil {
+			if filter, err = signal.NewResampler(rate, r.Rate); err != nil {
 				return plugins.Made{}, plugins.Exclude("sampling-rate", "%v", err)
 			}
 			filters[rate] = filter
 		}
-		length = filter.outputs(len(x))
+		length = filter.Outputs(len(x))
 		if length == 0 || length < n && r.Short == ShortExclude {
 			return plugins.Made{}, plugins.Exclude("short-record", "record has %d samples at %d Hz, %d are needed", length, r.Rate, n)
 		}
 		out := data[row*n : (row+1)*n]
-		for i, v := range filter.run(x, n) {
+		for i, v := range filter.Run(x, n) {
 			out[i] = float32(v)
 		}
-		if isFlat(out[:min(n, length)]) {
+		if signal.IsFlat(out[:min(n, length)]) {
 			flat = append(flat, r.Leads[row])
 		}
 		invalid += bad
@@ -101,7 +88,7 @@ func (r recipe) array(rec *wfdb.Record, rows []int) (plugins.Made, error) {
 // millivolts scales one signal. What the file marks as no sample becomes 0 and is counted.
 func millivolts(rec *wfdb.Record, at int) (x []float64, invalid int, err error) {
 	s := rec.Signals[at]
-	divisor, ok := perMillivolt(s.Units)
+	divisor, ok := signal.PerMillivolt(s.Units)
 	if !ok {
 		return nil, 0, plugins.Exclude("unknown-unit", "lead %s is in %q, which is no voltage", s.Name, s.Units)
 	}
@@ -114,10 +101,6 @@ func millivolts(rec *wfdb.Record, at int) (x []float64, invalid int, err error) 
 		}
 	}
 	return x, invalid, nil
-}
-
-func isFlat(x []float32) bool {
-	return !slices.ContainsFunc(x, func(v float32) bool { return v != x[0] })
 }
 
 func (r recipe) warnings(flat []string, invalid, length, n int) []plugins.Exclusion {

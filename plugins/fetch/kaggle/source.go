@@ -160,7 +160,7 @@ func (s *source) listed(ctx context.Context) ([]plugins.SourceFile, error) {
 			return nil, err
 		}
 		if a.ErrorMessage != "" { // not quoted: it may hold anything
-			return nil, &plugins.Fault{Code: plugins.FaultRefused, Err: fmt.Errorf("Kaggle answers with an error; look at %s", s.page())}
+			return nil, &plugins.Fault{Code: plugins.FaultRefused, Err: fmt.Errorf("the publisher answers with an error; look at %s", s.page())}
 		}
 		for _, f := range append(a.DatasetFiles, a.Files...) {
 			out = append(out, plugins.SourceFile{Path: f.Name, Size: f.TotalBytes, Ref: s.address("download", f.Name)})

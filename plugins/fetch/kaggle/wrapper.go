@@ -28,7 +28,7 @@ func unwrapped(f plugins.SourceFile) plugins.SourceFile {
 		case unpacked < 0:
 			return expand(ctx, file, size, out)
 		case expand != nil:
-			return errors.New("Kaggle has compressed the archive once more, which is not unpacked twice; take it out of unpack")
+			return errors.New("the publisher has compressed the archive once more, which is not unpacked twice; take it out of unpack")
 		}
 		return archive.Expand(f.Ref, archive.Options{})(ctx, file, size, named{out, f.Path})
 	}

@@ -59,7 +59,7 @@ func TestAzure(t *testing.T) {
 			if k, v, ok := strings.Cut(c.header, ": "); ok {
 				header = []string{k, v}
 			}
-			resp, body, err := get(t, client, c.url, header...) //nolint:bodyclose // get closes it
+			resp, body, err := get(t, client, c.url, header...)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -121,7 +121,7 @@ func (k *Kaggle) dataset(w http.ResponseWriter, r *http.Request, user, verb, nam
 	case verb == "list" && file == "":
 		k.list(w, r, "datasetFiles", files)
 	case verb == "download":
-		k.download(w, r, fmt.Sprintf("/kaggle-data-sets/%s/%d", name, version), files, file)
+		k.download(w, fmt.Sprintf("/kaggle-data-sets/%s/%d", name, version), files, file)
 	default:
 		kaggleError(w, http.StatusNotFound, "Not found")
 	}
@@ -139,7 +139,7 @@ func (k *Kaggle) competition(w http.ResponseWriter, r *http.Request, user, verb,
 	case !slices.Contains(k.Users[user].Accepted, name):
 		kaggleError(w, http.StatusForbidden, "You must accept this competition's rules before you'll be able to download files.")
 	case verb == "download" && file != "" || verb == "download-all" && file == "":
-		k.download(w, r, "/kaggle-competitions-data/"+name, files, file)
+		k.download(w, "/kaggle-competitions-data/"+name, files, file)
 	default:
 		kaggleError(w, http.StatusNotFound, "Not found")
 	}
@@ -174,7 +174,7 @@ func (k *Kaggle) list(w http.ResponseWriter, r *http.Request, member string, fil
 }
 
 // download redirects to the storage, to a zip of everything if no file is named.
-func (k *Kaggle) download(w http.ResponseWriter, r *http.Request, folder string, files map[string][]byte, file string) {
+func (k *Kaggle) download(w http.ResponseWriter, folder string, files map[string][]byte, file string) {
 	at := folder + "/bundle/archive.zip"
 	if file != "" {
 		if _, ok := files[file]; !ok {

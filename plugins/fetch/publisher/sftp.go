@@ -31,7 +31,7 @@ type SFTP struct {
 	Home string          // the account's own folder; "" is "/home/" and the user
 	Bare bool            // no subsystem: an account that may only run rsync
 	// Meet is called before a piece of a file is read, and with the offset -1 before a folder is listed. It may change
-	// files. What it returns goes wrong: Cut hangs up, Stall answers nothing any more, any other error is the answer. nil is
+	// files. What it returns goes wrong: ErrCut hangs up, ErrStall answers nothing any more, any other error is the answer. nil is
 	// fine. It is asked one question at a time.
 	Meet func(path string, offset int64) error
 
@@ -46,8 +46,8 @@ type SFTP struct {
 
 // What Meet may return.
 var (
-	Cut   = errors.New("hang up")
-	Stall = errors.New("say nothing any more")
+	ErrCut   = errors.New("hang up")
+	ErrStall = errors.New("say nothing any more")
 )
 
 type sftpFile struct {
@@ -346,9 +346,9 @@ func (r *sftpReader) ReadAt(p []byte, off int64) (int, error) {
 func (s *sftpSession) meet(path string, offset int64) error {
 	err := s.met(path, offset)
 	switch {
-	case errors.Is(err, Cut):
+	case errors.Is(err, ErrCut):
 		_ = s.conn.Close()
-	case errors.Is(err, Stall):
+	case errors.Is(err, ErrStall):
 		<-s.gone
 	}
 	return err

@@ -61,10 +61,10 @@ func TestListFaults(t *testing.T) {
 		end   plugins.Code
 		took  time.Duration
 	}{
-		{"cut once", 1, publisher.Cut, "", 0},
-		{"cut for good", 1 << 30, publisher.Cut, plugins.FaultCut, 0},
-		{"stalls once", 1, publisher.Stall, "", time.Minute},
-		{"stalls for good", 1 << 30, publisher.Stall, plugins.FaultStalled, 3 * time.Minute},
+		{"cut once", 1, publisher.ErrCut, "", 0},
+		{"cut for good", 1 << 30, publisher.ErrCut, plugins.FaultCut, 0},
+		{"stalls once", 1, publisher.ErrStall, "", time.Minute},
+		{"stalls for good", 1 << 30, publisher.ErrStall, plugins.FaultStalled, 3 * time.Minute},
 		{"fails once", 1, errors.New("disk"), "", 0},
 		{"is not ours to read", 1 << 30, sftp.ErrSSHFxPermissionDenied, plugins.FaultForbidden, 0},
 	} {
@@ -170,10 +170,10 @@ func TestFaults(t *testing.T) {
 	}{
 		{"none", small, func(*guest) {}, "", "", small},
 		{"none, in parts", large, func(*guest) {}, "", "", large},
-		{"cut once", large, func(g *guest) { g.server.Meet = times(1, publisher.Cut) }, "cut", "", 2 * large},
-		{"cut for good", small, func(g *guest) { g.server.Meet = reading(publisher.Cut) }, "cut", plugins.FaultCut, 0},
-		{"stalls once", large, func(g *guest) { g.server.Meet = times(1, publisher.Stall) }, "stalled", "", 2 * large},
-		{"stalls for good", small, func(g *guest) { g.server.Meet = reading(publisher.Stall) }, "stalled", plugins.FaultStalled, 0},
+		{"cut once", large, func(g *guest) { g.server.Meet = times(1, publisher.ErrCut) }, "cut", "", 2 * large},
+		{"cut for good", small, func(g *guest) { g.server.Meet = reading(publisher.ErrCut) }, "cut", plugins.FaultCut, 0},
+		{"stalls once", large, func(g *guest) { g.server.Meet = times(1, publisher.ErrStall) }, "stalled", "", 2 * large},
+		{"stalls for good", small, func(g *guest) { g.server.Meet = reading(publisher.ErrStall) }, "stalled", plugins.FaultStalled, 0},
 		{"fails once", large, func(g *guest) { g.server.Meet = times(1, errors.New("disk")) }, "unavailable", "", 2 * large},
 		{"is not ours to read", small, func(g *guest) { g.server.Meet = reading(sftp.ErrSSHFxPermissionDenied) }, "", plugins.FaultForbidden, 0},
 		{"is written anew while it is read", small, func(g *guest) { g.server.Meet = g.change(small, 1) }, "changed", "", 2 * small},

@@ -315,7 +315,7 @@ func (b *body) version() (version, error) {
 // Read gives the last bytes only if the file is still the one that was opened. The framework does not read on behind them.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
-	if b.left -= int64(n); n > 0 && b.left == 0 || err == io.EOF && b.left > 0 {
+	if b.left -= int64(n); n > 0 && b.left == 0 || errors.Is(err, io.EOF) && b.left > 0 {
 		now, bad := b.version()
 		if bad == nil && now != b.known {
 			bad = &plugins.Fault{Code: plugins.FaultChanged, Err: errors.New("the file changed while it was read"), Again: true}
@@ -324,7 +324,7 @@ func (b *body) Read(p []byte) (int, error) {
 			n, err = 0, bad
 		}
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		b.failed = err
 		err = b.source.failed(b.ctx, fmt.Errorf("read: %w", err))
 	}

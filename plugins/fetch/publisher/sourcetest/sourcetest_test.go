@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -126,7 +127,7 @@ func (c customer) OpenPart(ctx context.Context, f plugins.SourceFile, want plugi
 	case "never says to try again":
 		a, err := c.Client.OpenPart(ctx, f, want)
 		if err != nil {
-			err = fmt.Errorf("%v", err)
+			err = errors.New(err.Error())
 		}
 		return a, err
 	case "looks at no status":

@@ -1,0 +1,76 @@
+package signal
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// The values are scipy 1.17.1's resample_poly(x, up, down, padtype="edge").
+func TestResampleAgainstScipy(t *testing.T) {
+	x := make([]float64, 60)
+	for i := range x {
+		x[i] = float64(i*7919%1009)/1009 - 0.3
+	}
+	for _, c := range []struct {
+		from float64
+		to   int
+		n    int
+		want [4]float64 // first, second, middle, last
+	}{
+		{500, 100, 12, [4]float64{-0.030939864698374103, 0.2524564574299216, 0.25376003753107756, 0.2752277778036729}},
+		{250, 500, 120, [4]float64{-0.30015524117881803, 0.1487763006060779, 0.1510196340651933, -0.253899202550021}},
+		{360, 500, 84, [4]float64{-0.3002022475298356, 0.35863377221533665, 0.13373980940664473, -0.2502825413581544}},
+	} {
+		r, err := NewResampler(c.from, c.to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		y := r.Run(x, math.MaxInt)
+		if len(y) != c.n {
+			t.Fatalf("%v to %d: %d samples, want %d", c.from, c.to, len(y), c.n)
+		}
+		for i, got := range []float64{y[0], y[1], y[c.n/2], y[c.n-1]} {
+			if math.Abs(got-c.want[i]) > 1e-9 {
+				t.Errorf("%v to %d: value %d is %v, scipy has %v", c.from, c.to, i, got, c.want[i])
+			}
+		}
+	}
+}
+
+// TestResampleSideBySide: outputs that are summed side by side have the bits of those that are summed alone.
+func TestResampleSideBySide(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, from := range []float64{100, 200, 257, 500, 1000, 62.5, 125, 33} {
+		f, err := NewResampler(from, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{1, 7, 100, 101, 102, 103, 104, 999, 5000} {
+			x := make([]float64, n)
+			for i := range x {
+				x[i] = r.Float64() - 0.5
+			}
+			for m, got := range f.Run(x, f.Outputs(n)) {
+				want := x[min(m, n-1)]
+				if f.up != f.down {
+					want = f.at(x, m*f.down)
+				}
+				if math.Float64bits(got) != math.Float64bits(want) {
+					t.Fatalf("%v Hz, %d samples: output %d is %v, want %v", from, n, m, got, want)
+				}
+			}
+		}
+	}
+}
+
+func BenchmarkResample(b *testing.B) {
+	x := make([]float64, 5000)
+	r, err := NewResampler(500, 100)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		r.Run(x, 1000)
+	}
+}
