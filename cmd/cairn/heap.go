@@ -7,9 +7,10 @@ import (
 	"runtime/metrics"
 )
 
-// The heap may grow by what is alive, as Go has it, but not by more than headroom, or a seventh if that is more: lists of
-// a million files are the only large thing in it, and nobody wants to pay for them twice.
+// The heap may grow by what is alive, as Go has it, up to roomy. Beyond that it may not grow by more than headroom, or a
+// seventh if that is more: lists of a million files are the only thing so large, and nobody wants to pay for them twice.
 const (
+	roomy        = 192 << 20
 	headroom     = 16 << 20
 	leastPercent = 14
 )
@@ -37,5 +38,9 @@ func percent(live uint64) int {
 	if live <= headroom {
 		return 100
 	}
-	return max(leastPercent, int(100*headroom/live))
+	grow := uint64(headroom)
+	if live < roomy {
+		grow = max(grow, min(live, roomy-live))
+	}
+	return max(leastPercent, int(100*grow/live))
 }
