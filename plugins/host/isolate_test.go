@@ -118,7 +118,7 @@ func TestIsolatedTrainingResumes(t *testing.T) {
 	raw := plugintest.Case{Plugin: find(t, catalog.Fetch, "synthetic"), Params: `{"dataset":"table","samples":20}`, Seed: 11}.Must(t)
 	table := plugintest.Case{Plugin: find(t, catalog.Curate, "table"), Params: `{"drop":["id"],"label":{"column":"num","classes":{"0":"absent","1":"present","2":"present","3":"present","4":"present"}}}`,
 		Dataset: &action.Dataset{ID: "table", Modality: "table", Licence: "CC0-1.0", Access: "open"}, Inputs: map[string]plugintest.Files{"raw": raw}}.Must(t)
-	c := plugintest.Case{Plugin: find(t, catalog.Pretrain, "go"), Params: `{"epochs":8}`, Seed: 7, Inputs: map[string]plugintest.Files{"table": table}}
+	c := plugintest.Case{Plugin: find(t, catalog.Pretrain, "go"), Params: `{"epochs":4}`, Seed: 7, Inputs: map[string]plugintest.Files{"table": table}}
 	here := c.Must(t)
 	c.Host = isolatedHost(t)
 	if diff := plugintest.Diff(here, c.Resumes(t)); diff != "" {
