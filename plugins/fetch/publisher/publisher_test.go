@@ -38,13 +38,7 @@ func get(t *testing.T, c *http.Client, url string, header ...string) (reply, str
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	resp, err := c.Do(req)
-	if err != nil {
-		return reply{}, "", err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return reply{resp.StatusCode, resp.Header, resp.Request}, string(body), err
+	return answerTo(c, req)
 }
 
 // echo says how it was asked.

@@ -89,12 +89,12 @@ func replace(r *http.Request, header, old, now string) {
 	r.Header.Set(header, strings.Replace(r.Header.Get(header), old, now, 1))
 }
 
-func answerTo(c *http.Client, r *http.Request) (*http.Response, string, error) {
+func answerTo(c *http.Client, r *http.Request) (reply, string, error) {
 	resp, err := c.Do(r)
 	if err != nil {
-		return nil, "", err
+		return reply{}, "", err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	return resp, string(body), err
+	return reply{resp.StatusCode, resp.Header, resp.Request}, string(body), err
 }

@@ -136,7 +136,7 @@ func (c customer) OpenPart(ctx context.Context, f plugins.SourceFile, want plugi
 			return plugins.Opened{}, err
 		}
 		req.Header.Set("X-Token", token)
-		resp, err := c.raw.Do(req)
+		resp, err := c.raw.Do(req) //nolint:bodyclose // who opened the part does it
 		if err != nil {
 			return plugins.Opened{}, err
 		}
