@@ -69,6 +69,9 @@ func (g *Gate) Approvals(ctx context.Context) ([]Record, error) {
 	var all []Record
 	bad := []error{err}
 	for _, d := range datasets {
+		if !d.IsDir() {
+			continue
+		}
 		records, err := g.of(ctx, d.Name())
 		all, bad = append(all, records...), append(bad, err)
 	}
@@ -80,9 +83,17 @@ func (g *Gate) of(ctx context.Context, dataset string) ([]Record, error) {
 	if g == nil || !manifests.IsName(dataset) {
 		return nil, nil
 	}
-	files, err := filepath.Glob(filepath.Join(escaped(g.dir), dataset, "*.json"))
-	if err != nil || len(files) == 0 {
-		return nil, err
+	dir := filepath.Join(g.dir, dataset)
+	files, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("approvals of %s: %w", dataset, err)
+	}
+	files = slices.DeleteFunc(files, func(f fs.DirEntry) bool { return filepath.Ext(f.Name()) != ".json" })
+	if len(files) == 0 {
+		return nil, nil
 	}
 	key, err := keys.Load(g.key)
 	if err != nil {
@@ -90,7 +101,8 @@ func (g *Gate) of(ctx context.Context, dataset string) ([]Record, error) {
 	}
 	var out []Record
 	var bad []error
-	for _, file := range files {
+	for _, f := range files {
+		file := filepath.Join(dir, f.Name())
 		r, err := read(ctx, file, key)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // it was taken back a moment ago
@@ -102,11 +114,6 @@ func (g *Gate) of(ctx context.Context, dataset string) ([]Record, error) {
 	}
 	slices.SortFunc(out, func(x, y Record) int { return x.At.Compare(y.At) })
 	return out, errors.Join(bad...)
-}
-
-// escaped is a path as a pattern that matches only it.
-func escaped(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
 func read(ctx context.Context, file string, key keys.Key) (Record, error) {
