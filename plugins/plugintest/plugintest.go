@@ -18,6 +18,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/artifact"
+	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
 )
 
@@ -30,6 +31,13 @@ func (f Files) Files() []plugins.File {
 	for _, p := range slices.Sorted(maps.Keys(f)) {
 		out = append(out, plugins.File{Path: p, Size: int64(len(f[p])), Digest: digest.FromBytes(f[p])})
 	}
+	return out
+}
+
+// Fetched is what a fetch brought: the folder without the document about it.
+func (f Files) Fetched() Files {
+	out := maps.Clone(f)
+	delete(out, document.DatasetFile)
 	return out
 }
 

@@ -10,11 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 
-	"github.com/cairn-bench/cairn/manifests/artifact"
-	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/fetch/azure"
 	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
@@ -61,16 +58,10 @@ func fetch(t *testing.T, site *publisher.Azure, params, token string) (plugintes
 	return files, box, err
 }
 
-// same says whether what was fetched is a tree, but for the document about it.
+// same says whether what was fetched is a tree.
 func same(t *testing.T, want map[string][]byte, got plugintest.Files) {
 	t.Helper()
-	files := map[string][]byte{}
-	for path, data := range got {
-		if path != document.DatasetFile {
-			files[path] = append([]byte{}, data...)
-		}
-	}
-	if diff := cmp.Diff(want, files); diff != "" {
+	if diff := plugintest.Diff(want, got.Fetched()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -187,12 +178,8 @@ func TestGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var list []artifact.File
-	for _, f := range files.Files() {
-		list = append(list, artifact.File(f))
-	}
 	const want = digest.Digest("sha256:da62b5276b4da89fd7abe8c7bc0eb72ad4727a2411ac3fc009e6dbb53b7273e5")
-	if got := artifact.MerkleRoot(list); got != want {
+	if got := files.Root(); got != want {
 		t.Errorf("the files are %s, want %s; raise the plugin's version if that is on purpose", got, want)
 	}
 }

@@ -75,10 +75,8 @@ func TestFetch(t *testing.T) {
 		t.Run(c.params, func(t *testing.T) {
 			files := plugintest.Case{Plugin: Plugin(), Params: c.params, Env: plugins.Env{Dir: fixture(t)}}.Deterministic(t)
 			got := map[string]string{}
-			for p, data := range files {
-				if p != document.DatasetFile {
-					got[p] = string(data)
-				}
+			for p, data := range files.Fetched() {
+				got[p] = string(data)
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Error(diff)

@@ -67,10 +67,8 @@ func TestFetch(t *testing.T) {
 		write(t, root, whole)
 		files := plugintest.Case{Plugin: Plugin(), Params: params, Env: plugins.Env{Dir: root}}.Deterministic(t)
 		got := map[string]string{}
-		for p, data := range files {
-			if p != document.DatasetFile {
-				got[p] = string(data)
-			}
+		for p, data := range files.Fetched() {
+			got[p] = string(data)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)

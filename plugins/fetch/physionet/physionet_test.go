@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 
-	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/fetch/physionet"
@@ -72,16 +71,10 @@ func fetch(t *testing.T, hosts publisher.Hosts, params string, e plugins.Env) (p
 	return files, box, err
 }
 
-// same says whether what was fetched is a tree, but for the document about it.
+// same says whether what was fetched is a tree.
 func same(t *testing.T, want map[string][]byte, got plugintest.Files) {
 	t.Helper()
-	files := map[string][]byte{}
-	for path, data := range got {
-		if path != document.DatasetFile {
-			files[path] = append([]byte{}, data...)
-		}
-	}
-	if diff := cmp.Diff(want, files); diff != "" {
+	if diff := plugintest.Diff(want, got.Fetched()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -287,14 +280,8 @@ func TestGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var list []artifact.File
-		for _, f := range files.Files() {
-			if f.Path != document.DatasetFile {
-				list = append(list, artifact.File(f))
-			}
-		}
 		const want = digest.Digest("sha256:84652697fb1be612d643ed94bb4e2e922125cf16fac813454d7902a52d069552")
-		if got := artifact.MerkleRoot(list); got != want {
+		if got := files.Fetched().Root(); got != want {
 			t.Errorf("%s: the files are %s, want %s; raise the plugin's version if that is on purpose", params, got, want)
 		}
 	}

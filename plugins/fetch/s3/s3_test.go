@@ -10,11 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 
-	"github.com/cairn-bench/cairn/manifests/artifact"
-	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
 	"github.com/cairn-bench/cairn/plugins/fetch/publisher/sourcetest"
@@ -91,16 +88,10 @@ func fetch(t *testing.T, params string, e plugins.Env) (plugintest.Files, *publi
 	return files, box, err
 }
 
-// same says whether what was fetched is a tree, but for the document about it.
+// same says whether what was fetched is a tree.
 func same(t *testing.T, want map[string][]byte, got plugintest.Files) {
 	t.Helper()
-	files := map[string][]byte{}
-	for path, data := range got {
-		if path != document.DatasetFile {
-			files[path] = append([]byte{}, data...)
-		}
-	}
-	if diff := cmp.Diff(want, files); diff != "" {
+	if diff := plugintest.Diff(want, got.Fetched()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -223,12 +214,8 @@ func TestGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var list []artifact.File
-	for _, f := range files.Files() {
-		list = append(list, artifact.File(f))
-	}
 	const want = digest.Digest("sha256:08e50af9965e0151febe42b52ec42bc9148b3930816c27084d2f9d36d511ba26")
-	if got := artifact.MerkleRoot(list); got != want {
+	if got := files.Root(); got != want {
 		t.Errorf("the files are %s, want %s; raise the plugin's version if that is on purpose", got, want)
 	}
 }

@@ -20,7 +20,6 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 	"golang.org/x/crypto/ssh/knownhosts"
 
-	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/fetch/pick"
 	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
@@ -111,8 +110,7 @@ func (g *guest) fetch(params string) (plugintest.Files, error) {
 	if err != nil && (strings.Contains(err.Error(), account) || strings.Contains(err.Error(), g.home)) {
 		g.t.Errorf("the error tells of the account or of this machine: %v", err)
 	}
-	delete(files, document.DatasetFile)
-	return files, err
+	return files.Fetched(), err
 }
 
 func params(t *testing.T, p Params) string {

@@ -17,7 +17,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/fetch/publisher"
 	"github.com/cairn-bench/cairn/plugins/plugintest"
@@ -196,8 +195,7 @@ func (v *visit) fetch(ctx context.Context) (plugintest.Files, error) {
 		Block: v.block, Lookup: v.lookup, Retry: plugins.Retry{Attempts: 3},
 	}}.Run(ctx, 2, v.TempDir())
 	v.holdsNoSecret(files, err)
-	delete(files, document.DatasetFile)
-	return files, err
+	return files.Fetched(), err
 }
 
 func (v *visit) lookup(name string) (string, bool) {
@@ -268,8 +266,7 @@ var fetches = map[string]func(*visit){
 	},
 	"however many work": func(v *visit) {
 		files := plugintest.Case{Plugin: v.plugin, Params: v.Params, Env: plugins.Env{Block: Block, Lookup: v.lookup}}.Deterministic(v)
-		delete(files, document.DatasetFile)
-		if diff := plugintest.Diff(v.Files, files); diff != "" {
+		if diff := plugintest.Diff(v.Files, files.Fetched()); diff != "" {
 			v.Error(diff)
 		}
 	},
