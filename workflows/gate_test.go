@@ -32,28 +32,44 @@ type door struct {
 	mu      sync.Mutex
 	closed  int // how often it is closed still
 	missing []activities.Missing
-	opened  chan struct{}
+	hold    chan struct{} // curate/b goes on when it is closed
+	opened  func()        // is called when fetch/a is let in
 }
 
 func (d *door) execute(w *world) {
 	w.execute = func(_ context.Context, req activities.ExecuteRequest) (activities.Result, error) {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if req.Step == "fetch/a" && d.closed > 0 {
-			d.closed--
+		if req.Step == "fetch/a" && d.turnsAway() {
 			return activities.Result{}, activities.Report(activities.Block(d.missing, errors.New("fetch/a is blocked: it needs terms T-1")))
 		}
-		if req.Step == "curate/b" && d.opened != nil {
-			<-d.opened
+		if req.Step == "fetch/a" && d.opened != nil {
+			d.opened()
+		}
+		if req.Step == "curate/b" && d.hold != nil {
+			<-d.hold
 		}
 		return done(req.Step), nil
 	}
 }
 
+func (d *door) turnsAway() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed == 0 {
+		return false
+	}
+	d.closed--
+	return true
+}
+
 // TestBlocked: what does not need the data is done, the run ends without the rest and says what is missing.
 func TestBlocked(t *testing.T) {
-	w := &world{prepare: todo(gated()...), await: func(ctx context.Context, _ activities.AwaitRequest) error { <-ctx.Done(); return ctx.Err() }}
-	(&door{closed: 1, missing: terms}).execute(w)
+	begun := make(chan struct{}) // before it the rest must not end: a wait that is cancelled first never begins
+	w := &world{prepare: todo(gated()...), await: func(ctx context.Context, _ activities.AwaitRequest) error {
+		close(begun)
+		<-ctx.Done()
+		return ctx.Err()
+	}}
+	(&door{closed: 1, missing: terms, hold: begun}).execute(w)
 	got := w.run(t, request)
 	want := map[string]string{"fetch/a": workflows.Blocked, "curate/a": workflows.Skipped, "fetch/b": workflows.Ran, "curate/b": workflows.Ran, "pretrain/ab": workflows.Skipped}
 	if diff := cmp.Diff(want, states(got.Steps)); diff != "" {
@@ -73,22 +89,17 @@ func TestBlocked(t *testing.T) {
 // TestOpened: a gate that opens while the rest is under way, or while a run stays for it, lets the run end whole; and a
 // step that is blocked once more is waited for once more.
 func TestOpened(t *testing.T) {
+	in := make(chan struct{})
 	for name, c := range map[string]struct {
 		door   *door
 		wait   bool
 		awaits []activities.AwaitRequest
 	}{
-		"while the rest is under way":    {&door{closed: 1, missing: terms, opened: make(chan struct{})}, false, []activities.AwaitRequest{{Missing: terms}}},
+		"while the rest is under way":    {&door{closed: 1, missing: terms, hold: in, opened: func() { close(in) }}, false, []activities.AwaitRequest{{Missing: terms}}},
 		"when the rest is done":          {&door{closed: 1, missing: terms}, true, []activities.AwaitRequest{{Missing: terms}}},
 		"after the publisher refused it": {&door{closed: 2}, true, []activities.AwaitRequest{{}, {Tries: 1}}},
 	} {
-		w := &world{prepare: todo(gated()...)}
-		w.await = func(_ context.Context, req activities.AwaitRequest) error {
-			if c.door.opened != nil {
-				defer close(c.door.opened)
-			}
-			return nil
-		}
+		w := &world{prepare: todo(gated()...), await: func(context.Context, activities.AwaitRequest) error { return nil }}
 		c.door.execute(w)
 		req := request
 		req.Wait = c.wait
