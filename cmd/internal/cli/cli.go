@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
 	"github.com/cairn-bench/cairn/activities"
@@ -26,6 +27,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/gate"
 	"github.com/cairn-bench/cairn/activities/gc"
 	"github.com/cairn-bench/cairn/activities/publish"
+	"github.com/cairn-bench/cairn/activities/recall"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/activities/suite"
 	"github.com/cairn-bench/cairn/manifests"
@@ -218,6 +220,8 @@ type workshop struct {
 	resolver *resolve.Resolver
 	garbage  *gc.Home
 	gate     *gate.Gate
+	book     *recall.Book
+	planned  digest.Digest // what this process has planned for the run
 }
 
 func (a *app) open() (*workshop, error) {
@@ -243,6 +247,7 @@ func (a *app) open() (*workshop, error) {
 	w.gate = gate.Open(dir)
 	w.garbage = gc.Open(dir, a.who(), layout, w.own)
 	w.cache.SetForgotten(w.garbage.Forgotten)
+	w.book = recall.Open(filepath.Join(dir, "recall"), layout, own)
 	a.opened = append(a.opened, w)
 	w.resolver = &resolve.Resolver{Store: w.store, Cache: w.cache, Plugins: set, Env: a.env, Load: a.host.Load}
 	return w, nil
