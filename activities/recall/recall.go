@@ -13,6 +13,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -136,6 +137,29 @@ func (b *Book) Recall(ctx context.Context, name string, inputs digest.Digest) (R
 		return Run{}, false
 	}
 	return p.Run, b.reread(ctx, p)
+}
+
+// Sweep removes what recalls nothing any more, because the store has other names now.
+func (b *Book) Sweep() error {
+	files, err := os.ReadDir(b.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	names, namesErr := b.names()
+	if err = errors.Join(err, namesErr); err != nil {
+		return err
+	}
+	for _, f := range files {
+		path := filepath.Join(b.dir, f.Name())
+		text, err := os.ReadFile(path)
+		if p, _, ok := parse(text); err == nil && ok && p.Names == names {
+			continue
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // sealed puts a digest before a text.

@@ -223,6 +223,23 @@ func TestKeepsWhatIsWhole(t *testing.T) {
 	}
 }
 
+// TestSweep: what can be recalled stays, and what cannot goes.
+func TestSweep(t *testing.T) {
+	h := newHome(t, time.Minute)
+	if err := h.Sweep(); err != nil || !h.recalled(t) {
+		t.Errorf("swept %v, recalled %v", err, h.recalled(t))
+	}
+	if err := h.store.Tag(t.Context(), map[string]ocispec.Descriptor{"other": {MediaType: ocispec.MediaTypeImageManifest, Digest: h.run.Plan, Size: 4}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Sweep(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(h.dir); err != nil || len(left) > 0 {
+		t.Errorf("%d files are left, %v", len(left), err)
+	}
+}
+
 // FuzzPage: a file of the book that is not as it was written recalls nothing.
 func FuzzPage(f *testing.F) {
 	h := newHome(f, time.Minute)
