@@ -232,7 +232,7 @@ func clusters(n int) []*fingerprint.Print {
 	random := func() *fingerprint.Print {
 		p := &fingerprint.Print{Kind: fingerprint.Image}
 		for i := range p.Cells {
-			p.Cells[i] = int8(min(max(32*r.NormFloat64(), -127), 127))
+			p.Cells[i] = int8(min(max(32*r.NormFloat64(), -120), 120))
 		}
 		return p
 	}
