@@ -599,4 +599,3 @@ func TestFormats(t *testing.T) {
 		}
 	}
 }
-
