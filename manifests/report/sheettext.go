@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/cairn-bench/cairn/manifests/document"
 )
@@ -71,16 +72,20 @@ func (m MediaKind) String() string {
 func (s *Sheet) classes(w io.Writer) {
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	width := len("subjects")
+	for _, c := range s.Task.Classes {
+		width = max(width, utf8.RuneCountInString(c))
+	}
 	line := func(name string, n func(split string) int) {
 		total := 0
-		fmt.Fprintf(t, "%s\t", name)
+		fmt.Fprintf(t, "%-*s\t", width, name)
 		for _, split := range document.Splits() {
 			fmt.Fprintf(t, "%s\t", count(n(split)))
 			total += n(split)
 		}
 		fmt.Fprintf(t, "%s\t\n", count(total))
 	}
-	fmt.Fprintf(t, "class\t%s\tall\t\n", strings.Join(document.Splits(), "\t"))
+	fmt.Fprintf(t, "%-*s\t%s\tall\t\n", width, "class", strings.Join(document.Splits(), "\t"))
 	for _, c := range s.Task.Classes {
 		line(c, func(split string) int { return s.Counts[split][c] })
 	}
