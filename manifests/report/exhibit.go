@@ -2,11 +2,15 @@ package report
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"html/template"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Exhibit is one sample as a page shows it.
@@ -50,13 +54,28 @@ type ClassExhibits struct {
 	Exhibits []Exhibit
 }
 
+// Name is the id as its publisher wrote it: "~2f" is a slash again.
+func (e Exhibit) Name() string {
+	name := replacedByte.ReplaceAllStringFunc(e.ID, func(s string) string {
+		b, _ := hex.DecodeString(s[1:])
+		return string(b)
+	})
+	if !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return e.ID
+	}
+	return name
+}
+
+// replacedByte is a byte that an id could not hold, as plugins.Key writes it.
+var replacedByte = regexp.MustCompile("~[0-9a-f]{2}")
+
 // caption says in words what an exhibit is, for those who do not see it.
 func (e Exhibit) caption() string {
 	labels := "no class"
 	if len(e.Labels) > 0 {
 		labels = "class " + strings.Join(e.Labels, " and ")
 	}
-	return fmt.Sprintf("sample %s, %s, side %s", e.ID, labels, e.Split)
+	return fmt.Sprintf("sample %s, %s, side %s", e.Name(), labels, e.Split)
 }
 
 // uri is a picture within the page.

@@ -149,6 +149,15 @@ func TestSheetEscapes(t *testing.T) {
 	}
 }
 
+// TestName: an id is shown as its publisher wrote it, where that can be shown.
+func TestName(t *testing.T) {
+	for id, want := range map[string]string{"a": "a", "Testing~2fimage~2828~29~2ejpg": "Testing/image(28).jpg", "~c3~a9": "é", "~ff": "~ff", "a~0ab": "a~0ab", "~2": "~2"} {
+		if got := (Exhibit{ID: id}).Name(); got != want {
+			t.Errorf("%s: %q, want %q", id, got, want)
+		}
+	}
+}
+
 // TestEnvelope: a channel stays in its lane, and what is no number is a gap.
 func TestEnvelope(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))

@@ -102,12 +102,19 @@ func (a *app) dataset(ctx context.Context, w *workshop, ref string) (*curated.Da
 	if err != nil {
 		return nil, err
 	}
+	text, err := cas.ReadAll(ctx, w.store, id, maxShown)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := artifact.ParseManifest(text); err != nil {
+		return nil, exit(exitUsage, "%s is no artifact, such as a benchmark of several; curated datasets are NAME/curate/DATASET of `cairn ls`", ref)
+	}
 	d, err := curated.Open(ctx, w.store, id)
 	var other *curated.NotCuratedError
 	var damaged *artifact.DamagedError
 	switch {
 	case errors.As(err, &other):
-		return nil, exit(exitUsage, "%s is %s; only curated datasets are exported, such as %s", ref, other.Is, "NAME/curate/DATASET of `cairn ls`")
+		return nil, exit(exitUsage, "%s is %s; curated datasets are NAME/curate/DATASET of `cairn ls`", ref, other.Is)
 	case errors.As(err, &damaged):
 		return nil, exit(exitDiffers, "%v", err)
 	}
