@@ -38,7 +38,7 @@ var rules = []rule{
 	{"plugins", []string{"manifests/action", "manifests/canonical", "manifests/catalog", "manifests/document", "manifests/fingerprint"}, []string{"go.temporal.io"}},
 	{"workflows", []string{"manifests", "=activities"}, []string{"os", "net", "net/http", "math/rand", "math/rand/v2", "crypto/rand"}},
 	{"activities/suite", []string{"activities", "manifests", "plugins", "workflows"}, nil},
-	{"activities", []string{"activities", "manifests", "=plugins", "=plugins/host"}, []string{module + "/workflows"}},
+	{"activities", []string{"activities", "manifests", "=plugins", "=plugins/host", "=plugins/npy"}, []string{module + "/workflows"}},
 	{"deploy", nil, nil},
 	{"cmd", []string{"activities", "cmd", "deploy", "manifests", "plugins", "workflows"}, nil},
 }

@@ -175,7 +175,7 @@ func (k *curator) planSafely(ctx context.Context) (found Curation, err error) {
 
 func (k *curator) checkIDs() error {
 	for i, j := range k.jobs {
-		if err := checkKey(j.ID); err != nil {
+		if err := CheckKey(j.ID); err != nil {
 			return err
 		}
 		if i > 0 && k.jobs[i-1].ID == j.ID {
