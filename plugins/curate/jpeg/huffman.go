@@ -1,0 +1,160 @@
+package jpeg
+
+import (
+	"errors"
+	"fmt"
+)
+
+// zigzag is where the coefficient before the k-th, in the order in which they come, lies in a block. What is beyond the
+// last falls behind the block.
+var zigzag = func() (z [256]uint8) {
+	for i := range z {
+		z[i] = 64
+	}
+	k, x, y := 1, 0, 0
+	for ; k <= 64; k++ {
+		z[k] = uint8(8*y + x)
+		switch up := (x+y)%2 == 0; {
+		case up && x == 7, !up && y < 7 && x == 0:
+			y++
+		case up && y == 0, !up && y == 7:
+			x++
+		case up:
+			x, y = x+1, y-1
+		default:
+			x, y = x-1, y+1
+		}
+	}
+	return z
+}()
+
+const lookBits = 9
+
+// huffman is a Huffman code.
+type huffman struct {
+	symbols []byte
+	look    [1 << lookBits]uint16 // by the next bits: length << 8 | symbol; 0 for longer codes
+	limit   [17]uint32            // by length: the first code that is too large for it
+	first   [17]int               // by length: its first symbol, less its first code
+	pairs   *[1 << pairBits]pair
+}
+
+// newHuffman reads a table and says how many bytes it has.
+func newHuffman(b []byte, dc bool) (*huffman, int, error) {
+	if len(b) < 16 {
+		return nil, 0, errors.New("cut off")
+	}
+	total := 0
+	for _, n := range b[:16] {
+		total += int(n)
+	}
+	if total > 256 || len(b) < 16+total {
+		return nil, 0, fmt.Errorf("%d symbols in %d bytes", total, len(b)-16)
+	}
+	h := &huffman{symbols: b[16:][:total]}
+	code, at := uint32(0), 0
+	for length := 1; length <= 16; length++ {
+		h.first[length] = at - int(code)
+		for range b[length-1] {
+			if s := h.symbols[at]; dc && s > 15 {
+				return nil, 0, fmt.Errorf("a difference of %d bits", s)
+			}
+			h.lookUp(code, length, h.symbols[at])
+			code++
+			at++
+		}
+		if code > 1<<length {
+			return nil, 0, fmt.Errorf("more codes of %d bits than there are", length)
+		}
+		h.limit[length] = code
+		code <<= 1
+	}
+	return h, 16 + total, nil
+}
+
+func (h *huffman) lookUp(code uint32, length int, symbol byte) {
+	if length > lookBits || code >= 1<<length {
+		return
+	}
+	free := lookBits - length
+	for i := range 1 << free {
+		h.look[int(code)<<free|i] = uint16(length)<<8 | uint16(symbol)
+	}
+}
+
+// find is the symbol that the bits begin with, and the length of its code; 0 says that there is none.
+func (h *huffman) find(acc uint64) (symbol byte, length uint) {
+	if e := h.look[acc>>(64-lookBits)]; e != 0 {
+		return byte(e), uint(e >> 8)
+	}
+	for n := lookBits + 1; n <= 16; n++ {
+		if code := uint32(acc >> (64 - n)); code < h.limit[n] {
+			return h.symbols[h.first[n]+int(code)], uint(n)
+		}
+	}
+	return 0, 0
+}
+
+// pairBits is how many bits are looked at at once. Most codes with their values have fewer, often two together.
+const pairBits = 12
+
+// pair is what the next bits say of the coefficients to come: one or two, each a step forward in the order of the zigzag
+// and the value that stands before where it leads. From the lowest bits: the length of all (8), the first step (8), the
+// second (8), the length of the first alone (8), the first value (16), the second (16). The end of a block is a step
+// beyond all. Zero says that the bits do not suffice.
+type pair uint64
+
+const endOfBlock = 128
+
+func single(length uint, step int, value int) pair {
+	v := pair(uint16(value))
+	return pair(length) | pair(step)<<8 | pair(length)<<24 | v<<32 | v<<48
+}
+
+func (p pair) length() uint { return uint(p & 0xff) }
+func (p pair) step() int    { return int(p >> 8 & 0xff) }
+
+// then adds a second coefficient.
+func (p pair) then(q pair) pair {
+	const firstOnly = 0x0000ffff_ff00ff00
+	return p&firstOnly | (p+q)&0xff | (q & 0xff00 << 8) | q&(0xffff<<32)<<16
+}
+
+// coefficient is the single pair that the bits begin with, 0 for none.
+func (h *huffman) coefficient(acc uint64) pair {
+	symbol, n := h.find(acc)
+	size := uint(symbol & 15)
+	switch {
+	case n == 0:
+		return 0
+	case size > 0:
+		v := uint32(acc << n >> 32 >> (32 - size))
+		return single(n+size, int(symbol>>4)+1, extended(v, size))
+	case symbol == 0xf0:
+		return single(n, 16, 0)
+	}
+	return single(n, endOfBlock, 0)
+}
+
+// prepare makes the pairs of an AC code.
+func (h *huffman) prepare() {
+	if h.pairs != nil {
+		return
+	}
+	t := new([1 << pairBits]pair)
+	for i := range t {
+		if p := h.coefficient(uint64(i) << (64 - pairBits)); p.length() <= pairBits {
+			t[i] = p
+		}
+	}
+	h.pairs = new([1 << pairBits]pair)
+	for i, p := range t {
+		if p != 0 && p.step() != endOfBlock {
+			q := t[i<<p.length()&(1<<pairBits-1)]
+			if q != 0 && p.length()+q.length() <= pairBits {
+				p = p.then(q)
+			}
+		}
+		h.pairs[i] = p
+	}
+}
