@@ -120,41 +120,66 @@ func (p pair) then(q pair) pair {
 	return p&firstOnly | (p+q)&0xff | (q & 0xff00 << 8) | q&(0xffff<<32)<<16
 }
 
-// coefficient is the single pair that the bits begin with, 0 for none.
+// coefficient is the pair of one value that the bits begin with, 0 for none.
 func (h *huffman) coefficient(acc uint64) pair {
 	symbol, n := h.find(acc)
-	size := uint(symbol & 15)
-	switch {
-	case n == 0:
+	if n == 0 {
 		return 0
-	case size > 0:
-		v := uint32(acc << n >> 32 >> (32 - size))
-		return single(n+size, int(symbol>>4)+1, extended(v, size))
-	case symbol == 0xf0:
-		return single(n, 16, 0)
 	}
-	return single(n, endOfBlock, 0)
+	size := uint(symbol & 15)
+	return single(n+size, step(symbol), extended(uint32(acc<<n>>32>>(32-size)), size))
 }
 
-// prepare makes the pairs of an AC code.
-func (h *huffman) prepare() {
+// step is how far a symbol of an AC code leads.
+func step(symbol byte) int {
+	if symbol&15 == 0 && symbol != 0xf0 {
+		return endOfBlock
+	}
+	return int(symbol>>4) + 1
+}
+
+// prepare makes the pairs of a code; alone, if each value is followed by those of another code.
+func (h *huffman) prepare(alone bool) {
 	if h.pairs != nil {
 		return
 	}
-	t := new([1 << pairBits]pair)
-	for i := range t {
-		if p := h.coefficient(uint64(i) << (64 - pairBits)); p.length() <= pairBits {
-			t[i] = p
-		}
+	singles := h.singles()
+	h.pairs = singles
+	if alone {
+		return
 	}
 	h.pairs = new([1 << pairBits]pair)
-	for i, p := range t {
-		if p != 0 && p.step() != endOfBlock {
-			q := t[i<<p.length()&(1<<pairBits-1)]
-			if q != 0 && p.length()+q.length() <= pairBits {
-				p = p.then(q)
+	for i, p := range singles {
+		h.pairs[i] = p
+		if p == 0 || p.step() == endOfBlock {
+			continue
+		}
+		if q := singles[i<<p.length()&(1<<pairBits-1)]; q != 0 && p.length()+q.length() <= pairBits {
+			h.pairs[i] = p.then(q)
+		}
+	}
+}
+
+// singles has a pair of one value for all bits that suffice for it.
+func (h *huffman) singles() *[1 << pairBits]pair {
+	out := new([1 << pairBits]pair)
+	for n, first := 1, 0; n <= pairBits; n++ {
+		for code := first; code < int(h.limit[n]); code++ {
+			symbol := h.symbols[h.first[n]+code]
+			size := int(symbol & 15)
+			free := pairBits - n - size
+			if free < 0 {
+				continue
+			}
+			for v := range 1 << size {
+				p := single(uint(n+size), step(symbol), extended(uint32(v), uint(size)))
+				i := (code<<size | v) << free
+				for j := range out[i : i+1<<free] {
+					out[i+j] = p
+				}
 			}
 		}
-		h.pairs[i] = p
+		first = int(h.limit[n]) << 1
 	}
+	return out
 }

@@ -12,7 +12,7 @@ const (
 // quantizer holds what coefficients are multiplied with.
 type quantizer struct {
 	whole   [64]int32
-	quarter [5][5]int32 // rows and columns 0, 1, 3, 5 and 7, times the factor of the row in transform2
+	quarter [5][5]int32 // columns 0, 1, 3, 5 and 7, of each the same rows, times the factor of the row in transform2
 }
 
 func newQuantizer(q *[64]uint16) *quantizer {
@@ -22,7 +22,7 @@ func newQuantizer(q *[64]uint16) *quantizer {
 	}
 	for i, row := range odd {
 		for j, column := range odd {
-			out.quarter[i][j] = out.whole[8*row+column] * weights2[i]
+			out.quarter[j][i] = out.whole[8*row+column] * weights2[i]
 		}
 	}
 	return out
@@ -43,16 +43,14 @@ func (c *component) transform() {
 	}
 	for y := range c.down {
 		for x := range c.across {
-			var b block
-			copy(b[:64], c.coefficients[64*(y*c.across+x):])
-			c.pixels(c.plane[(y*c.stride+x)*c.size:], &b)
+			c.pixels(c.plane[(y*c.stride+x)*c.size:], (*[64]int16)(c.at(x, y)))
 		}
 	}
 	c.coefficients = nil
 }
 
 // pixels puts the pixels of a block to the start of out.
-func (c *component) pixels(out []byte, b *block) {
+func (c *component) pixels(out []byte, b *[64]int16) {
 	switch c.size {
 	case 8:
 		transform8(out, c.stride, b, &c.quant.whole)
@@ -80,7 +78,7 @@ func (c *component) flat(out []byte, dc int16) {
 }
 
 // transform8 makes 8 x 8 pixels.
-func transform8(out []byte, stride int, b *block, q *[64]int32) {
+func transform8(out []byte, stride int, b *[64]int16, q *[64]int32) {
 	const round = 1 << (factorBits - betweenBits - 1)
 	var w [64]int32
 	for i := range 8 {
@@ -136,7 +134,7 @@ func odd8(x1, x3, x5, x7 int32) (o0, o1, o2, o3 int32) {
 }
 
 // transform4 makes 4 x 4 pixels, each the average of 2 x 2.
-func transform4(out []byte, stride int, b *block, q *[64]int32) {
+func transform4(out []byte, stride int, b *[64]int16, q *[64]int32) {
 	const round = 1 << (factorBits - betweenBits)
 	var w [32]int32
 	for i := range 8 {
@@ -175,30 +173,36 @@ func all4(x0, x1, x2, x3, x5, x6, x7 int32) (a0, a1, o0, o1 int32) {
 }
 
 // odd are the rows and columns that the averages of four neighbours have: the first and the odd ones.
+const odd0, odd1 = 0, 1
+
 var odd = [5]int{0, 1, 3, 5, 7}
 
 // weights2 are the factors of transform2.
 var weights2 = [5]int32{1 << (factorBits + 2), 29692, -10426, 6967, -5906}
 
 // transform2 makes 2 x 2 pixels, each the average of 4 x 4.
-func transform2(out []byte, stride int, b *block, q *[5][5]int32) {
-	const first, round = factorBits - betweenBits + 2, 1 << (factorBits - betweenBits + 1)
-	var a, o [2]int32
-	for j := range 5 {
-		i := odd[j]
-		even := int32(b[i])*q[0][j] + round
-		change := int32(b[8+i])*q[1][j] + int32(b[24+i])*q[2][j] + int32(b[40+i])*q[3][j] + int32(b[56+i])*q[4][j]
-		top, bottom := (even+change)>>first*weights2[j], (even-change)>>first*weights2[j]
-		if j == 0 {
-			a[0], a[1] = top, bottom
-			continue
-		}
-		o[0] += top
-		o[1] += bottom
-	}
+func transform2(out []byte, stride int, b *[64]int16, q *[5][5]int32) {
+	top, bottom := column2(b, q, 0)
+	top1, bottom1 := column2(b, q, 1)
+	top3, bottom3 := column2(b, q, 2)
+	top5, bottom5 := column2(b, q, 3)
+	top7, bottom7 := column2(b, q, 4)
+	row2((*[2]byte)(out), top, top1, top3, top5, top7)
+	row2((*[2]byte)(out[stride:]), bottom, bottom1, bottom3, bottom5, bottom7)
+}
+
+// column2 transforms the j-th of the odd columns.
+func column2(b *[64]int16, q *[5][5]int32, j int) (top, bottom int32) {
+	const down = factorBits - betweenBits + 2
+	c, w := (*[57]int16)(b[odd[j]:]), &q[j]
+	even := int32(c[0])*w[0] + 1<<(down-1)
+	change := int32(c[8])*w[1] + int32(c[24])*w[2] + int32(c[40])*w[3] + int32(c[56])*w[4]
+	return (even + change) >> down, (even - change) >> down
+}
+
+func row2(out *[2]byte, x0, x1, x3, x5, x7 int32) {
 	const down = factorBits + betweenBits + 5
-	for y := range 2 {
-		to, middle := (*[2]byte)(out[y*stride:]), a[y]+1<<(down-1)
-		to[0], to[1] = clamp((middle+o[y])>>down), clamp((middle-o[y])>>down)
-	}
+	middle := x0<<(factorBits+2) + 1<<(down-1)
+	change := x1*29692 - x3*10426 + x5*6967 - x7*5906
+	out[0], out[1] = clamp((middle+change)>>down), clamp((middle-change)>>down)
 }

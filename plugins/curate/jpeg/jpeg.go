@@ -137,6 +137,7 @@ type decoder struct {
 	quants   [4]*[64]uint16
 	huffmans [2][4]*huffman // DC and AC
 	bits     bits
+	block    block
 }
 
 // begin decides what is decoded at which size, and makes room for it.

@@ -138,7 +138,8 @@ func (d *decoder) latch(s *scan) error {
 		if p.dc == nil || p.ac == nil {
 			return fmt.Errorf("component %d: no Huffman table", p.id)
 		}
-		p.ac.prepare()
+		p.dc.prepare(true)
+		p.ac.prepare(false)
 	}
 	return nil
 }
@@ -150,14 +151,19 @@ func (d *decoder) walk(s *scan, visit func(*scan, *part, int, int) error) error 
 	if len(s.parts) == 1 { // only the blocks that hold pixels
 		across, down = s.parts[0].wide, s.parts[0].high
 	}
-	for i := range across * down {
-		if d.restart > 0 && i > 0 && i%d.restart == 0 {
-			if err := d.resume(s, i/d.restart-1); err != nil {
-				return err
+	left, restarts := d.restart, 0
+	for y := range down {
+		for x := range across {
+			if left == 0 && d.restart > 0 {
+				if err := d.resume(s, restarts); err != nil {
+					return err
+				}
+				left, restarts = d.restart, restarts+1
 			}
-		}
-		if err := d.unit(s, i%across, i/across, visit); err != nil {
-			return fmt.Errorf("unit %d of %d: %w", i, across*down, err)
+			left--
+			if err := d.unit(s, x, y, visit); err != nil {
+				return fmt.Errorf("unit %d of %d: %w", y*across+x, across*down, err)
+			}
 		}
 	}
 	return nil
@@ -212,31 +218,42 @@ var errCode = errors.New("bits that are no Huffman code")
 
 // sequential decodes all of a block, and puts its pixels into the plane.
 func (d *decoder) sequential(_ *scan, p *part, x, y int) error {
-	size, ok := d.bits.symbol(p.dc)
-	if !ok {
-		return errCode
-	}
-	p.last += d.bits.extend(uint(size))
-	var b block
-	b[0] = int16(p.last)
-	flat, err := d.bits.coefficients(&b, p.ac)
-	if err != nil || !p.needed {
+	b := &d.block
+	*(*[64]int16)(b[:]) = [64]int16{}
+	difference, flat, err := d.bits.block(b, p.dc, p.ac)
+	if err != nil {
 		return err
 	}
+	if p.last += difference; !p.needed {
+		return nil
+	}
+	b[0] = int16(p.last)
 	out := p.plane[(y*p.stride+x)*p.size:]
 	if flat {
 		p.flat(out, b[0])
 	} else {
-		p.pixels(out, &b)
+		p.pixels(out, (*[64]int16)(b[:]))
 	}
 	return nil
 }
 
-// coefficients reads those of a block behind the first; flat says that there are none.
-func (r *bits) coefficients(b *block, h *huffman) (flat bool, err error) {
-	table, buf := h.pairs, r.buf
+// block reads the coefficients of a block, of the first one the difference to that of the block before; flat says that
+// there are no others. The reader's fields are in variables here, which the compiler keeps in registers.
+func (r *bits) block(b *block, dc, ac *huffman) (difference int, flat bool, err error) {
+	table, buf := ac.pairs, r.buf
 	acc, n, at, k := r.acc, r.n, r.at, 1
-	var p pair
+	acc |= binary.BigEndian.Uint64(buf[at:]) >> (n & 63)
+	at += int((63 - n) >> 3)
+	n |= 56
+	p := dc.pairs[acc>>(64-pairBits)]
+	if p == 0 {
+		if p = dc.coefficient(acc); p == 0 {
+			return 0, false, errCode
+		}
+	}
+	acc <<= p & 63
+	n -= uint(p & 63)
+	difference = int(int16(p >> 32))
 	for {
 		acc |= binary.BigEndian.Uint64(buf[at:]) >> (n & 63)
 		at += int((63 - n) >> 3)
@@ -248,8 +265,8 @@ func (r *bits) coefficients(b *block, h *huffman) (flat bool, err error) {
 				acc |= binary.BigEndian.Uint64(buf[at:]) >> (n & 63)
 				at += int((63 - n) >> 3)
 				n |= 56
-				if p = h.coefficient(acc); p == 0 {
-					return false, errCode
+				if p = ac.coefficient(acc); p == 0 {
+					return 0, false, errCode
 				}
 			}
 			acc <<= p & 63
@@ -260,7 +277,7 @@ func (r *bits) coefficients(b *block, h *huffman) (flat bool, err error) {
 			b[zigzag[uint8(k)]] = int16(p >> 48)
 			if k >= 64 {
 				r.acc, r.n, r.at = acc, n, at
-				return k == 1+endOfBlock, r.leave(p, k)
+				return difference, k == 1+endOfBlock, r.leave(p, k)
 			}
 		}
 	}
