@@ -98,33 +98,39 @@ func (h *huffman) find(acc uint64) (symbol byte, length uint) {
 // pairBits is how many bits are looked at at once. Most codes with their values have fewer, often two together.
 const pairBits = 12
 
-// pair is what the next bits say of the coefficients to come: one or two, each a step forward in the order of the zigzag
-// and the value that stands before where it leads. From the lowest bits: the length of all (8), the first step (8), the
-// second (8), the length of the first alone (8), the first value (16), the second (16). The end of a block is a step
-// beyond all. Zero says that the bits do not suffice.
-type pair uint64
-
-const endOfBlock = 128
-
-func single(length uint, step int, value int) pair {
-	v := pair(uint16(value))
-	return pair(length) | pair(step)<<8 | pair(length)<<24 | v<<32 | v<<48
+// pair is what the next bits say of the coefficients to come: one or two. A step leads forward in the order of the
+// zigzag, and the value stands before where it leads. The compiler keeps no more than four fields in registers.
+type pair struct {
+	lengths uint16 // of all codes and values, and above it of the first alone; 0 if these bits do not suffice
+	steps   uint16 // the first, and above it the second, 0 if there is none
+	value   int16
+	value2  int16 // of the second, or the first one's again
 }
 
-func (p pair) length() uint { return uint(p & 0xff) }
-func (p pair) step() int    { return int(p >> 8 & 0xff) }
+func (p pair) length() uint { return uint(p.lengths & 0xff) }
+func (p pair) step() int    { return int(p.steps & 0xff) }
+func (p pair) second() int  { return int(p.steps >> 8) }
+
+// endOfBlock is a step beyond all.
+const endOfBlock = 128
+
+// long is a code that is not known from so few bits. It ends a block, too, which saves a comparison.
+var long = pair{steps: endOfBlock}
+
+func single(length uint, step, value int) pair {
+	return pair{uint16(length | length<<8), uint16(step), int16(value), int16(value)}
+}
 
 // then adds a second coefficient.
 func (p pair) then(q pair) pair {
-	const firstOnly = 0x0000ffff_ff00ff00
-	return p&firstOnly | (p+q)&0xff | (q & 0xff00 << 8) | q&(0xffff<<32)<<16
+	return pair{p.lengths + q.lengths&0xff, p.steps | q.steps<<8, p.value, q.value}
 }
 
-// coefficient is the pair of one value that the bits begin with, 0 for none.
+// coefficient is the pair of one value that the bits begin with, long if there is none.
 func (h *huffman) coefficient(acc uint64) pair {
 	symbol, n := h.find(acc)
 	if n == 0 {
-		return 0
+		return long
 	}
 	size := uint(symbol & 15)
 	return single(n+size, step(symbol), extended(uint32(acc<<n>>32>>(32-size)), size))
@@ -151,18 +157,21 @@ func (h *huffman) prepare(alone bool) {
 	h.pairs = new([1 << pairBits]pair)
 	for i, p := range singles {
 		h.pairs[i] = p
-		if p == 0 || p.step() == endOfBlock {
+		if p.step() == endOfBlock {
 			continue
 		}
-		if q := singles[i<<p.length()&(1<<pairBits-1)]; q != 0 && p.length()+q.length() <= pairBits {
+		if q := singles[i<<p.length()&(1<<pairBits-1)]; q != long && p.length()+q.length() <= pairBits {
 			h.pairs[i] = p.then(q)
 		}
 	}
 }
 
-// singles has a pair of one value for all bits that suffice for it.
+// singles has pairs of one value.
 func (h *huffman) singles() *[1 << pairBits]pair {
 	out := new([1 << pairBits]pair)
+	for i := range out {
+		out[i] = long
+	}
 	for n, first := 1, 0; n <= pairBits; n++ {
 		for code := first; code < int(h.limit[n]); code++ {
 			symbol := h.symbols[h.first[n]+code]

@@ -173,8 +173,6 @@ func all4(x0, x1, x2, x3, x5, x6, x7 int32) (a0, a1, o0, o1 int32) {
 }
 
 // odd are the rows and columns that the averages of four neighbours have: the first and the odd ones.
-const odd0, odd1 = 0, 1
-
 var odd = [5]int{0, 1, 3, 5, 7}
 
 // weights2 are the factors of transform2.
@@ -182,22 +180,20 @@ var weights2 = [5]int32{1 << (factorBits + 2), 29692, -10426, 6967, -5906}
 
 // transform2 makes 2 x 2 pixels, each the average of 4 x 4.
 func transform2(out []byte, stride int, b *[64]int16, q *[5][5]int32) {
-	top, bottom := column2(b, q, 0)
-	top1, bottom1 := column2(b, q, 1)
-	top3, bottom3 := column2(b, q, 2)
-	top5, bottom5 := column2(b, q, 3)
-	top7, bottom7 := column2(b, q, 4)
-	row2((*[2]byte)(out), top, top1, top3, top5, top7)
-	row2((*[2]byte)(out[stride:]), bottom, bottom1, bottom3, bottom5, bottom7)
+	const down = factorBits - betweenBits + 2
+	const round = 1 << (down - 1)
+	even0, change0 := int32(b[0])*q[0][0]+round, weigh(b[8], b[24], b[40], b[56], &q[0])
+	even1, change1 := int32(b[1])*q[1][0]+round, weigh(b[9], b[25], b[41], b[57], &q[1])
+	even3, change3 := int32(b[3])*q[2][0]+round, weigh(b[11], b[27], b[43], b[59], &q[2])
+	even5, change5 := int32(b[5])*q[3][0]+round, weigh(b[13], b[29], b[45], b[61], &q[3])
+	even7, change7 := int32(b[7])*q[4][0]+round, weigh(b[15], b[31], b[47], b[63], &q[4])
+	row2((*[2]byte)(out), (even0+change0)>>down, (even1+change1)>>down, (even3+change3)>>down, (even5+change5)>>down, (even7+change7)>>down)
+	row2((*[2]byte)(out[stride:]), (even0-change0)>>down, (even1-change1)>>down, (even3-change3)>>down, (even5-change5)>>down, (even7-change7)>>down)
 }
 
-// column2 transforms the j-th of the odd columns.
-func column2(b *[64]int16, q *[5][5]int32, j int) (top, bottom int32) {
-	const down = factorBits - betweenBits + 2
-	c, w := (*[57]int16)(b[odd[j]:]), &q[j]
-	even := int32(c[0])*w[0] + 1<<(down-1)
-	change := int32(c[8])*w[1] + int32(c[24])*w[2] + int32(c[40])*w[3] + int32(c[56])*w[4]
-	return (even + change) >> down, (even - change) >> down
+// weigh is what the odd coefficients of a column add to the upper half and take from the lower.
+func weigh(x1, x3, x5, x7 int16, q *[5]int32) int32 {
+	return int32(x1)*q[1] + int32(x3)*q[2] + int32(x5)*q[3] + int32(x7)*q[4]
 }
 
 func row2(out *[2]byte, x0, x1, x3, x5, x7 int32) {

@@ -167,7 +167,6 @@ func (d *decoder) begin(o Options) error {
 	for i := range d.comps {
 		d.comps[i].allocate(d.progressive)
 	}
-	d.bits.reserve(len(d.rest))
 	return nil
 }
 

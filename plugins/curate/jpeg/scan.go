@@ -146,7 +146,7 @@ func (d *decoder) latch(s *scan) error {
 
 // walk visits the blocks of a scan in their order (T.81, A.2).
 func (d *decoder) walk(s *scan, visit func(*scan, *part, int, int) error) error {
-	d.rest = d.bits.open(d.rest)
+	d.bits.open(d.rest)
 	across, down := ceil(d.w, 8*d.hmax), ceil(d.h, 8*d.vmax)
 	if len(s.parts) == 1 { // only the blocks that hold pixels
 		across, down = s.parts[0].wide, s.parts[0].high
@@ -166,6 +166,7 @@ func (d *decoder) walk(s *scan, visit func(*scan, *part, int, int) error) error 
 			}
 		}
 	}
+	d.rest = d.bits.close()
 	return nil
 }
 
@@ -191,22 +192,22 @@ func (d *decoder) visit(s *scan, p *part, x, y int, visit func(*scan, *part, int
 	if err := visit(s, p, x, y); err != nil {
 		return err
 	}
-	if d.bits.cut() {
-		return errCut
+	if d.bits.at > d.bits.low {
+		return d.bits.settle()
 	}
 	return nil
 }
 
 // resume goes on behind the n-th restart marker.
 func (d *decoder) resume(s *scan, n int) error {
-	b := skip(d.rest)
+	b := skip(d.bits.close())
 	switch {
 	case len(b) == 0:
 		return errCut
 	case b[0] != rst0+byte(n&7):
 		return fmt.Errorf("marker %#x, want that of restart %d", b[0], n)
 	}
-	d.rest = d.bits.open(b[1:])
+	d.bits.open(b[1:])
 	for i := range s.parts {
 		s.parts[i].last = 0
 	}
@@ -238,59 +239,76 @@ func (d *decoder) sequential(_ *scan, p *part, x, y int) error {
 }
 
 // block reads the coefficients of a block, of the first one the difference to that of the block before; flat says that
-// there are no others. The reader's fields are in variables here, which the compiler keeps in registers.
+// there are no others.
 func (r *bits) block(b *block, dc, ac *huffman) (difference int, flat bool, err error) {
-	table, buf := ac.pairs, r.buf
-	acc, n, at, k := r.acc, r.n, r.at, 1
-	acc |= binary.BigEndian.Uint64(buf[at:]) >> (n & 63)
-	at += int((63 - n) >> 3)
-	n |= 56
-	p := dc.pairs[acc>>(64-pairBits)]
-	if p == 0 {
-		if p = dc.coefficient(acc); p == 0 {
+	r.load()
+	p := dc.pairs[r.acc>>(64-pairBits)]
+	if p == long {
+		if p = dc.coefficient(r.acc); p == long {
 			return 0, false, errCode
 		}
 	}
-	acc <<= p & 63
-	n -= uint(p & 63)
-	difference = int(int16(p >> 32))
-	for {
-		acc |= binary.BigEndian.Uint64(buf[at:]) >> (n & 63)
-		at += int((63 - n) >> 3)
-		n |= 56
-		for range 4 {
-			p = table[acc>>(64-pairBits)]
-			if p == 0 {
-				// A long code, or none. It may have 31 bits.
-				acc |= binary.BigEndian.Uint64(buf[at:]) >> (n & 63)
-				at += int((63 - n) >> 3)
-				n |= 56
-				if p = ac.coefficient(acc); p == 0 {
-					return 0, false, errCode
-				}
-			}
-			acc <<= p & 63
-			n -= uint(p & 63)
-			k += int(p >> 8 & 0xff)
-			b[zigzag[uint8(k)]] = int16(p >> 32)
-			k += int(p >> 16 & 0xff)
-			b[zigzag[uint8(k)]] = int16(p >> 48)
-			if k >= 64 {
-				r.acc, r.n, r.at = acc, n, at
-				return difference, k == 1+endOfBlock, r.leave(p, k)
-			}
+	r.drop(p.length())
+	difference = int(p.value)
+	k, p := r.run(b, ac.pairs, 1)
+	flat = k == 1+endOfBlock && p != long
+	for p == long {
+		k -= endOfBlock
+		if p = ac.coefficient(r.acc); p == long {
+			return 0, false, errCode
+		}
+		r.drop(p.length())
+		k += p.step()
+		b[zigzag[uint8(k)]] = p.value
+		if k < 64 {
+			k, p = r.run(b, ac.pairs, k)
 		}
 	}
+	if first := k - p.second(); first < 64 && (k == 64 || k >= endOfBlock) || first >= endOfBlock {
+		return difference, flat, nil
+	}
+	return difference, false, r.leave(p, k)
 }
 
-// leave sees whether a block ended as it may, behind the pair p with which it came to its end at k. A pair may have looked into the next block.
+// run reads pairs until the block ends or a long code comes, for which there are bits enough. It calls nothing, so that
+// its variables stay in registers: here most of the time is spent.
+func (r *bits) run(b *block, table *[1 << pairBits]pair, k int) (int, pair) {
+	acc, n, at, buf := r.acc, r.n, r.at, r.buf
+	var p pair
+	for k < 64 {
+		acc |= binary.BigEndian.Uint64(buf[at&within:]) >> (n & 63)
+		at += int((63 - n) >> 3)
+		n |= 56
+		p = table[acc>>(64-pairBits)]
+		acc <<= p.lengths & 63
+		n -= uint(p.lengths & 63)
+		k += int(uint8(p.steps))
+		b[zigzag[uint8(k)]] = p.value
+		k += int(p.steps >> 8)
+		b[zigzag[uint8(k)]] = p.value2
+		if k >= 64 {
+			break
+		}
+		p = table[acc>>(64-pairBits)] // the same again: the bits suffice
+		acc <<= p.lengths & 63
+		n -= uint(p.lengths & 63)
+		k += int(uint8(p.steps))
+		b[zigzag[uint8(k)]] = p.value
+		k += int(p.steps >> 8)
+		b[zigzag[uint8(k)]] = p.value2
+	}
+	r.acc, r.n, r.at = acc, n, at
+	r.load()
+	return k, p
+}
+
+// leave sees to a block that ended behind its last coefficient, at k with the pair p.
 func (r *bits) leave(p pair, k int) error {
-	first := k - int(p>>16&0xff)
-	switch {
-	case first < 64 && (k == 64 || k >= endOfBlock), first >= endOfBlock, k == 64:
+	switch first := k - p.second(); {
+	case k == 64:
 		return nil
 	case first == 64: // the block was full: what followed belongs to the next
-		r.seek(r.position() - int(p.length()) + int(p>>24&0xff))
+		r.seek(r.position() - int(p.length()) + int(p.lengths>>8))
 		return nil
 	}
 	return errors.New("a block has more than 64 coefficients")
