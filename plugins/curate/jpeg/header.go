@@ -124,7 +124,7 @@ func (d *decoder) apply(marker byte, body []byte) error {
 		}
 		d.restart = int(binary.BigEndian.Uint16(body))
 	case marker == app0:
-		d.jfif = d.jfif || bytes.HasPrefix(body, []byte("JFIF\x00"))
+		d.jfif = d.jfif || len(body) >= 14 && bytes.HasPrefix(body, []byte("JFIF\x00"))
 	case marker == app14 && bytes.HasPrefix(body, []byte("Adobe")) && len(body) >= 12:
 		d.adobe, d.transfer = true, body[11]
 	}

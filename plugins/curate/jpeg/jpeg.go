@@ -30,7 +30,7 @@ import (
 // Limits above which a picture is refused before anything is allocated for it.
 const (
 	MaxPixels = 100_000_000
-	maxScans  = 1000 // of one file; each costs time that does not depend on its length
+	maxScans  = 200 // of one file: each costs time, however few bytes it has
 )
 
 // Header is what a file says of its picture before the pixels.
@@ -145,10 +145,7 @@ func (d *decoder) begin(o Options) error {
 	if d.w > MaxPixels/d.h {
 		return fmt.Errorf("%d x %d pixels, the limit is %d", d.w, d.h, MaxPixels)
 	}
-	var err error
-	if d.colours, err = d.model(); err != nil {
-		return err
-	}
+	d.colours = d.model()
 	d.size = scale(d.w, d.h, o)
 	blocks := 0
 	for i := range d.comps {
