@@ -117,8 +117,15 @@ func (r *bits) seek(bit int) {
 // position is the next bit of the segment.
 func (r *bits) position() int { return 8*r.at - int(r.n) }
 
-// settle is for when a block has brought at beyond low.
+// settle makes ready for the next block, and sees whether the last one ended before the segment did.
 func (r *bits) settle() error {
+	if r.at <= r.low {
+		return nil
+	}
+	return r.renew()
+}
+
+func (r *bits) renew() error {
 	if !r.ended {
 		r.more()
 	}

@@ -94,8 +94,8 @@ func scale(w, h int, o Options) int {
 	return 8
 }
 
-// block is 64 coefficients, row after row, the lowest frequencies first. What is behind them is never read: it lets
-// every index of a byte be written.
+// block is 64 coefficients in the order of the zigzag. What is behind them is never read: it lets every index of a byte
+// be written.
 type block [256]int16
 
 // component is one of the planes of a picture.
@@ -113,7 +113,7 @@ type component struct {
 	plane  []byte // across * size pixels a row
 	stride int
 
-	coefficients []int16 // of progressive files, 64 a block
+	coefficients []int16 // of progressive files, 64 a block in the order of the zigzag
 	quant        *quantizer
 	seen         bool // in a scan
 }
@@ -138,6 +138,7 @@ type decoder struct {
 	huffmans [2][4]*huffman // DC and AC
 	bits     bits
 	block    block
+	work     [64]int32 // coefficients in rows, multiplied
 }
 
 // begin decides what is decoded at which size, and makes room for it.
