@@ -4,8 +4,9 @@
 // channel and [size, size, 3] for three. What a file is, is read from its first bytes, never from its name.
 // An image is decoded, turned as its EXIF orientation says, brought to grey or RGB (transparent pixels lie
 // on black) and resized with a triangle filter in whole numbers, so that the bytes are the same on every
-// machine. What `image/jpeg` decodes to has changed between Go releases; the decoders are therefore
-// components of the plugin's identity.
+// machine. A JPEG that is at least twice as large as wanted is decoded at half, a quarter or an eighth of its
+// size, as thumbnails are (see curate/jpeg). What `image/png` decodes to may change between Go releases; it is
+// therefore a component of the plugin's identity.
 //
 // Labels, subjects and published sides come from the path or from a table:
 //
@@ -78,7 +79,7 @@ func Plugin() plugins.Plugin {
 		Name: "image", Version: "2", Summary: "PNG and JPEG images as uint8 arrays of one size",
 		Determinism: catalog.Exact, Queue: catalog.QueueCPU, MemoryBytes: 1 << 30,
 		Modalities: []string{"image"},
-		Components: []action.Component{raster.Decoder("image/jpeg"), raster.Decoder("image/png")},
+		Components: []action.Component{raster.Decoder("image/png")},
 	}
 	return plugins.Curate(spec, defaults(), func(p Params) plugins.SplitRule { return p.Split }, newRecipe)
 }
