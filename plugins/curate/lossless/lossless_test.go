@@ -132,7 +132,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(file(f, name), uint8(v.Columns), uint8(v.Rows), uint8(v.Components), strings.HasSuffix(name, ".jls"))
 	}
 	f.Fuzz(func(t *testing.T, b []byte, w, h, n uint8, ls bool) {
-		s, name := Size{int(w), int(h), int(n)}, ""
+		s, name := Size{int(w & 63), int(h & 63), int(n & 3)}, ""
 		if ls {
 			name = ".jls"
 		}
