@@ -27,7 +27,7 @@ import (
 
 // Limits above which an image is taken for a bomb.
 const (
-	maxPixels = 1 << 24 // of a frame
+	maxPixels = 1 << 26 // of a frame: a mammogram has up to 30 million
 	maxFrames = 1 << 16
 )
 
@@ -300,6 +300,9 @@ func (p *Place) setScale(v values) error {
 	}
 	if len(widths) > 0 {
 		p.Windows = nil
+	}
+	if function := v.first(tagFunction); function != "" {
+		p.Function = function
 	}
 	for i := range widths {
 		if i < len(centers) {

@@ -46,6 +46,7 @@ const (
 	tagSigned      tag = 0x00280103
 	tagCenter      tag = 0x00281050
 	tagWidth       tag = 0x00281051
+	tagFunction    tag = 0x00281056
 	tagIntercept   tag = 0x00281052
 	tagSlope       tag = 0x00281053
 	tagPixels      tag = 0x7fe00010
@@ -61,7 +62,7 @@ var wanted = map[tag]bool{
 	tagSyntax: true, tagImageType: true, tagModality: true, tagPatient: true, tagInstance: true, tagStudy: true, tagSeries: true,
 	tagPosition: true, tagOrientation: true, tagSamples: true, tagPhotometric: true, tagPlanar: true, tagFrames: true,
 	tagRows: true, tagColumns: true, tagAllocated: true, tagStored: true, tagHighBit: true, tagSigned: true,
-	tagCenter: true, tagWidth: true, tagIntercept: true, tagSlope: true,
+	tagCenter: true, tagWidth: true, tagFunction: true, tagIntercept: true, tagSlope: true,
 	tagPaletteDescriptor: true, tagPaletteDescriptor + 1: true, tagPaletteDescriptor + 2: true,
 	tagPalette: true, tagPalette + 1: true, tagPalette + 2: true, tagLUTDescriptor: true, tagLUT: true,
 }

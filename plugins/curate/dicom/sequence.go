@@ -118,6 +118,7 @@ func (s *scanner) collect(v values, item element, depth int) error {
 type Place struct {
 	Slope, Intercept float64    // from stored to real values (PS3.3, C.11.1)
 	Windows          []Window   // that the file recommends (PS3.3, C.11.2)
+	Function         string     // of the windows: LINEAR, which is meant by "", LINEAR_EXACT or SIGMOID
 	Placed           bool       // whether Position and Orientation are given
 	Position         [3]float64 // of the first pixel: left, posterior, superior, in mm
 	Orientation      [6]float64 // direction along a row, then down a column
