@@ -36,6 +36,7 @@ type Candidate struct {
 	Files    []string          // raw files it is made of, first the one whose bytes tell duplicates
 	Meta     map[string]string // facts worth keeping: age, sex, site
 	Index    int               // for recipes whose samples are rows of one file
+	Row      int               // its place in the publisher's table of labels, from 1; 0 if there is none
 	Excluded *Exclusion
 }
 
@@ -73,12 +74,15 @@ type MadeMedia struct {
 
 // SplitRule is part of the parameters of every curate plugin, by custom under the name "split".
 type SplitRule struct {
-	Rule       string  `json:"rule" jsonschema:"publisher keeps the publisher's sides; seeded draws them by subject over sorted ids"`
+	Rule       string  `json:"rule" jsonschema:"publisher keeps the publisher's sides; seeded draws them by subject over sorted ids; prefix, pandas and sklearn draw as published programs do"`
 	Train      float64 `json:"train" jsonschema:"share of the subjects, seeded only"`
 	Validation float64 `json:"validation" jsonschema:"share of the subjects; with rule publisher and no published validation side it is taken from train"`
 	Test       float64 `json:"test" jsonschema:"share of the subjects, seeded only"`
 	Stratify   bool    `json:"stratify" jsonschema:"keep the class shares alike on every side"`
 	Duplicates string  `json:"duplicates" jsonschema:"what to do with byte-identical samples on two sides: report or drop-test"`
+
+	Draw  *Draw    `json:"draw,omitempty" jsonschema:"prefix, pandas and sklearn: what is drawn"`
+	Flaws []string `json:"flaws,omitempty" jsonschema:"what is known to be wrong with this recipe, one sentence each; they are warnings about the whole dataset"`
 }
 
 // DefaultSplit is 70/10/20 by subject, stratified.

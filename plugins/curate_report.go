@@ -128,6 +128,9 @@ func (k *curator) curation() document.Curation {
 		Duplicates: append([]document.DuplicateGroup{}, k.groups...),
 		Warnings:   []document.Outcome{},
 	}
+	for _, flaw := range k.rule.Flaws {
+		out.Warnings = append(out.Warnings, document.Outcome{Code: "flaw", Reason: flaw})
+	}
 	for _, j := range k.in(done) {
 		slices.SortStableFunc(j.warnings, func(a, b document.Outcome) int { return cmp.Compare(a.Code, b.Code) })
 		out.Warnings = append(out.Warnings, j.warnings...)

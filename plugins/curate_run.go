@@ -89,8 +89,8 @@ func (k *curator) run(ctx context.Context) error {
 		return err
 	}
 	k.check()
-	k.rule.assign(k.open(), k.call.Seed)
-	if k.rule.Rule == RulePublisher {
+	k.rule.assign(k.counted(), k.call.Seed)
+	if k.rule.Rule != RuleSeeded {
 		crossings(k.open())
 	}
 	k.findDuplicates()
@@ -176,6 +176,14 @@ func (k *curator) checkLabels(j *job, labels []string) {
 	default:
 		j.exclude("several-labels", fmt.Sprintf("classes %q are positive and the task needs exactly one", labels))
 	}
+}
+
+// counted lists what sides are drawn for: what is still to be made, and also what is left out where a published program draws first.
+func (k *curator) counted() []*job {
+	if k.rule.draw().All {
+		return k.jobs
+	}
+	return k.open()
 }
 
 // open lists what is still to be made.

@@ -27,8 +27,8 @@ const (
 
 // Validate says what is wrong with a rule, if anything is.
 func (r SplitRule) Validate() error {
-	if r.Rule != RulePublisher && r.Rule != RuleSeeded {
-		return fmt.Errorf("split rule %q: want %s or %s", r.Rule, RulePublisher, RuleSeeded)
+	if r.Rule != RulePublisher && r.Rule != RuleSeeded && !r.drawn() {
+		return fmt.Errorf("split rule %q: want %s, %s, %s, %s or %s", r.Rule, RulePublisher, RuleSeeded, RulePrefix, RulePandas, RuleSklearn)
 	}
 	if r.Duplicates != DuplicatesReport && r.Duplicates != DuplicatesDrop {
 		return fmt.Errorf("split duplicates %q: want %s or %s", r.Duplicates, DuplicatesReport, DuplicatesDrop)
@@ -41,11 +41,14 @@ func (r SplitRule) Validate() error {
 	if sum := r.Train + r.Validation + r.Test; r.Rule == RuleSeeded && math.Abs(sum-1) > 1e-9 {
 		return fmt.Errorf("split shares add up to %v, want 1", sum)
 	}
-	return nil
+	return r.validateDraw()
 }
 
 // String is the rule in one sentence, as curation.json states it.
 func (r SplitRule) String() string {
+	if r.drawn() {
+		return r.describeDraw()
+	}
 	how := "by subject"
 	if r.Stratify {
 		how += ", stratified by label set"
@@ -68,6 +71,10 @@ func (r SplitRule) shares() []share {
 // assign gives every job that is still to be made its side. Sides are drawn before anything is decoded, so
 // that one broken file moves no other sample.
 func (r SplitRule) assign(jobs []*job, seed uint64) {
+	if r.drawn() {
+		r.drawSides(jobs)
+		return
+	}
 	if r.Rule == RuleSeeded {
 		draw(jobs, r.shares(), seed, r.Stratify)
 		return
