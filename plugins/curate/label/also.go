@@ -71,6 +71,18 @@ func (a Also) read(in plugins.Tree) (table, error) {
 	return out, err
 }
 
+// read reads the names; without a key there are none.
+func (k *Key) read(in plugins.Tree) (table, error) {
+	if k == nil {
+		return nil, nil
+	}
+	rows, err := Also{Table: k.Table, ID: k.ID, IDPattern: k.IDPattern, Subject: k.Name}.read(in)
+	if err != nil {
+		return nil, fmt.Errorf("labels.key.table: %w", err)
+	}
+	return rows, nil
+}
+
 // add gives a sample the subject and the side of its row.
 func (f further) add(c *plugins.Candidate, file, id string, others []string) {
 	wanted := append(names(file), others...)

@@ -54,12 +54,23 @@ type Params struct {
 
 	IDs       []string            `json:"ids,omitempty" jsonschema:"csv: several columns that name a file together, their cells joined by slashes; in the place of id"`
 	IDPattern string              `json:"idPattern,omitempty" jsonschema:"csv: regular expression over the cell of id; its first group is the name of the file; without one the name is what follows the last slash"`
-	Join      string              `json:"join,omitempty" jsonschema:"csv: the cells of all columns make one label, with this between them"`
+	Join      string              `json:"join,omitempty" jsonschema:"csv: the cells of all columns make one label, with this between them; true, True and 1.0 are written as 1, false, False and 0.0 as 0"`
 	Where     map[string][]string `json:"where,omitempty" jsonschema:"csv: a row counts only if it has one of these cells in each of these columns"`
 	Rows      string              `json:"rows,omitempty" jsonschema:"csv: what several rows about one file say together: same (they have to agree), any (all that one of them says), majority (what more than half of them say), highest (the greatest number); same if not given"`
 	Uncertain *Uncertain          `json:"uncertain,omitempty" jsonschema:"csv: cells that say neither yes nor no"`
 	Empty     string              `json:"empty,omitempty" jsonschema:"multilabel: exclude leaves out what has no label; it is kept if not given"`
 	Also      []Also              `json:"also,omitempty" jsonschema:"csv: further tables of subjects and sides"`
+	Key       *Key                `json:"key,omitempty" jsonschema:"csv: a table that says under which name the others have a file"`
+
+	SidePattern string `json:"sidePattern,omitempty" jsonschema:"csv: regular expression over the cell of side; its first group is the side"`
+}
+
+// Key is a table that says which other name a file has, under which labels and further tables of by id name it.
+type Key struct {
+	Table     string `json:"table" jsonschema:"glob of the tables"`
+	ID        string `json:"id" jsonschema:"column with the file's own name"`
+	IDPattern string `json:"idPattern,omitempty" jsonschema:"as that of the labels"`
+	Name      string `json:"name" jsonschema:"column with the other name"`
 }
 
 // Uncertain says what becomes of cells that leave it open whether a label is true. The labels stand in the sample's meta.
@@ -135,6 +146,7 @@ type Finder struct {
 	pattern *regexp.Regexp
 	table   table
 	also    []further
+	keys    table
 }
 
 // Read reads the tables, if labels come from any.
@@ -148,7 +160,11 @@ func (p Place) Read(in plugins.Tree) (*Finder, error) {
 		return nil, err
 	}
 	also, err := p.Labels.readFurther(in)
-	return &Finder{p, re, t, also}, err
+	if err != nil {
+		return nil, err
+	}
+	keys, err := p.Labels.Key.read(in)
+	return &Finder{p, re, t, also, keys}, err
 }
 
 // Task is the task that the labels are for.
@@ -175,6 +191,9 @@ func (f *Finder) Candidate(file string, others ...string) plugins.Candidate {
 	case FromName:
 		labels = []string{groups["label"]}
 	case FromTable:
+		if f.Labels.Key != nil {
+			groups["id"] = f.keys.find(append(names(file), others...)).subject
+		}
 		row := f.table.find(append(f.named(file, groups["id"]), others...))
 		labels, c.Subject, c.Split = row.labels, first(row.subject, c.Subject), first(row.side, c.Split)
 		c.Excluded, c.Meta, c.Row = row.problem, row.meta(), row.row

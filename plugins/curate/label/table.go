@@ -43,13 +43,20 @@ func (l Params) validateTable() error {
 	case l.Empty != "" && (l.Empty != Exclude || l.Task != document.Multilabel):
 		return fmt.Errorf("labels.empty: %q, want %s, of the task %s", l.Empty, Exclude, document.Multilabel)
 	}
+	if k := l.Key; k != nil {
+		if err := (Also{Table: k.Table, ID: k.ID, IDPattern: k.IDPattern, Subject: k.Name}).validate(); err != nil {
+			return fmt.Errorf("labels.key.%w", err)
+		}
+	}
 	for i, a := range l.Also {
 		if err := a.validate(); err != nil {
 			return fmt.Errorf("labels.also[%d].%w", i, err)
 		}
 	}
-	if _, err := regexp.Compile(l.IDPattern); err != nil {
-		return fmt.Errorf("labels.idPattern: %w", err)
+	for name, pattern := range map[string]string{"idPattern": l.IDPattern, "sidePattern": l.SidePattern} {
+		if _, err := regexp.Compile(pattern); err != nil {
+			return fmt.Errorf("labels.%s: %w", name, err)
+		}
 	}
 	if _, err := path.Match(l.Table, ""); err != nil {
 		return fmt.Errorf("labels.table: %q: %w", l.Table, err)
@@ -87,7 +94,7 @@ func (l Params) read(in plugins.Tree) (table, error) {
 	if len(ids) == 0 {
 		ids = []string{l.ID}
 	}
-	name := regexp.MustCompile(l.IDPattern) // was compiled before
+	name, side := regexp.MustCompile(l.IDPattern), regexp.MustCompile(l.SidePattern) // were compiled before
 	needed := slices.Concat(ids, l.Columns, []string{l.Subject, l.Side})
 	for column := range l.Where {
 		needed = append(needed, column)
@@ -97,6 +104,9 @@ func (l Params) read(in plugins.Tree) (table, error) {
 		rows++
 		e := l.entry(t, row)
 		e.row = rows
+		if m := side.FindStringSubmatch(e.side); len(m) > 1 {
+			e.side = m[1]
+		}
 		out.add(l.Rows, nameIn(name, t, row, ids), e)
 	})
 	if err != nil {
@@ -198,6 +208,9 @@ func (l Params) cells(t tabular.Table, row tabular.Row) (labels, uncertain []str
 	for _, name := range l.Columns {
 		cells = append(cells, t.Cell(row, name))
 	}
+	if l.Join != "" {
+		plain(cells)
+	}
 	cell := strings.Join(cells, l.Join)
 	if l.Separator == "" {
 		return []string{cell}, nil
@@ -207,6 +220,18 @@ func (l Params) cells(t tabular.Table, row tabular.Row) (labels, uncertain []str
 		labels[i] = strings.TrimSpace(labels[i])
 	}
 	return labels, nil
+}
+
+// plain writes truth values as 0 and 1, so that one map fits a table that was saved again by another program.
+func plain(cells []string) {
+	for i, c := range cells {
+		switch strings.ToLower(c) {
+		case "true", "1.0":
+			cells[i] = "1"
+		case "false", "0.0":
+			cells[i] = "0"
+		}
+	}
 }
 
 // add puts a row beside those that are there about the same file.

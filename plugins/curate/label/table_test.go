@@ -75,7 +75,7 @@ func TestTables(t *testing.T) {
 		},
 		"cells of several columns are one label, ids of two columns one name": {
 			`{"pattern": "0*(?P<id>\\d+)/brain/(?P<id2>\\d+)", "labels": {"from": "csv", "table": "d.csv", "ids": ["Patient", "Slice"], "subject": "Patient", "columns": ["PE", "Chronic"], "join": "/", "classes": {"0/0": "none", "1/1": "chronic", "1/0": "acute"}}}`,
-			plugintest.Files{"d.csv": []byte("Patient,Slice,PE,Chronic\n49,1,0,0\n49,2,1,1\n50,1,1,0\n50,2,0,1\n")},
+			plugintest.Files{"d.csv": []byte("Patient,Slice,PE,Chronic\n49,1,0,0.0\n49,2,True,1.0\n50,1,1,FALSE\n50,2,0,1\n")},
 			map[string]string{"049/brain/1.jpg": "none 49", "049/brain/2.jpg": "chronic 49", "050/brain/1.jpg": "acute 50", "050/brain/2.jpg": "50 !unknown-label", "051/brain/1.jpg": "!no-label"},
 		},
 		"two eyes a row, with names in another case": {
@@ -83,6 +83,16 @@ func TestTables(t *testing.T) {
 				"also": [{"table": "pairs.csv", "comma": ";", "each": ["left", "right"], "idPattern": "^(.+)\\.\\w+$"}]}}`,
 			plugintest.Files{"grades.csv": []byte("image,grade,gradable\na.jpg,0,1\nb.jpg,2,1\nc.jpg,,0\nd.png,1,1\n"), "pairs.csv": []byte("left;right\na.JPG;b.JPG\nc.JPG;e.JPG\n")},
 			map[string]string{"I/a.JPG": "0 a", "I/b.JPG": "2 a", "I/c.JPG": "c !row-left-out", "I/d.png": "!no-row"},
+		},
+		"a table of names": {
+			`{"labels": {"from": "csv", "table": "labels.tsv", "id": "impression", "columns": ["pe"], "key": {"table": "map.tsv", "id": "image", "idPattern": "^(PE\\w+)", "name": "impression"},
+				"also": [{"table": "map.tsv", "id": "image", "idPattern": "^(PE\\w+)", "subject": "person"}, {"table": "splits.tsv", "id": "impression", "by": "id", "side": "split"}]}}`,
+			plugintest.Files{"labels.tsv": []byte("impression\tpe\n1\tTrue\n2\tFalse\n"), "map.tsv": []byte("impression\timage\tperson\n1\tPEa.nii.gz\t7\n3\tPEc\t9\n"), "splits.tsv": []byte("impression\tsplit\n1\tvalid\n2\ttest\n")},
+			map[string]string{"CTPA/PEa.nii.gz": "True 7 valid", "CTPA/PEb.nii.gz": "!no-label", "CTPA/PEc.nii.gz": "9 !no-label"},
+		},
+		"a side in a path": {
+			`{"labels": {"from": "csv", "table": "l.csv", "id": "file", "columns": ["a"], "side": "file", "sidePattern": "(Training|Test)_"}}`,
+			plugintest.Files{"l.csv": []byte("file,a\nMass-Test_P/x.dcm,1\nother/y.dcm,1\n")}, map[string]string{"x.dcm": "1 Test", "y.dcm": "1 other/y.dcm"},
 		},
 		"a list of objects": {
 			`{"pattern": "(?P<id>case_\\d+)/", "labels": {"from": "csv", "table": "k.json", "id": "case", "columns": ["bad"], "classes": {"true": "malignant", "false": "benign"}}}`,
@@ -125,6 +135,8 @@ func TestTableParams(t *testing.T) {
 		table + `, "id": "i", "join": "/", "uncertain": {"as": "negative"}`:           "only columns that are labels",
 		table + `, "id": "i", "empty": "exclude"`:                                     "of the task multilabel",
 		table + `, "id": "i", "idPattern": "("`:                                       "labels.idPattern",
+		table + `, "id": "i", "sidePattern": "("`:                                     "labels.sidePattern",
+		table + `, "id": "i", "key": {"table": "x", "id": "i"}`:                       "labels.key.subject",
 		table + `, "id": "i", "also": [{}]`:                                           "labels.also[0].table",
 		table + `, "id": "i", "also": [{"table": "x"}]`:                               "want id or each",
 		table + `, "id": "i", "also": [{"table": "x", "id": "i"}]`:                    "want a column",
