@@ -105,7 +105,7 @@ func TestDrawParams(t *testing.T) {
 	for split, want := range map[string]string{
 		`{"rule":"prefix"}`:             "want shares of both that add up to 1",
 		`{"rule":"seeded","draw":{}}`:   "rule seeded draws nothing",
-		`{"rule":"other"}`:              "want publisher, seeded, prefix, pandas or sklearn",
+		`{"rule":"other"}`:              `want one of ["publisher" "file" "seeded" "prefix" "pandas" "sklearn"]`,
 		`{"draw":{"unit":"x"}}`:         "draw.unit",
 		`{"draw":{"order":"x"}}`:        "draw.order",
 		`{"draw":{"round":"x"}}`:        "draw.round",
