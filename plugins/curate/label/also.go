@@ -60,7 +60,7 @@ func (a Also) read(in plugins.Tree) (table, error) {
 	name := regexp.MustCompile(a.IDPattern) // was compiled before
 	needed := append(slices.Clone(ids), a.Subject, a.Side)
 	err := eachRow(in, a.Table, a.Comma, needed, func(t tabular.Table, row tabular.Row) {
-		e := entry{subject: t.Cell(row, a.Subject), side: t.Cell(row, a.Side), where: fmt.Sprintf("%s:%d", t.File, row.Line)}
+		e := entry{subject: cell(t, row, a.Subject), side: cell(t, row, a.Side), where: fmt.Sprintf("%s:%d", t.File, row.Line)}
 		if len(a.Each) > 0 && a.Subject == "" {
 			e.subject = nameIn(name, t, row, ids[:1])
 		}

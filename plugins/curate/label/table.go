@@ -167,18 +167,18 @@ func nameIn(pattern *regexp.Regexp, t tabular.Table, row tabular.Row, ids []stri
 		}
 		return strings.Join(cells, "/")
 	}
-	cell := strings.ReplaceAll(t.Cell(row, ids[0]), `\`, "/")
-	if m := pattern.FindStringSubmatch(cell); len(m) > 1 && m[1] != "" {
+	name := strings.ReplaceAll(t.Cell(row, ids[0]), `\`, "/")
+	if m := pattern.FindStringSubmatch(name); len(m) > 1 && m[1] != "" {
 		return m[1]
 	}
-	return path.Base(cell)
+	return path.Base(name)
 }
 
 func (l Params) entry(t tabular.Table, row tabular.Row) entry {
-	e := entry{subject: t.Cell(row, l.Subject), side: t.Cell(row, l.Side), where: fmt.Sprintf("%s:%d", t.File, row.Line)}
+	e := entry{subject: cell(t, row, l.Subject), side: cell(t, row, l.Side), where: fmt.Sprintf("%s:%d", t.File, row.Line)}
 	for column, cells := range l.Where {
-		if cell := t.Cell(row, column); !slices.Contains(cells, cell) {
-			e.problem = &plugins.Exclusion{Code: "row-left-out", Reason: fmt.Sprintf("%s has %q for %s", e.where, cell, column)}
+		if c := t.Cell(row, column); !slices.Contains(cells, c) {
+			e.problem = &plugins.Exclusion{Code: "row-left-out", Reason: fmt.Sprintf("%s has %q for %s", e.where, c, column)}
 			return e
 		}
 	}
@@ -189,16 +189,24 @@ func (l Params) entry(t tabular.Table, row tabular.Row) entry {
 	return e
 }
 
+// cell is that of a column that was asked for. Publishers have columns without a name, which are not meant by none.
+func cell(t tabular.Table, row tabular.Row, column string) string {
+	if column == "" {
+		return ""
+	}
+	return t.Cell(row, column)
+}
+
 // cells are the labels of a row, and those that it leaves open.
 func (l Params) cells(t tabular.Table, row tabular.Row) (labels, uncertain []string) {
 	if len(l.Columns) > 1 && l.Join == "" {
 		for _, name := range l.Columns {
-			cell := t.Cell(row, name)
-			open := l.Uncertain != nil && slices.Contains(l.Uncertain.Cells, cell)
+			c := t.Cell(row, name)
+			open := l.Uncertain != nil && slices.Contains(l.Uncertain.Cells, c)
 			if open {
 				uncertain = append(uncertain, name)
 			}
-			if slices.Contains(l.Positive, cell) || open && l.Uncertain.As == Positive {
+			if slices.Contains(l.Positive, c) || open && l.Uncertain.As == Positive {
 				labels = append(labels, name)
 			}
 		}
@@ -211,11 +219,11 @@ func (l Params) cells(t tabular.Table, row tabular.Row) (labels, uncertain []str
 	if l.Join != "" {
 		plain(cells)
 	}
-	cell := strings.Join(cells, l.Join)
+	whole := strings.Join(cells, l.Join)
 	if l.Separator == "" {
-		return []string{cell}, nil
+		return []string{whole}, nil
 	}
-	labels = strings.Split(cell, l.Separator)
+	labels = strings.Split(whole, l.Separator)
 	for i := range labels {
 		labels[i] = strings.TrimSpace(labels[i])
 	}

@@ -94,6 +94,10 @@ func TestTables(t *testing.T) {
 			`{"labels": {"from": "csv", "table": "l.csv", "id": "file", "columns": ["a"], "side": "file", "sidePattern": "(Training|Test)_"}}`,
 			plugintest.Files{"l.csv": []byte("file,a\nMass-Test_P/x.dcm,1\nother/y.dcm,1\n")}, map[string]string{"x.dcm": "1 Test", "y.dcm": "1 other/y.dcm"},
 		},
+		"a column without a name is nobody's": {
+			`{"labels": {"from": "csv", "table": "l.csv", "id": "i", "columns": ["A"], "also": [{"table": "s.csv", "id": "i", "side": "split"}]}}`,
+			plugintest.Files{"l.csv": []byte(",i,A\n0,x,a\n"), "s.csv": []byte(",i,split\n7,x,test\n")}, map[string]string{"x.png": "a test"},
+		},
 		"a list of objects": {
 			`{"pattern": "(?P<id>case_\\d+)/", "labels": {"from": "csv", "table": "k.json", "id": "case", "columns": ["bad"], "classes": {"true": "malignant", "false": "benign"}}}`,
 			plugintest.Files{"k.json": []byte(`[{"case": "case_1", "bad": true}, {"case": "case_2", "bad": null}]`)},
