@@ -13,12 +13,29 @@ import (
 
 func chestCT() []recipe {
 	kinds := map[string]int{"No PE": 1, "Acute PE": 1, "Acute Subsegmental-only PE": 1, "Subsegmental-only PE": 1, "Chronic PE": 1}
+	emboli := map[string]int{"No PE": 5, "Acute PE": 2, "Chronic PE": 1}
 	return []recipe{
+		{id: "rspect", raw: rspect, want: map[string]want{
+			sound: {done: 8, labels: emboli, subjects: 4, left: map[string]int{"no-label": 1}},
+			// RandomState(0).permutation(8) is 6 2 1 7 3 0 5 4
+			asPublished: {done: 8, labels: emboli, subjects: 4, count: "6/0/2", flaws: 3, left: map[string]int{"no-label": 1}, sides: map[string]string{"1.2.3.5.dcm": "test", "1.2.3.4.dcm": "test", "1.2.3.6.dcm": "train"}},
+		}},
 		{id: "inspect", raw: inspect, want: map[string]want{
 			sound:       {done: 5, labels: kinds, subjects: 4, count: "2/1/2", left: map[string]int{"no-label": 1}, sides: map[string]string{"CTPA/PE5.nii.gz": "test", "CTPA/PE3.nii.gz": "validation"}},
 			asPublished: {done: 5, labels: kinds, subjects: 4, count: "3/0/2", flaws: 3, left: map[string]int{"no-label": 1}, sides: map[string]string{"CTPA/PE5.nii.gz": "train"}}, // the first row
 		}},
 	}
+}
+
+func rspect(*testing.T) plugintest.Files {
+	var rows []string
+	files := plugintest.Files{"test/s/r/1.2.3.77.dcm": dicomImage(77, "0"), "train/s0/r/1.2.3.88.dcm": dicomImage(88, "0")}
+	for i, pe := range []string{"0,0", "0,0", "1,0", "0,0", "1,1", "0,1", "1,0", "0,0"} {
+		rows = append(rows, fmt.Sprintf("s%d,r%d,1.2.3.%d,%s", i/2, i/2, i, pe))
+		files[fmt.Sprintf("train/s%d/r%d/1.2.3.%d.dcm", i/2, i/2, i)] = dicomImage(i, "0")
+	}
+	files["train.csv"] = lines("StudyInstanceUID,SeriesInstanceUID,SOPInstanceUID,pe_present_on_image,chronic_pe", rows...)
+	return files
 }
 
 func inspect(*testing.T) plugintest.Files {
