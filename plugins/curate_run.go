@@ -89,12 +89,13 @@ func runCurate(ctx context.Context, c Call, rules rules, r Recipe) error {
 	if c.Dataset == nil {
 		return errors.New("curate: the call names no dataset")
 	}
-	if len(c.Inputs) != 1 {
-		return fmt.Errorf("curate %s: want one input, have %d", c.Dataset.ID, len(c.Inputs))
+	raw, err := beside(c.Inputs)
+	if err != nil {
+		return fmt.Errorf("curate %s: %w", c.Dataset.ID, err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	k := &curator{rules: rules, call: c, recipe: r, tree: watch(c.Inputs[0].Tree, cancel)}
+	k := &curator{rules: rules, call: c, recipe: r, tree: watch(raw, cancel)}
 	if err := k.run(ctx); err != nil {
 		return fmt.Errorf("curate %s: %w", c.Dataset.ID, err)
 	}
