@@ -112,7 +112,7 @@ func (k *curator) run(ctx context.Context) error {
 	}
 	k.rule.assign(k.counted(), k.call.Seed)
 	if k.rule.Rule != RuleSeeded {
-		crossings(k.open())
+		k.rule.crossings(k.open())
 	}
 	if err := k.refuseFiles(); err != nil {
 		return err
