@@ -11,6 +11,7 @@ import (
 	"github.com/cairn-bench/cairn/plugins/curate/expression"
 	"github.com/cairn-bench/cairn/plugins/curate/graph"
 	"github.com/cairn-bench/cairn/plugins/curate/image"
+	"github.com/cairn-bench/cairn/plugins/curate/node"
 	"github.com/cairn-bench/cairn/plugins/curate/table"
 	"github.com/cairn-bench/cairn/plugins/curate/volume"
 	"github.com/cairn-bench/cairn/plugins/evaluate/classification"
@@ -49,7 +50,7 @@ func Over(client *http.Client) (plugins.Set, error) {
 		physionet.Plugin(client), kaggle.Plugin(client), huggingface.Plugin(client), github.Plugin(client),
 		zenodo.Plugin(client), figshare.Plugin(client), mendeley.Plugin(client),
 		isic.Plugin(client), tcia.Plugin(client), geo.Plugin(client), atlas.Plugin(client), tudataset.Plugin(client), snap.Plugin(client),
-		ecg.Plugin(), eeg.Plugin(), ehr.Plugin(), expression.Plugin(), graph.Plugin(), image.Plugin(), table.Plugin(), volume.Plugin(),
+		ecg.Plugin(), eeg.Plugin(), ehr.Plugin(), expression.Plugin(), graph.Plugin(), image.Plugin(), node.Plugin(), table.Plugin(), volume.Plugin(),
 		gopretrain.New(),
 		classification.Plugin(),
 	)
