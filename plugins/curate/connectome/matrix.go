@@ -276,7 +276,7 @@ func (r *recipe) facts(c *plugins.Candidate, h held) error {
 	if err != nil {
 		return err
 	}
-	class, known := r.Labels.Classes[text]
+	class, known := r.Labels.Classes.Class(text)
 	switch {
 	case len(r.Labels.Classes) == 0:
 		class = text

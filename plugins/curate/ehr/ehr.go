@@ -28,6 +28,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/labelmap"
 )
 
 // Params are the parameters of the plugin. A file is named by its path, or the end of it; it may be packed, with .gz after
@@ -101,11 +102,11 @@ type Events struct {
 
 // Label says what is predicted.
 type Label struct {
-	Column  string            `json:"column" jsonschema:"column of the label, in the base table or a joined one"`
-	Within  float64           `json:"within" jsonschema:"the column is a time, and the label yes if it is less than so many hours after the start, else no"`
-	Days    []float64         `json:"days" jsonschema:"the column is a time, and the label how many of these numbers of days after the start it reaches"`
-	Last    bool              `json:"last" jsonschema:"take the label of the subject's last row, as CLIMB's code does by mistake; needs leaks: allow"`
-	Classes map[string]string `json:"classes" jsonschema:"renames and merges labels; an empty class drops its samples; if given, other labels are left out"`
+	Column  string       `json:"column" jsonschema:"column of the label, in the base table or a joined one"`
+	Within  float64      `json:"within" jsonschema:"the column is a time, and the label yes if it is less than so many hours after the start, else no"`
+	Days    []float64    `json:"days" jsonschema:"the column is a time, and the label how many of these numbers of days after the start it reaches"`
+	Last    bool         `json:"last" jsonschema:"take the label of the subject's last row, as CLIMB's code does by mistake; needs leaks: allow"`
+	Classes labelmap.Map `json:"classes" jsonschema:"a map, or the name of a shipped one, that renames and merges labels; an empty class drops its samples; if given, other labels are left out"`
 }
 
 // Words of the parameters.
@@ -127,7 +128,7 @@ func defaults() Params {
 			"hospital_expire_flag", "icd_code", "last_careunit", "los", "outtime",
 		},
 		Leaks: Refuse, Columns: []Column{}, Joins: []Join{}, History: []History{}, Events: []Events{},
-		Label: Label{Column: "hospital_expire_flag", Days: []float64{}, Classes: map[string]string{}}, Meta: []string{}, Split: plugins.DefaultSplit(),
+		Label: Label{Column: "hospital_expire_flag", Days: []float64{}, Classes: labelmap.Map{}}, Meta: []string{}, Split: plugins.DefaultSplit(),
 	}
 }
 

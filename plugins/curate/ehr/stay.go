@@ -3,7 +3,6 @@ package ehr
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,7 +50,7 @@ func (r *recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, e
 			return plugins.Curation{}, err
 		}
 	}
-	out := plugins.Curation{Task: document.Task{Type: document.Multiclass, Classes: r.Label.vocabulary()}, Features: r.names()}
+	out := plugins.Curation{Task: document.Task{Type: document.Multiclass, Classes: r.Label.Classes.Classes()}, Features: r.names()}
 	if len(out.Features) == 0 || len(out.Features) > maxWidth {
 		return plugins.Curation{}, fmt.Errorf("%d features, want 1 to %d", len(out.Features), maxWidth)
 	}
@@ -291,7 +290,7 @@ func (r *recipe) label(s *stay) ([]string, *plugins.Exclusion) {
 			return nil, problem
 		}
 	}
-	class, known := r.Label.Classes[text]
+	class, known := r.Label.Classes.Class(text)
 	switch {
 	case len(r.Label.Classes) == 0 && text != "":
 		return []string{text}, nil
@@ -324,11 +323,4 @@ func (l Label) timed(s *stay, cell, where string) (string, *plugins.Exclusion) {
 		}
 	}
 	return strconv.Itoa(reached), nil
-}
-
-// vocabulary is the sorted set of classes that the map names; empty means those that occur.
-func (l Label) vocabulary() []string {
-	out := slices.DeleteFunc(slices.Collect(maps.Values(l.Classes)), func(c string) bool { return c == "" })
-	slices.Sort(out)
-	return slices.Compact(out)
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/curate/assay"
 	"github.com/cairn-bench/cairn/plugins/curate/label"
+	"github.com/cairn-bench/cairn/plugins/curate/labelmap"
 	"github.com/cairn-bench/cairn/plugins/npy"
 )
 
@@ -52,8 +53,8 @@ type Params struct {
 
 // Label says what is predicted.
 type Label struct {
-	Key     string            `json:"key" jsonschema:"key of the fact that is the label, such as disease state"`
-	Classes map[string]string `json:"classes" jsonschema:"renames and merges labels; an empty class drops its samples; if given, other labels are left out"`
+	Key     string       `json:"key" jsonschema:"key of the fact that is the label, such as disease state"`
+	Classes labelmap.Map `json:"classes" jsonschema:"a map, or the name of a shipped one, that renames and merges labels; an empty class drops its samples; if given, other labels are left out"`
 }
 
 // Words of the parameters.
@@ -66,7 +67,7 @@ const (
 
 func defaults() Params {
 	return Params{
-		Form: assay.GEO, Files: "*_series_matrix.txt*", Label: Label{Classes: map[string]string{}}, Meta: []string{},
+		Form: assay.GEO, Files: "*_series_matrix.txt*", Label: Label{Classes: labelmap.Map{}}, Meta: []string{},
 		MaxMissing: 0.5, Log: None, Scale: None, Split: plugins.DefaultSplit(),
 	}
 }
@@ -140,7 +141,7 @@ func (r *recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, e
 		return plugins.Curation{}, err
 	}
 	r.pattern = regexp.MustCompile(r.Pattern) // Validate compiled it
-	out := plugins.Curation{Task: document.Task{Type: document.Multiclass, Classes: r.Label.vocabulary()}}
+	out := plugins.Curation{Task: document.Task{Type: document.Multiclass, Classes: r.Label.Classes.Classes()}}
 	for i, s := range r.set.Samples {
 		out.Candidates = append(out.Candidates, r.candidate(s, i))
 	}
@@ -242,7 +243,7 @@ func (l Label) of(s *assay.Sample) ([]string, *plugins.Exclusion) {
 	}
 	var out []string
 	for _, text := range found {
-		class, known := l.Classes[text]
+		class, known := l.Classes.Class(text)
 		switch {
 		case len(l.Classes) == 0:
 			class = text
@@ -254,13 +255,6 @@ func (l Label) of(s *assay.Sample) ([]string, *plugins.Exclusion) {
 		out = append(out, class)
 	}
 	return out, nil
-}
-
-// vocabulary is the sorted set of classes that the map names; empty means those that occur.
-func (l Label) vocabulary() []string {
-	out := slices.DeleteFunc(slices.Collect(maps.Values(l.Classes)), func(c string) bool { return c == "" })
-	slices.Sort(out)
-	return slices.Compact(out)
 }
 
 // Make lays out one sample.

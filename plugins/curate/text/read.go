@@ -43,7 +43,7 @@ type object struct {
 }
 
 func (r *recipe) planObjects(ctx context.Context, in plugins.Tree, files []string) (plugins.Curation, error) {
-	out := plugins.Curation{Task: document.Task{Type: r.Label.Task, Classes: r.Label.vocabulary()}}
+	out := plugins.Curation{Task: document.Task{Type: r.Label.Task, Classes: r.Label.Classes.Classes()}}
 	sides, err := r.readSides(in)
 	if err != nil {
 		return out, err

@@ -19,7 +19,6 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -30,6 +29,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/curate/label"
+	"github.com/cairn-bench/cairn/plugins/curate/labelmap"
 	"github.com/cairn-bench/cairn/plugins/npy"
 )
 
@@ -51,9 +51,9 @@ type Params struct {
 
 // Label says what is predicted.
 type Label struct {
-	Path    string            `json:"path" jsonschema:"path of the label; a list has several"`
-	Task    string            `json:"task" jsonschema:"multiclass or multilabel"`
-	Classes map[string]string `json:"classes" jsonschema:"renames and merges labels; an empty class drops its samples; if given, other labels are left out"`
+	Path    string       `json:"path" jsonschema:"path of the label; a list has several"`
+	Task    string       `json:"task" jsonschema:"multiclass or multilabel"`
+	Classes labelmap.Map `json:"classes" jsonschema:"a map, or the name of a shipped one, that renames and merges labels; an empty class drops its samples; if given, other labels are left out"`
 }
 
 // The forms of files.
@@ -71,7 +71,7 @@ const (
 
 func defaults() Params {
 	return Params{
-		Form: JSON, Files: "*.json", Text: []string{}, Label: Label{Task: document.Multiclass, Classes: map[string]string{}}, Meta: []string{},
+		Form: JSON, Files: "*.json", Text: []string{}, Label: Label{Task: document.Multiclass, Classes: labelmap.Map{}}, Meta: []string{},
 		Sides: map[string]string{}, Place: label.Default(), Buckets: 4096, Split: plugins.DefaultSplit(),
 	}
 }
@@ -216,7 +216,7 @@ func (l Label) classes(found []string) ([]string, *plugins.Exclusion) {
 	}
 	out := []string{}
 	for _, text := range found {
-		class, known := l.Classes[text]
+		class, known := l.Classes.Class(text)
 		switch {
 		case len(l.Classes) == 0:
 			class = text
@@ -230,11 +230,4 @@ func (l Label) classes(found []string) ([]string, *plugins.Exclusion) {
 		out = append(out, class)
 	}
 	return out, nil
-}
-
-// vocabulary is the sorted set of classes that the map names; empty means those that occur.
-func (l Label) vocabulary() []string {
-	out := slices.DeleteFunc(slices.Collect(maps.Values(l.Classes)), func(c string) bool { return c == "" })
-	slices.Sort(out)
-	return slices.Compact(out)
 }
