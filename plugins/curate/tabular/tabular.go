@@ -56,7 +56,7 @@ func (t Table) Cell(r Row, column string) string {
 	return ""
 }
 
-// Read reads one file of a tree.
+// Read reads one file of a tree, packed with gzip or not. A file whose name ends in .json or .json.gz is read as ParseJSON does.
 func Read(in plugins.Tree, file string, f Format) (Table, error) {
 	if strings.EqualFold(path.Ext(file), ".parquet") {
 		return readParquet(in, file, f)
@@ -66,6 +66,9 @@ func Read(in plugins.Tree, file string, f Format) (Table, error) {
 		return Table{}, err
 	}
 	defer r.Close()
+	if strings.HasSuffix(strings.TrimSuffix(strings.ToLower(file), ".gz"), ".json") {
+		return ParseJSON(r, file)
+	}
 	return Parse(r, file, f)
 }
 
