@@ -38,8 +38,10 @@ type Array struct {
 // Float32 encodes data of the given shape. It panics if shape and data do not agree.
 func Float32(shape []int, data []float32) []byte {
 	b := header("<f4", shape, len(data), 4)
-	for _, v := range data {
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	at := len(b)
+	b = b[:at+4*len(data)]
+	for i, v := range data {
+		binary.LittleEndian.PutUint32(b[at+4*i:], math.Float32bits(v))
 	}
 	return b
 }
@@ -52,8 +54,10 @@ func Uint8(shape []int, data []uint8) []byte {
 // Int32 encodes data of the given shape. It panics if shape and data do not agree.
 func Int32(shape []int, data []int32) []byte {
 	b := header("<i4", shape, len(data), 4)
-	for _, v := range data {
-		b = binary.LittleEndian.AppendUint32(b, uint32(v))
+	at := len(b)
+	b = b[:at+4*len(data)]
+	for i, v := range data {
+		binary.LittleEndian.PutUint32(b[at+4*i:], uint32(v))
 	}
 	return b
 }

@@ -2,6 +2,7 @@ package ecg
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/cairn-bench/cairn/plugins"
@@ -11,7 +12,7 @@ import (
 )
 
 // rows finds the signal of every lead.
-func (r recipe) rows(h *wfdb.Header) ([]int, error) {
+func (r *recipe) rows(h *wfdb.Header) ([]int, error) {
 	var out []int
 	for _, lead := range r.Leads {
 		at := -1
@@ -44,24 +45,22 @@ func leadName(name string) string {
 }
 
 // array makes the sample out of the record's rows.
-func (r recipe) array(rec *wfdb.Record, rows []int) (plugins.Made, error) {
+func (r *recipe) array(rec *wfdb.Record, rows []int) (plugins.Made, error) {
 	n := r.Rate * r.Seconds
 	data := make([]float32, len(rows)*n)
 	var flat []string
 	var invalid, length int
-	filters := map[float64]*signal.Resampler{} // most records have one rate
+	var x []float64
 	for row, at := range rows {
-		x, bad, err := millivolts(rec, at)
-		if err != nil {
+		var bad int
+		var err error
+		if x, bad, err = millivolts(rec, at, x); err != nil {
 			return plugins.Made{}, err
 		}
 		rate := float64(rec.Frequency * float64(rec.Signals[at].PerFrame))
-		filter, ok := filters[rate]
-		if !ok {
-			if filter, err = signal.NewResampler(rate, r.Rate); err != nil {
-				return plugins.Made{}, plugins.Exclude("sampling-rate", "%v", err)
-			}
-			filters[rate] = filter
+		filter, err := r.filter(rate)
+		if err != nil {
+			return plugins.Made{}, err
 		}
 		length = filter.Outputs(len(x))
 		if length == 0 || length < n && r.Short == ShortExclude {
@@ -85,25 +84,27 @@ func (r recipe) array(rec *wfdb.Record, rows []int) (plugins.Made, error) {
 	}, nil
 }
 
-// millivolts scales one signal. What the file marks as no sample becomes 0 and is counted.
-func millivolts(rec *wfdb.Record, at int) (x []float64, invalid int, err error) {
+// millivolts scales one signal, in the memory of into. What the file marks as no sample becomes 0 and is counted.
+func millivolts(rec *wfdb.Record, at int, into []float64) (x []float64, invalid int, err error) {
 	s := rec.Signals[at]
 	divisor, ok := signal.PerMillivolt(s.Units)
 	if !ok {
 		return nil, 0, plugins.Exclude("unknown-unit", "lead %s is in %q, which is no voltage", s.Name, s.Units)
 	}
-	x = make([]float64, len(rec.Samples[at]))
-	for i, v := range rec.Samples[at] {
-		if rec.Valid(at, v) {
-			x[i] = s.Physical(v) / divisor
-		} else {
+	x = rec.Physical(at, into)
+	for i, v := range x {
+		switch {
+		case math.IsNaN(v):
+			x[i] = 0
 			invalid++
+		case divisor != 1:
+			x[i] = v / divisor
 		}
 	}
 	return x, invalid, nil
 }
 
-func (r recipe) warnings(flat []string, invalid, length, n int) []plugins.Exclusion {
+func (r *recipe) warnings(flat []string, invalid, length, n int) []plugins.Exclusion {
 	var out []plugins.Exclusion
 	warn := func(code, format string, args ...any) {
 		out = append(out, plugins.Exclusion{Code: code, Reason: fmt.Sprintf(format, args...)})

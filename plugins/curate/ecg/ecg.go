@@ -18,10 +18,12 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/signal"
 	"github.com/cairn-bench/cairn/plugins/curate/wfdb"
 )
 
@@ -88,13 +90,29 @@ func Plugin() plugins.Plugin {
 		Summary: "Turns WFDB records into resampled 12-lead ECG arrays with classes from SNOMED CT codes.",
 	}
 	return plugins.Curate(spec, Defaults(), func(p Params) plugins.SplitRule { return p.Split },
-		func(p Params) (plugins.Recipe, error) { return recipe{p}, nil })
+		func(p Params) (plugins.Recipe, error) { return &recipe{Params: p}, nil })
 }
 
-type recipe struct{ Params }
+type recipe struct {
+	Params
+	filters sync.Map // of *signal.Resampler by the rate they come from
+}
+
+// filter makes the filter from a rate in Hz, or finds it made.
+func (r *recipe) filter(rate float64) (*signal.Resampler, error) {
+	if f, ok := r.filters.Load(rate); ok {
+		return f.(*signal.Resampler), nil
+	}
+	f, err := signal.NewResampler(rate, r.Rate)
+	if err != nil {
+		return nil, plugins.Exclude("sampling-rate", "%v", err)
+	}
+	r.filters.Store(rate, f)
+	return f, nil
+}
 
 // Plan reads every header.
-func (r recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, error) {
+func (r *recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, error) {
 	out := plugins.Curation{Task: document.Task{Type: r.Task, Classes: r.Labels.classes()}, Features: r.Leads}
 	for _, f := range in.Files() {
 		if err := ctx.Err(); err != nil {
@@ -107,15 +125,15 @@ func (r recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, er
 	return out, nil
 }
 
-func (r recipe) candidate(in plugins.Tree, file string) plugins.Candidate {
+func (r *recipe) candidate(in plugins.Tree, file string) plugins.Candidate {
 	c := plugins.Candidate{ID: plugins.Key(strings.TrimSuffix(file, ".hea")), Files: []string{file}}
 	h, err := header(in, file)
 	if err != nil {
-		code := "bad-header"
-		if errors.Is(err, wfdb.ErrMultiSegment) {
-			code = "multi-segment"
-		}
-		c.Excluded = &plugins.Exclusion{Code: code, Reason: err.Error()}
+		c.Excluded = &plugins.Exclusion{Code: "bad-header", Reason: err.Error()}
+		return c
+	}
+	if len(h.Segments) > 0 {
+		c.Excluded = &plugins.Exclusion{Code: "multi-segment", Reason: "a record of segments, which are records of their own"}
 		return c
 	}
 	codes := diagnoses(h)
@@ -175,7 +193,7 @@ func facts(h *wfdb.Header) map[string]string {
 }
 
 // label gives the classes of the codes; a multiclass task with priorities keeps the first that is positive.
-func (r recipe) label(codes []string) []string {
+func (r *recipe) label(codes []string) []string {
 	positive := r.Labels.of(codes)
 	if r.Task == document.Multiclass && len(positive) > 1 {
 		for _, c := range r.Priority {
@@ -191,7 +209,7 @@ func (r recipe) label(codes []string) []string {
 const maxFile = 1 << 30
 
 // Make reads, scales, resamples and cuts one record.
-func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (plugins.Made, error) {
+func (r *recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (plugins.Made, error) {
 	file := c.Files[len(c.Files)-1]
 	h, err := header(in, file)
 	if err != nil {

@@ -186,7 +186,7 @@ func TestOutcomes(t *testing.T) {
 		record("onelead", []string{"I"}, "100", 100, "#Dx: 1\n", wave),
 		record("twice", []string{"I", "II", "ii"}, "100", 100, "#Dx: 1\n", wave),
 		record("odd", two, "100.0001", 100, "#Dx: 1\n", wave),
-		plugintest.Files{"multi.hea": []byte("multi/2 2 100 100\n"), "bad.hea": []byte("bad x\n"), "gone.hea": []byte("gone 1\ngone.dat 16\n#Dx: 1")},
+		plugintest.Files{"multi.hea": []byte("multi/2 2 100 100\na 50\nb 50\n"), "bad.hea": []byte("bad x\n"), "gone.hea": []byte("gone 1\ngone.dat 16\n#Dx: 1")},
 	)
 	rotten := record("rotten", two, "100", 100, "#Dx: 2\n", wave)
 	rotten["rotten.dat"][100]++
@@ -246,7 +246,7 @@ func TestMulticlass(t *testing.T) {
 		if err := json.Unmarshal([]byte(c.priority), &p.Priority); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(c.want, recipe{p}.label(c.codes)); diff != "" {
+		if diff := cmp.Diff(c.want, (&recipe{Params: p}).label(c.codes)); diff != "" {
 			t.Errorf("%v: %s", c, diff)
 		}
 	}

@@ -54,14 +54,13 @@ func gcd(a, b int) int {
 // Outputs is how many samples n samples become.
 func (r *Resampler) Outputs(n int) int { return (n*r.up + r.down - 1) / r.down }
 
-// Run gives the first n output samples of x, fewer if x has no more.
+// Run gives the first n output samples of x, fewer if x has no more. Where the rate stays as it is they are those of x itself.
 func (r *Resampler) Run(x []float64, n int) []float64 {
 	n = min(n, r.Outputs(len(x)))
-	out := make([]float64, n)
 	if r.up == r.down {
-		copy(out, x)
-		return out
+		return x[:n]
 	}
+	out := make([]float64, n)
 	for m := 0; m < n; {
 		if pos := m * r.down; m+lanes <= n && r.inside(x, pos) {
 			r.several((*[lanes]float64)(out[m:]), x, pos)
