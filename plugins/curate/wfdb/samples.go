@@ -105,9 +105,9 @@ func (c coding) count(bytes int64) int64 {
 
 // gather reads the samples of one signal: run of them from sample first on, run of them stride later, and so on.
 func (c coding) gather(out []int32, b []byte, first, run, stride int) {
-	for j := range run {
+	for j := range min(run, len(out)) {
 		if c.plain {
-			gather16(out[j:], b[min(2*(first+j), len(b)):], run, stride)
+			gather16(out[j:], b[2*(first+j):], run, stride)
 			continue
 		}
 		for i, k := j, first+j; i < len(out); i, k = i+run, k+stride {

@@ -281,6 +281,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("r 1 500 2\nd.mat 16+2 1000/mV 16 0 1 3 0 I\n#Dx: 1", []byte("xx\x01\x00\x02\x00"))
 	f.Add("r 2 360\nd 212:3 200 11 1024\nd 212x2\n", []byte{1, 2, 3, 4, 5, 6, 7, 8})
 	f.Add("r 1 1 999999999\nd 8x65535\n", []byte{1})
+	f.Add("r 1\nd 16x2", []byte("0"))
 	f.Add("r/2 1 1 5\n~ 2\na 3\n", []byte("a 1 1 3\na.hea 80 1 1 1 31\n"))
 	f.Add("r 1 1\nd 516\n", []byte("fLaC\x80\x00\x00\x22"))
 	const small = 1 << 16
