@@ -50,7 +50,7 @@ func exists(p string) bool {
 	return err == nil
 }
 
-func open(t testing.TB, files plugintest.Files) (*plugins.Curated, document.Curation) {
+func openOut(t testing.TB, files plugintest.Files) (*plugins.Curated, document.Curation) {
 	t.Helper()
 	d, err := plugins.OpenCurated(files)
 	if err != nil {
@@ -69,7 +69,7 @@ var dataset = &action.Dataset{ID: "cinc", Modality: "ecg", Licence: "CC-BY-4.0",
 func TestCinc2021(t *testing.T) {
 	raw := sharedFolder(t, "cinc2021_ecg")
 	out := plugintest.Case{Plugin: Plugin(), Params: `{"rate":100}`, Seed: 1, Dataset: dataset, Inputs: map[string]plugintest.Files{"raw": raw}}.Deterministic(t)
-	d, report := open(t, out)
+	d, report := openOut(t, out)
 	if report.Expected != 60 || report.Done != 60 || len(report.Excluded)+len(report.Failed) != 0 {
 		t.Fatalf("expected %d, done %d, excluded %v, failed %v", report.Expected, report.Done, report.Excluded, report.Failed)
 	}
@@ -198,7 +198,7 @@ func TestOutcomes(t *testing.T) {
 	raw = join(raw, rotten)
 	params := `{"rate":100,"seconds":1,"leads":["I","II"],"labels":{"1":"a","2":"b"},"split":{"train":1,"validation":0,"test":0}}`
 	out := plugintest.Case{Plugin: Plugin(), Params: params, Dataset: dataset, Inputs: map[string]plugintest.Files{"raw": raw}}.Deterministic(t)
-	d, report := open(t, out)
+	d, report := openOut(t, out)
 	got := map[string]string{}
 	for _, o := range slices.Concat(report.Excluded, report.Failed, report.Warnings) {
 		got[o.Sample] = o.Code
