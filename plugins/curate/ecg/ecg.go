@@ -132,19 +132,19 @@ func (p Params) validateDraw() error {
 		return fmt.Errorf("draw: one label is for task %s", document.Multiclass)
 	}
 	for i, c := range p.Draw {
-		if !slices.Contains(p.classes(), c) || slices.Contains(p.Draw[:i], c) {
-			return fmt.Errorf("draw: %q is none of the classes %q, or named twice", c, p.classes())
+		if c == "" || slices.Contains(p.Draw[:i], c) {
+			return fmt.Errorf("draw: %q is empty or named twice", c)
 		}
 	}
-	if len(p.Draw) < len(p.classes()) {
+	if extra := len(p.classes()) - len(p.Draw); extra > 0 {
 		return fmt.Errorf("draw: want all of the classes %q", p.classes())
 	}
 	return nil
 }
 
-// classes are those of both maps, sorted.
+// classes are those of the maps and those that may be drawn, sorted.
 func (p Params) classes() []string {
-	all := slices.Concat(p.Labels.Classes(), p.Also.Classes())
+	all := slices.Concat(p.Labels.Classes(), p.Also.Classes(), p.Draw)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
