@@ -1,5 +1,5 @@
 // Package npy reads and writes NumPy's .npy format, version 1.0, for the three element types of curated
-// samples: float32, uint8 and int32.
+// samples: float32, uint8 and int32. What publishers write is read by Reader and Read, which know more types and versions.
 //
 // A file is the magic "\x93NUMPY", the version bytes 1 and 0, the length of the header as a little-endian
 // uint16, the header (a Python dict literal, padded with blanks so that the data starts at a multiple of
