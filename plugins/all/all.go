@@ -8,6 +8,7 @@ import (
 	"github.com/cairn-bench/cairn/plugins/curate/arrays"
 	"github.com/cairn-bench/cairn/plugins/curate/ecg"
 	"github.com/cairn-bench/cairn/plugins/curate/eeg"
+	"github.com/cairn-bench/cairn/plugins/curate/gait"
 	"github.com/cairn-bench/cairn/plugins/curate/graph"
 	"github.com/cairn-bench/cairn/plugins/curate/image"
 	"github.com/cairn-bench/cairn/plugins/curate/table"
@@ -48,7 +49,7 @@ func Over(client *http.Client) (plugins.Set, error) {
 		physionet.Plugin(client), kaggle.Plugin(client), huggingface.Plugin(client), github.Plugin(client),
 		zenodo.Plugin(client), figshare.Plugin(client), mendeley.Plugin(client),
 		isic.Plugin(client), tcia.Plugin(client), geo.Plugin(client), atlas.Plugin(client), tudataset.Plugin(client), snap.Plugin(client),
-		arrays.Plugin(), ecg.Plugin(), eeg.Plugin(), graph.Plugin(), image.Plugin(), table.Plugin(), volume.Plugin(),
+		arrays.Plugin(), ecg.Plugin(), eeg.Plugin(), gait.Plugin(), graph.Plugin(), image.Plugin(), table.Plugin(), volume.Plugin(),
 		gopretrain.New(),
 		classification.Plugin(),
 	)

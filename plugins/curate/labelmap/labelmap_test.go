@@ -14,6 +14,7 @@ import (
 // added here with them.
 func TestShipped(t *testing.T) {
 	want := map[string]string{
+		"hugadb-12":          "sha256:3fd68c039b57dd62b9c68a53de1bfe3abfc6d52b72b93d50ce451eb50cd0958f",
 		"benchmd-chapman":    "sha256:2439104b4aaca3c1c75a9f8355fbef2e2002b10f5a596b1352ff96c356854d8f",
 		"benchmd-cpsc-also":  "sha256:faa98e45c1f31084198e68e858b791fc12708576610a4f486f246054e570c4fd",
 		"benchmd-cpsc":       "sha256:bac93d778c39025cd91214340f288954b3a5ed6b8dd9d7e801f9eaebe028d1f3",
