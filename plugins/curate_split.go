@@ -13,7 +13,7 @@ import (
 
 // SplitRule is part of the parameters of every curate plugin, by custom under the name "split".
 type SplitRule struct {
-	Rule       string            `json:"rule" jsonschema:"publisher keeps the publisher's sides; file takes them from lists of ids; seeded draws them by subject over sorted ids"`
+	Rule       string            `json:"rule" jsonschema:"publisher keeps the publisher's sides; file takes them from lists of ids; seeded draws them by subject over sorted ids; prefix, pandas and sklearn draw as published programs do"`
 	Files      map[string]string `json:"files" jsonschema:"rule file: the list of each side, a file of the raw tree with an id or the path of a sample's first file on each line"`
 	Train      float64           `json:"train" jsonschema:"share of the subjects, seeded only"`
 	Validation float64           `json:"validation" jsonschema:"share of the subjects; with rule publisher or file and no validation side it is taken from train"`
@@ -21,6 +21,9 @@ type SplitRule struct {
 	Stratify   bool              `json:"stratify" jsonschema:"keep the class shares alike on every side"`
 	Duplicates string            `json:"duplicates" jsonschema:"samples with the same bytes or arrays on two sides: report them, drop-test leaves out those on the test side that training has too, fail ends the step"`
 	Near       string            `json:"near" jsonschema:"images and signals that are nearly the same on two sides: off, report, drop-test or fail"`
+
+	Draw  *Draw    `json:"draw,omitempty" jsonschema:"prefix, pandas and sklearn: what is drawn"`
+	Flaws []string `json:"flaws,omitempty" jsonschema:"what is known to be wrong with this recipe, one sentence each; they are warnings about the whole dataset"`
 }
 
 // The words of a SplitRule.
@@ -48,8 +51,9 @@ func DefaultSplit() SplitRule {
 
 // Validate says what is wrong with a rule, if anything is.
 func (r SplitRule) Validate() error {
-	if !slices.Contains([]string{RulePublisher, RuleFile, RuleSeeded}, r.Rule) {
-		return fmt.Errorf("split rule %q: want %s, %s or %s", r.Rule, RulePublisher, RuleFile, RuleSeeded)
+	rules := []string{RulePublisher, RuleFile, RuleSeeded, RulePrefix, RulePandas, RuleSklearn}
+	if !slices.Contains(rules, r.Rule) {
+		return fmt.Errorf("split rule %q: want one of %q", r.Rule, rules)
 	}
 	words := []string{DuplicatesReport, DuplicatesDrop, DuplicatesFail}
 	if !slices.Contains(words, r.Duplicates) {
@@ -65,6 +69,9 @@ func (r SplitRule) Validate() error {
 	}
 	if sum := r.Train + r.Validation + r.Test; r.Rule == RuleSeeded && math.Abs(sum-1) > 1e-9 {
 		return fmt.Errorf("split shares add up to %v, want 1", sum)
+	}
+	if err := r.validateDraw(); err != nil {
+		return err
 	}
 	return r.validateFiles()
 }
@@ -83,6 +90,9 @@ func (r SplitRule) validateFiles() error {
 
 // String is the rule in one sentence, as curation.json states it.
 func (r SplitRule) String() string {
+	if r.drawn() {
+		return r.describeDraw()
+	}
 	how := "by subject"
 	if r.Stratify {
 		how += ", stratified by label set"
@@ -109,6 +119,10 @@ func (r SplitRule) shares() []share {
 // assign gives every job that is still to be made its side. Sides are drawn before anything is decoded, so
 // that one broken file moves no other sample.
 func (r SplitRule) assign(jobs []*job, seed uint64) {
+	if r.drawn() {
+		r.drawSides(jobs)
+		return
+	}
 	if r.Rule == RuleSeeded {
 		draw(jobs, r.shares(), seed, r.Stratify)
 		return

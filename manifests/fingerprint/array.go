@@ -34,17 +34,22 @@ func (a array) len() int {
 	return len(a.data) / 4
 }
 
-// at is one element; what is no number counts as 0.
-func (a array) at(i int) float64 {
+// add adds the elements that begin at one and lie step apart; what is no number counts as 0.
+func (a array) add(to []float64, at, step int) {
 	switch a.dtype {
 	case "uint8":
-		return float64(a.data[i])
+		for i := range to {
+			to[i] += float64(a.data[at+i*step])
+		}
 	case "int32":
-		return float64(int32(binary.LittleEndian.Uint32(a.data[4*i:])))
+		for i := range to {
+			to[i] += float64(int32(binary.LittleEndian.Uint32(a.data[4*(at+i*step):])))
+		}
+	default:
+		for i := range to {
+			if v := float64(math.Float32frombits(binary.LittleEndian.Uint32(a.data[4*(at+i*step):]))); !math.IsNaN(v) && !math.IsInf(v, 0) {
+				to[i] += v
+			}
+		}
 	}
-	v := float64(math.Float32frombits(binary.LittleEndian.Uint32(a.data[4*i:])))
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return 0
-	}
-	return v
 }

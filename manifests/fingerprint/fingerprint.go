@@ -147,22 +147,26 @@ func (m *Maker) Print() (Print, bool) {
 // signal adds every channel of a [channels, points] array; an array of one dimension is one channel.
 func (m *Maker) signal(a array, shape []int) {
 	n := shape[len(shape)-1]
+	values := make([]float64, n)
 	for at := 0; at+n <= a.len(); at += n {
-		m.channel(a, at, n)
+		clear(values)
+		a.add(values, at, 1)
+		m.channel(values)
 	}
 }
 
-func (m *Maker) channel(a array, at, n int) {
+func (m *Maker) channel(values []float64) {
 	channel := m.pages
 	m.pages++
+	n := len(values)
 	points := min(n, grid)
 	means := make([]float64, points)
 	var all float64
 	for i := range means {
 		from, to := i*n/points, (i+1)*n/points
 		var sum float64
-		for j := from; j < to; j++ {
-			sum += a.at(at + j)
+		for _, v := range values[from:to] {
+			sum += v
 		}
 		means[i] = sum / float64(to-from)
 		all += means[i]
@@ -241,53 +245,42 @@ func (m *Maker) page(a array, p page) {
 	}
 }
 
-// average gives the sum over each of 16 x 16 cells, a pixel on a border shared by the parts that lie in each.
+// average gives the sum over each of 16 x 16 cells, in sixteenths of a pixel each way: a pixel on a border is shared by the cells
+// that it lies in.
 func (p page) average(a array) [size]float64 {
 	var cells [size]float64
-	columns := shares(p.width)
-	rows := shares(p.height)
 	line := make([]float64, p.width)
 	for y := range p.height {
-		for x := range line {
-			at := p.at + (y*p.width+x)*p.pixel
-			v := a.at(at)
-			for c := 1; c < p.channels; c++ {
-				v += a.at(at + c*p.channel)
-			}
-			line[x] = v
+		clear(line)
+		for c := range p.channels {
+			a.add(line, p.at+y*p.width*p.pixel+c*p.channel, p.pixel)
 		}
-		var across [side]float64
-		for x, v := range line {
-			for _, s := range columns[x] {
-				across[s.cell] += float64(v * s.share)
-			}
-		}
-		for _, r := range rows[y] {
+		across := shares(line)
+		for cell := y * side / p.height; cell < side && cell*p.height < (y+1)*side; cell++ {
+			share := float64(min((y+1)*side, (cell+1)*p.height) - max(y*side, cell*p.height))
 			for i, v := range across {
-				cells[r.cell*side+i] += float64(v * r.share)
+				cells[cell*side+i] += float64(v * share)
 			}
 		}
 	}
 	return cells
 }
 
-type part struct {
-	cell  int
-	share float64
-}
-
-// shares says which of the 16 cells each of n pixels lies in, and with how many sixteenths of its width.
-func shares(n int) [][]part {
-	out := make([][]part, n)
-	for i := range out {
-		for cell := i * side / n; cell < side && cell*n < (i+1)*side; cell++ {
-			from, to := max(i*side, cell*n), min((i+1)*side, (cell+1)*n)
-			if to > from {
-				out[i] = append(out[i], part{cell, float64(to - from)})
-			}
+// shares sums a line over 16 cells, in sixteenths.
+func shares(line []float64) (cells [side]float64) {
+	n, next, before := len(line), 1, 0.0
+	var sum float64
+	for x, v := range line {
+		for next <= side && next*n < (x+1)*side { // a cell ends inside this pixel
+			upTo := float64(side*sum) + float64(v*float64(next*n-x*side))
+			cells[next-1] = upTo - before
+			before = upTo
+			next++
 		}
+		sum += v
 	}
-	return out
+	cells[side-1] = float64(side*sum) - before
+	return cells
 }
 
 // around is the mean of a cell and those around it, the border repeated.

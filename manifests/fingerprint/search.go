@@ -27,7 +27,7 @@ const (
 	// maxSigns is more signs than differ at a distance of 50 but for one case in a million: 26 are expected, with a deviation of 5.
 	maxSigns = 52
 	// window is how far apart in one bucket two fingerprints may be, so that a flood of them that are alike costs no square.
-	window = 4096
+	window = 2048
 )
 
 // signs are those of 256 random projections.
@@ -138,40 +138,50 @@ type Group struct {
 // Groups finds all that are near to each other, in the order of their first members.
 func (ix *Index) Groups() []Group {
 	j := newJoiner(len(ix.prints))
-	ix.same(j)
+	again := ix.same(j)
 	for b := range ix.bands {
-		order := ix.bands[b]
+		order := slices.DeleteFunc(slices.Clone(ix.bands[b]), func(at int32) bool { return again[at] })
 		for i, x := range order {
+			key, root := ix.signs[x].band(b), j.find(x)
 			for _, y := range order[i+1 : min(i+1+window, len(order))] {
-				if ix.signs[x].band(b) != ix.signs[y].band(b) {
+				if ix.signs[y].band(b) != key {
 					break
 				}
-				ix.compare(j, int(x), int(y))
+				if j.find(y) != root && ix.compare(j, x, y) {
+					root = j.find(x)
+				}
 			}
 		}
 	}
 	return j.groups()
 }
 
-// same joins those that are equal, which may be many.
-func (ix *Index) same(j *joiner) {
-	first := map[Print]int{}
+// same joins those that are equal, which may be many, and says which of them need no look: all but the first.
+func (ix *Index) same(j *joiner) (again []bool) {
+	again = make([]bool, len(ix.prints))
+	first := make(map[Print]int32, len(ix.prints))
 	for i, p := range ix.prints {
 		if at, seen := first[*p]; seen {
-			j.join(at, i, 0)
+			j.join(at, int32(i), 0)
+			again[i] = true
 		} else {
-			first[*p] = i
+			first[*p] = int32(i)
 		}
 	}
+	return again
 }
 
-func (ix *Index) compare(j *joiner, x, y int) {
-	if ix.signs[x].differ(&ix.signs[y]) > maxSigns || j.find(x) == j.find(y) {
-		return
+// compare joins two that are near.
+func (ix *Index) compare(j *joiner, x, y int32) bool {
+	if ix.signs[x].differ(&ix.signs[y]) > maxSigns {
+		return false
 	}
-	if d := ix.prints[x].Distance(ix.prints[y]); d <= ix.prints[x].Kind.Within() {
-		j.join(x, y, d)
+	d := ix.prints[x].Distance(ix.prints[y])
+	if d > ix.prints[x].Kind.Within() {
+		return false
 	}
+	j.join(x, y, int32(d))
+	return true
 }
 
 // joiner holds groups that grow together.
@@ -188,36 +198,34 @@ func newJoiner(n int) *joiner {
 	return j
 }
 
-func (j *joiner) find(i int) int {
-	for int(j.parent[i]) != i {
+func (j *joiner) find(i int32) int32 {
+	for j.parent[i] != i {
 		j.parent[i] = j.parent[j.parent[i]]
-		i = int(j.parent[i])
+		i = j.parent[i]
 	}
 	return i
 }
 
 // join makes the smaller place the root.
-func (j *joiner) join(x, y, distance int) {
+func (j *joiner) join(x, y, distance int32) {
 	x, y = j.find(x), j.find(y)
 	if x > y {
 		x, y = y, x
 	}
-	j.distance[x] = max(j.distance[x], j.distance[y], int32(distance))
-	if x != y {
-		j.parent[y] = int32(x)
-	}
+	j.distance[x] = max(j.distance[x], j.distance[y], distance)
+	j.parent[y] = x
 }
 
 // groups lists what was joined, in the order of the first members.
 func (j *joiner) groups() []Group {
-	members := map[int][]int{}
+	members := map[int32][]int{}
 	for i := range j.parent {
-		root := j.find(i)
+		root := j.find(int32(i))
 		members[root] = append(members[root], i)
 	}
 	var out []Group
 	for root := range j.parent {
-		if m := members[root]; len(m) > 1 {
+		if m := members[int32(root)]; len(m) > 1 {
 			out = append(out, Group{m, int(j.distance[root])})
 		}
 	}

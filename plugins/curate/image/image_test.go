@@ -188,6 +188,30 @@ func TestLabelTable(t *testing.T) {
 	}
 }
 
+// A DICOM file is named in tables by its name or by an identifier; its patient is the subject where no other is named.
+func TestDICOMTable(t *testing.T) {
+	in := plugintest.Files{"labels.csv": []byte("image,finding\nct.dcm,ct\n1.2.3.20,dx\np22,dx\n")}
+	for _, name := range []string{"ct.dcm", "values.dcm", "inverse.dcm", "exact.dcm"} {
+		b, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in["x/"+name] = b
+	}
+	in["x/broken.dcm"] = in["x/ct.dcm"][:500]
+	samples, report, _ := open(t, run(t, `{"labels": {"from": "csv", "table": "labels.csv", "id": "image", "columns": ["finding"]}}`, in))
+	got := map[string]string{}
+	for path, s := range samples {
+		got[path] = s.Subject + " " + strings.Join(s.Labels, ",")
+	}
+	if diff := cmp.Diff(map[string]string{"x/ct.dcm": "p25 ct", "x/values.dcm": "p20 dx", "x/inverse.dcm": "p22 dx"}, got); diff != "" {
+		t.Error(diff, report.Excluded, report.Failed)
+	}
+	if diff := cmp.Diff(map[string]string{"x/exact.dcm": "no-label", "x/broken.dcm": "no-label"}, codes(report.Excluded)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // The size in a header is refused before a pixel is decoded.
 func TestBomb(t *testing.T) {
 	bomb := pngOf(t, picture(1, 1))
@@ -203,9 +227,12 @@ func TestBomb(t *testing.T) {
 
 func TestParams(t *testing.T) {
 	for params, want := range map[string]string{
-		`{"size": 0}`:                               "size: 0 is not between",
-		`{"channels": 2}`:                           "channels: 2, want 1 or 3",
-		`{"fit": "crop"}`:                           "fit: \"crop\"",
+		`{"size": 0}`:       "size: 0 is not between",
+		`{"channels": 2}`:   "channels: 2, want 1 or 3",
+		`{"fit": "crop"}`:   "fit: \"crop\"",
+		`{"range": "auto"}`: "range: \"auto\"",
+		`{"windows": [{"level": 1, "width": 0}]}`:                                                   "windows[0]: level 1, width 0",
+		`{"windows": [{"level": 1, "width": 1},{"level": 1, "width": 1},{"level": 1, "width": 1}]}`: "three are for 3 channels",
 		`{"files": "["}`:                            "files:",
 		`{"pattern": "("}`:                          "pattern:",
 		`{"pattern": "(?P<person>x)"}`:              "unknown group \"person\"",
@@ -222,7 +249,7 @@ func TestParams(t *testing.T) {
 
 func TestDecodersAreIdentity(t *testing.T) {
 	parts := curate.Plugin().Spec().Components
-	if len(parts) != 2 || parts[0].Name != "image/jpeg" || !strings.HasPrefix(parts[0].Version, "go1.") || strings.Count(parts[0].Version, ".") != 1 {
+	if len(parts) != 2 || parts[0].Name != "image/gif" || parts[1].Name != "image/png" || !strings.HasPrefix(parts[0].Version, "go1.") || strings.Count(parts[0].Version, ".") != 1 {
 		t.Fatalf("components %v", parts)
 	}
 }

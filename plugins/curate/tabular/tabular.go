@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/inflate"
 )
 
 // MaxBytes is the size above which a table is refused: it is held in memory.
@@ -53,30 +54,17 @@ func (t Table) Cell(r Row, column string) string {
 	return ""
 }
 
-// Read reads one file of a tree.
+// Read reads one file of a tree, packed with gzip or not. A file whose name ends in .json or .json.gz is read as ParseJSON does.
 func Read(in plugins.Tree, file string, f Format) (Table, error) {
-	r, err := in.Open(file)
-	if err != nil {
-		return Table{}, fmt.Errorf("open %s: %w", file, err)
-	}
-	defer r.Close()
-	t, err := Parse(io.LimitReader(r, MaxBytes), file, f)
+	r, err := inflate.Open(in, file, MaxBytes)
 	if err != nil {
 		return Table{}, err
 	}
-	return t, drain(r, file)
-}
-
-// drain reads on to the end, where a tree has checked the digest, and refuses what lies behind MaxBytes.
-func drain(r io.Reader, file string) error {
-	n, err := io.CopyN(io.Discard, r, 1)
-	if n > 0 {
-		return fmt.Errorf("read %s: longer than %d bytes", file, MaxBytes)
+	defer r.Close()
+	if strings.HasSuffix(strings.TrimSuffix(strings.ToLower(file), ".gz"), ".json") {
+		return ParseJSON(r, file)
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read %s: %w", file, err)
-	}
-	return nil
+	return Parse(r, file, f)
 }
 
 // Parse reads a table. file is only used to name it.

@@ -68,18 +68,6 @@ func (r recipe) windows(in plugins.Tree, src source, file string) ([]Window, err
 	return []Window{{Level: float64((least + most) / 2), Width: most - least}}, nil
 }
 
-// grey maps a value to a byte, rounded half up. What is no number is black.
-func (w Window) grey(v float64) byte {
-	x := (v - (w.Level - float64(w.Width/2))) / w.Width
-	switch {
-	case !(x > 0):
-		return 0
-	case x >= 1:
-		return 255
-	}
-	return byte(float64(x*255) + 0.5)
-}
-
 func (r recipe) media(pictures []raster.Raster) []plugins.MadeMedia {
 	var out []plugins.MadeMedia
 	for i, p := range pictures {
@@ -170,7 +158,7 @@ func (c *cut) paint(pix []byte, windows []Window, k int, plane []float64) {
 			}
 			at := (c.at[2][k] + y + x) * len(windows)
 			for channel, w := range windows {
-				pix[at+channel] = w.grey(plane[j*len(across)+i])
+				pix[at+channel] = w.Grey(plane[j*len(across)+i])
 			}
 		}
 	}

@@ -31,7 +31,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"path"
 	"slices"
 	"strings"
@@ -59,10 +58,7 @@ type Params struct {
 }
 
 // Window is a range of values, in the volume's units: Hounsfield units for CT.
-type Window struct {
-	Level float64 `json:"level" jsonschema:"value that becomes middle grey"`
-	Width float64 `json:"width" jsonschema:"range from black to white, above 0"`
-}
+type Window = raster.Window
 
 // Formats, and ways to take slices.
 const (
@@ -79,7 +75,6 @@ var normals = map[string]int{"sagittal": 0, "coronal": 1, "axial": 2}
 const (
 	maxSize   = 2048
 	maxFrames = 1024
-	maxWindow = 1e9
 	maxWork   = 1 << 39 // voxels read for the runs of one volume, about half an hour
 )
 
@@ -109,13 +104,9 @@ func (p Params) Validate() error {
 		return fmt.Errorf("size: %d is not between 1 and %d", p.Size, maxSize)
 	case p.Fit != raster.Stretch && p.Fit != raster.Pad:
 		return fmt.Errorf("fit: %q, want %s or %s", p.Fit, raster.Stretch, raster.Pad)
-	case len(p.Windows) > 1 && len(p.Windows) != 3:
-		return fmt.Errorf("windows: %d, want none, 1 or 3", len(p.Windows))
 	}
-	for i, w := range p.Windows {
-		if !(w.Width > 0 && w.Width <= maxWindow && math.Abs(w.Level) <= maxWindow) {
-			return fmt.Errorf("windows[%d]: level %v, width %v: want a width above 0 and both at most %v", i, w.Level, w.Width, maxWindow)
-		}
+	if err := raster.CheckWindows(p.Windows); err != nil {
+		return err
 	}
 	if _, err := path.Match(p.Files, ""); err != nil {
 		return fmt.Errorf("files: %q: %w", p.Files, err)
