@@ -32,7 +32,7 @@ var rules = []rule{
 	{"plugins/npy", nil, []string{"go.temporal.io", "os", "net"}},
 	{"plugins/fetch/publisher", []string{"=plugins", "=plugins/plugintest", "plugins/fetch", "manifests/catalog", "manifests/document"}, []string{"go.temporal.io"}},
 	{"plugins/fetch", []string{"=plugins", "plugins/fetch", "plugins/nn", "manifests/catalog", "manifests/document", "manifests/action"}, []string{"go.temporal.io"}},
-	{"plugins/curate", []string{"=plugins", "plugins/curate", "plugins/nn", "plugins/npy", "manifests/catalog", "manifests/document", "manifests/action"}, []string{"go.temporal.io", "net/http", "os"}},
+	{"plugins/curate", []string{"=plugins", "plugins/curate", "plugins/nn", "plugins/npy", "manifests/canonical", "manifests/catalog", "manifests/document", "manifests/action"}, []string{"go.temporal.io", "net/http", "os"}},
 	{"plugins/pretrain", []string{"=plugins", "plugins/pretrain", "plugins/nn", "plugins/npy", "manifests/catalog", "manifests/document", "manifests/action"}, []string{"go.temporal.io", "net/http", "os"}},
 	{"plugins/evaluate", []string{"=plugins", "plugins/evaluate", "plugins/nn", "plugins/npy", "manifests/catalog", "manifests/document", "manifests/action"}, []string{"go.temporal.io", "net/http", "os"}},
 	{"plugins", []string{"manifests/action", "manifests/canonical", "manifests/catalog", "manifests/document", "manifests/fingerprint"}, []string{"go.temporal.io"}},

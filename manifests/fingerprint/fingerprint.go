@@ -272,14 +272,14 @@ func shares(line []float64) (cells [side]float64) {
 	var sum float64
 	for x, v := range line {
 		for next <= side && next*n < (x+1)*side { // a cell ends inside this pixel
-			upTo := side*sum + float64(v*float64(next*n-x*side))
+			upTo := float64(side*sum) + float64(v*float64(next*n-x*side))
 			cells[next-1] = upTo - before
 			before = upTo
 			next++
 		}
 		sum += v
 	}
-	cells[side-1] = side*sum - before
+	cells[side-1] = float64(side*sum) - before
 	return cells
 }
 
