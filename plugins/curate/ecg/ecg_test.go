@@ -73,6 +73,9 @@ func TestCinc2021(t *testing.T) {
 	if report.Expected != 60 || report.Done != 60 || len(report.Excluded)+len(report.Failed) != 0 {
 		t.Fatalf("expected %d, done %d, excluded %v, failed %v", report.Expected, report.Done, report.Excluded, report.Failed)
 	}
+	if len(report.Duplicates) != 0 || len(report.LabelMaps) != 1 || report.LabelMaps[0].Name != Climb7 || report.LabelMaps[0].Param != "labels" {
+		t.Errorf("duplicates %v, label maps %v", report.Duplicates, report.LabelMaps)
+	}
 	want, long := scan(t, raw)
 	got := map[string]int{}
 	for _, side := range document.Splits() {
@@ -146,6 +149,21 @@ func checkSamples(t *testing.T, out plugintest.Files, d *plugins.Curated) {
 		a, err := npy.Decode(out[m.Path])
 		if err != nil || !slices.Equal(a.Shape, []int{12, 1000}) || m.SamplingRate != 100 || m.Path != s.Split+"/"+s.ID+".npy" {
 			t.Fatalf("%+v: shape %v, error %v", m, a.Shape, err)
+		}
+	}
+}
+
+// Of 60 records, 7 have sinus rhythm beside another diagnosis.
+func TestPriority(t *testing.T) {
+	raw := sharedFolder(t, "cinc2021_ecg")
+	for priority, want := range map[string]document.LabelTally{
+		`["sinus"]`: {One: 53, Several: 7, ByPriority: 7},
+		`[]`:        {One: 53, Several: 7},
+	} {
+		params := `{"rate":100,"task":"multiclass","labels":{"426783006":"sinus","*":"other"},"priority":` + priority + `}`
+		_, report := open(t, plugintest.Case{Plugin: Plugin(), Params: params, Seed: 1, Dataset: dataset, Inputs: map[string]plugintest.Files{"raw": raw}}.Must(t))
+		if diff := cmp.Diff(want, report.Labels); diff != "" || report.Done != 53+want.ByPriority {
+			t.Errorf("%s: %d done, %s", priority, report.Done, diff)
 		}
 	}
 }
