@@ -161,7 +161,7 @@ func TestPriority(t *testing.T) {
 		`[]`:        {One: 53, Several: 7},
 	} {
 		params := `{"rate":100,"task":"multiclass","labels":{"426783006":"sinus","*":"other"},"priority":` + priority + `}`
-		_, report := open(t, plugintest.Case{Plugin: Plugin(), Params: params, Seed: 1, Dataset: dataset, Inputs: map[string]plugintest.Files{"raw": raw}}.Must(t))
+		_, report := openOut(t, plugintest.Case{Plugin: Plugin(), Params: params, Seed: 1, Dataset: dataset, Inputs: map[string]plugintest.Files{"raw": raw}}.Must(t))
 		if diff := cmp.Diff(want, report.Labels); diff != "" || report.Done != 53+want.ByPriority {
 			t.Errorf("%s: %d done, %s", priority, report.Done, diff)
 		}
