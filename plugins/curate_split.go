@@ -11,12 +11,27 @@ import (
 	"github.com/cairn-bench/cairn/manifests/document"
 )
 
+// SplitRule is part of the parameters of every curate plugin, by custom under the name "split".
+type SplitRule struct {
+	Rule       string            `json:"rule" jsonschema:"publisher keeps the publisher's sides; file takes them from lists of ids; seeded draws them by subject over sorted ids"`
+	Files      map[string]string `json:"files" jsonschema:"rule file: the list of each side, a file of the raw tree with an id or the path of a sample's first file on each line"`
+	Train      float64           `json:"train" jsonschema:"share of the subjects, seeded only"`
+	Validation float64           `json:"validation" jsonschema:"share of the subjects; with rule publisher or file and no validation side it is taken from train"`
+	Test       float64           `json:"test" jsonschema:"share of the subjects, seeded only"`
+	Stratify   bool              `json:"stratify" jsonschema:"keep the class shares alike on every side"`
+	Duplicates string            `json:"duplicates" jsonschema:"samples with the same bytes or arrays on two sides: report them, drop-test leaves out those on the test side that training has too, fail ends the step"`
+	Near       string            `json:"near" jsonschema:"images and signals that are nearly the same on two sides: off, report, drop-test or fail"`
+}
+
 // The words of a SplitRule.
 const (
 	RulePublisher    = "publisher"
+	RuleFile         = "file"
 	RuleSeeded       = "seeded"
+	DuplicatesOff    = "off"
 	DuplicatesReport = "report"
 	DuplicatesDrop   = "drop-test"
+	DuplicatesFail   = "fail"
 )
 
 const (
@@ -25,13 +40,23 @@ const (
 	test       = "test"
 )
 
+// DefaultSplit is 70/10/20 by subject, stratified.
+func DefaultSplit() SplitRule {
+	return SplitRule{Rule: RuleSeeded, Files: map[string]string{}, Train: 0.7, Validation: 0.1, Test: 0.2, Stratify: true,
+		Duplicates: DuplicatesReport, Near: DuplicatesReport}
+}
+
 // Validate says what is wrong with a rule, if anything is.
 func (r SplitRule) Validate() error {
-	if r.Rule != RulePublisher && r.Rule != RuleSeeded {
-		return fmt.Errorf("split rule %q: want %s or %s", r.Rule, RulePublisher, RuleSeeded)
+	if !slices.Contains([]string{RulePublisher, RuleFile, RuleSeeded}, r.Rule) {
+		return fmt.Errorf("split rule %q: want %s, %s or %s", r.Rule, RulePublisher, RuleFile, RuleSeeded)
 	}
-	if r.Duplicates != DuplicatesReport && r.Duplicates != DuplicatesDrop {
-		return fmt.Errorf("split duplicates %q: want %s or %s", r.Duplicates, DuplicatesReport, DuplicatesDrop)
+	words := []string{DuplicatesReport, DuplicatesDrop, DuplicatesFail}
+	if !slices.Contains(words, r.Duplicates) {
+		return fmt.Errorf("split duplicates %q: want one of %q", r.Duplicates, words)
+	}
+	if words = append(words, DuplicatesOff); !slices.Contains(words, r.Near) {
+		return fmt.Errorf("split near %q: want one of %q", r.Near, words)
 	}
 	for _, s := range r.shares() {
 		if !(s.share >= 0 && s.share <= 1) {
@@ -40,6 +65,18 @@ func (r SplitRule) Validate() error {
 	}
 	if sum := r.Train + r.Validation + r.Test; r.Rule == RuleSeeded && math.Abs(sum-1) > 1e-9 {
 		return fmt.Errorf("split shares add up to %v, want 1", sum)
+	}
+	return r.validateFiles()
+}
+
+func (r SplitRule) validateFiles() error {
+	for side := range r.Files {
+		if !slices.Contains(document.Splits(), side) {
+			return fmt.Errorf("split files: side %q: want one of %q", side, document.Splits())
+		}
+	}
+	if (len(r.Files) > 0) != (r.Rule == RuleFile) {
+		return fmt.Errorf("split files: rule %s needs them, and no other rule takes them", RuleFile)
 	}
 	return nil
 }
@@ -53,7 +90,11 @@ func (r SplitRule) String() string {
 	if r.Rule == RuleSeeded {
 		return fmt.Sprintf("seeded: train %v, validation %v, test %v, %s", r.Train, r.Validation, r.Test, how)
 	}
-	return fmt.Sprintf("publisher: the publisher's sides; a missing validation side is %v of the training subjects, drawn %s", r.Validation, how)
+	what := "publisher: the publisher's sides"
+	if r.Rule == RuleFile {
+		what = "file: the sides of the lists"
+	}
+	return fmt.Sprintf("%s; a missing validation side is %v of the training subjects, drawn %s", what, r.Validation, how)
 }
 
 type share struct {

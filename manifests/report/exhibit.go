@@ -45,7 +45,7 @@ type Value struct{ Name, Value string }
 // Display is what a page shows beside the sheet.
 type Display struct {
 	Classes    []ClassExhibits
-	Duplicates [][]Exhibit // groups of byte-identical samples; an exhibit without anything is a sample that was left out
+	Duplicates [][]Exhibit // the first groups that the sheet lists; an exhibit without anything is a sample that was left out
 }
 
 // ClassExhibits are some samples of one class.

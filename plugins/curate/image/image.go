@@ -75,7 +75,7 @@ func (p Params) Validate() error {
 // Plugin makes the plugin curate/image.
 func Plugin() plugins.Plugin {
 	spec := catalog.Spec{
-		Name: "image", Version: "1", Summary: "PNG and JPEG images as uint8 arrays of one size",
+		Name: "image", Version: "2", Summary: "PNG and JPEG images as uint8 arrays of one size",
 		Determinism: catalog.Exact, Queue: catalog.QueueCPU, MemoryBytes: 1 << 30,
 		Modalities: []string{"image"},
 		Components: []action.Component{raster.Decoder("image/jpeg"), raster.Decoder("image/png")},

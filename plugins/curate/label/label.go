@@ -11,7 +11,6 @@ package label
 
 import (
 	"fmt"
-	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/labelmap"
 )
 
 // Place is the part of a plugin's parameters that says where labels, subjects and sides are. It is embedded in them.
@@ -31,17 +31,17 @@ type Place struct {
 
 // Params say where the labels are.
 type Params struct {
-	From      string            `json:"from" jsonschema:"folder, name (group label of the pattern) or csv"`
-	Depth     int               `json:"depth" jsonschema:"folder: how many folders up, 1 is the one that holds the file"`
-	Task      string            `json:"task" jsonschema:"multiclass or multilabel"`
-	Classes   map[string]string `json:"classes" jsonschema:"renames and merges labels; an empty class drops its samples; if given, other labels are left out"`
-	Table     string            `json:"table" jsonschema:"csv: glob of the tables, comma-separated with a header"`
-	ID        string            `json:"id" jsonschema:"csv: column with the file's name, with or without folder and extension"`
-	Columns   []string          `json:"columns" jsonschema:"csv: one column whose cells are labels, or several that are labels themselves where their cell is positive"`
-	Separator string            `json:"separator" jsonschema:"csv: what lies between several labels in one cell"`
-	Positive  []string          `json:"positive" jsonschema:"csv: cells that make a column's label true"`
-	Subject   string            `json:"subject" jsonschema:"csv: column of the subject"`
-	Side      string            `json:"side" jsonschema:"csv: column of the publisher's side"`
+	From      string       `json:"from" jsonschema:"folder, name (group label of the pattern) or csv"`
+	Depth     int          `json:"depth" jsonschema:"folder: how many folders up, 1 is the one that holds the file"`
+	Task      string       `json:"task" jsonschema:"multiclass or multilabel"`
+	Classes   labelmap.Map `json:"classes" jsonschema:"a map, or the name of a shipped one, that renames and merges labels; an empty class drops its samples; if given, other labels are left out"`
+	Table     string       `json:"table" jsonschema:"csv: glob of the tables, comma-separated with a header"`
+	ID        string       `json:"id" jsonschema:"csv: column with the file's name, with or without folder and extension"`
+	Columns   []string     `json:"columns" jsonschema:"csv: one column whose cells are labels, or several that are labels themselves where their cell is positive"`
+	Separator string       `json:"separator" jsonschema:"csv: what lies between several labels in one cell"`
+	Positive  []string     `json:"positive" jsonschema:"csv: cells that make a column's label true"`
+	Subject   string       `json:"subject" jsonschema:"csv: column of the subject"`
+	Side      string       `json:"side" jsonschema:"csv: column of the publisher's side"`
 }
 
 // Places where labels can be.
@@ -55,7 +55,7 @@ const (
 func Default() Place {
 	return Place{Labels: Params{
 		From: FromFolder, Depth: 1, Task: document.Multiclass,
-		Classes: map[string]string{}, Columns: []string{}, Positive: []string{"1", "1.0", "true", "True"},
+		Classes: labelmap.Map{}, Columns: []string{}, Positive: []string{"1", "1.0", "true", "True"},
 	}}
 }
 
@@ -191,13 +191,7 @@ func (l Params) vocabulary() []string {
 	if l.From == FromTable && len(l.Columns) > 1 && len(l.Classes) == 0 {
 		return slices.Sorted(slices.Values(l.Columns))
 	}
-	set := map[string]bool{}
-	for _, c := range l.Classes {
-		if c != "" {
-			set[c] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(set))
+	return l.Classes.Classes()
 }
 
 // classes maps labels as they are found to classes.
@@ -207,7 +201,7 @@ func (l Params) classes(found []string) ([]string, *plugins.Exclusion) {
 		if label == "" {
 			return nil, &plugins.Exclusion{Code: "no-label", Reason: fmt.Sprintf("no label from %s", l.From)}
 		}
-		class, known := l.Classes[label]
+		class, known := l.Classes.Class(label)
 		switch {
 		case len(l.Classes) == 0:
 			class = label

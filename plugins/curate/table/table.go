@@ -25,6 +25,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/labelmap"
 	"github.com/cairn-bench/cairn/plugins/curate/tabular"
 )
 
@@ -57,8 +58,8 @@ type Feature struct {
 
 // Label says what is predicted.
 type Label struct {
-	Column  string            `json:"column" jsonschema:"column of the label"`
-	Classes map[string]string `json:"classes" jsonschema:"renames and merges labels; an empty class drops its samples; if given, other labels are left out"`
+	Column  string       `json:"column" jsonschema:"column of the label"`
+	Classes labelmap.Map `json:"classes" jsonschema:"a map, or the name of a shipped one, that renames and merges labels; an empty class drops its samples; if given, other labels are left out"`
 }
 
 // Types of a feature.
@@ -71,7 +72,7 @@ func defaults() Params {
 	return Params{
 		Files: "*.csv", Separator: ",", Header: true, Columns: []string{}, Features: []Feature{}, Others: true,
 		Drop: []string{}, Missing: []string{"", "?", "NA", "NaN", "nan"}, ZeroMissing: []string{},
-		Label: Label{Column: "label", Classes: map[string]string{}}, Meta: []string{}, Split: plugins.DefaultSplit(),
+		Label: Label{Column: "label", Classes: labelmap.Map{}}, Meta: []string{}, Split: plugins.DefaultSplit(),
 	}
 }
 
@@ -118,7 +119,7 @@ func (p Params) comma() (rune, error) {
 // Plugin makes the plugin curate/table.
 func Plugin() plugins.Plugin {
 	spec := catalog.Spec{
-		Name: "table", Version: "1", Summary: "rows of CSV and TSV files as float32 vectors, missing cells as NaN",
+		Name: "table", Version: "2", Summary: "rows of CSV and TSV files as float32 vectors, missing cells as NaN",
 		Determinism: catalog.Exact, Queue: catalog.QueueCPU, MemoryBytes: 1 << 30,
 		Modalities: []string{"table"},
 	}
@@ -146,7 +147,7 @@ func (r *recipe) Plan(_ context.Context, in plugins.Tree) (plugins.Curation, err
 	if err != nil {
 		return plugins.Curation{}, err
 	}
-	out := plugins.Curation{Task: document.Task{Type: document.Multiclass, Classes: r.Label.vocabulary()}}
+	out := plugins.Curation{Task: document.Task{Type: document.Multiclass, Classes: r.Label.Classes.Classes()}}
 	for _, t := range tables {
 		for n, row := range t.Rows {
 			out.Candidates = append(out.Candidates, r.candidate(source{t, row}, n+1))
@@ -237,6 +238,9 @@ func (r *recipe) candidate(s source, n int) plugins.Candidate {
 func (r *recipe) label(s source) ([]string, *plugins.Exclusion) {
 	cell := s.cell(r.Label.Column)
 	class, known := r.Label.class(cell)
+	if !known && find(r.Missing, cell) < 0 {
+		class, known = r.Label.Classes.Class(cell)
+	}
 	where := fmt.Sprintf("%s:%d: column %s", s.table.File, s.row.Line, r.Label.Column)
 	switch {
 	case known && class == "":
@@ -261,11 +265,4 @@ func (l Label) class(cell string) (class string, known bool) {
 		return l.Classes[labels[i]], true
 	}
 	return "", false
-}
-
-// vocabulary is the sorted set of classes that the map names; empty means those that occur.
-func (l Label) vocabulary() []string {
-	out := slices.DeleteFunc(slices.Collect(maps.Values(l.Classes)), func(c string) bool { return c == "" })
-	slices.Sort(out)
-	return slices.Compact(out)
 }

@@ -126,7 +126,7 @@ func (p Params) Validate() error {
 // Plugin makes the plugin curate/volume.
 func Plugin() plugins.Plugin {
 	spec := catalog.Spec{
-		Name: "volume", Version: "1", Summary: "volumes of CT and MRI as windowed slices of one size",
+		Name: "volume", Version: "2", Summary: "volumes of CT and MRI as windowed slices of one size",
 		Determinism: catalog.Exact, Queue: catalog.QueueCPU, MemoryBytes: 1 << 30,
 		Modalities: []string{"ct", "mri"},
 		Components: []action.Component{raster.Decoder("image/jpeg")}, // of DICOM's JPEG
