@@ -116,7 +116,7 @@ func draw(e Exhibit) drawing {
 	for i, w := range e.Waves {
 		low, high := bounds(w.Values)
 		top := i * laneOfWave
-		d.Lanes = append(d.Lanes, waveLane{Name: w.Name, NameY: top + 12, Path: envelope(w.Values, (low+high)/2, span, float64(top))})
+		d.Lanes = append(d.Lanes, waveLane{Name: w.Name, NameY: top + 18, Path: envelope(w.Values, (low+high)/2, span, float64(top))})
 		names = append(names, w.Name)
 	}
 	d.Desc = fmt.Sprintf("%s: %s", plural(len(e.Waves), "channel"), strings.Join(names, ", "))

@@ -201,8 +201,12 @@ func TestLayout(t *testing.T) {
 	if len(s.Lines) != 3 || s.Desc != "a graph of 4 nodes and 3 edges" {
 		t.Errorf("%d lines, %s", len(s.Lines), s.Desc)
 	}
-	if s.Dots[1] != (tickPoint{160, 160}) {
-		t.Errorf("the node with most neighbours is at %v", s.Dots[1])
+	low, high := s.Dots[0], s.Dots[0]
+	for _, d := range s.Dots {
+		low, high = tickPoint{min(low.X, d.X), min(low.Y, d.Y)}, tickPoint{max(high.X, d.X), max(high.Y, d.Y)}
+	}
+	if max(high.X-low.X, high.Y-low.Y) != networkSize-2*margin || low.X+high.X != networkSize || low.Y+high.Y != networkSize {
+		t.Errorf("it does not fill its frame: from %v to %v", low, high)
 	}
 	for name, n := range map[string]Network{"ring": ring(30), "apart": {Nodes: 9}, "dense": dense(20), "one": {Nodes: 1}, "none": {}} {
 		s := layout(n)
