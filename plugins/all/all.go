@@ -10,6 +10,7 @@ import (
 	"github.com/cairn-bench/cairn/plugins/curate/graph"
 	"github.com/cairn-bench/cairn/plugins/curate/image"
 	"github.com/cairn-bench/cairn/plugins/curate/table"
+	"github.com/cairn-bench/cairn/plugins/curate/video"
 	"github.com/cairn-bench/cairn/plugins/curate/volume"
 	"github.com/cairn-bench/cairn/plugins/evaluate/classification"
 	"github.com/cairn-bench/cairn/plugins/fetch/atlas"
@@ -47,7 +48,7 @@ func Over(client *http.Client) (plugins.Set, error) {
 		physionet.Plugin(client), kaggle.Plugin(client), huggingface.Plugin(client), github.Plugin(client),
 		zenodo.Plugin(client), figshare.Plugin(client), mendeley.Plugin(client),
 		isic.Plugin(client), tcia.Plugin(client), geo.Plugin(client), atlas.Plugin(client), tudataset.Plugin(client), snap.Plugin(client),
-		ecg.Plugin(), eeg.Plugin(), graph.Plugin(), image.Plugin(), table.Plugin(), volume.Plugin(),
+		ecg.Plugin(), eeg.Plugin(), graph.Plugin(), image.Plugin(), table.Plugin(), video.Plugin(), video.FFmpeg(), volume.Plugin(),
 		gopretrain.New(),
 		classification.Plugin(),
 	)
