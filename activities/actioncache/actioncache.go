@@ -92,6 +92,9 @@ func OpenShared(dir string, store cas.Store, with Shared) *Cache {
 	return &Cache{dir: dir, store: store, shared: with}
 }
 
+// Path is where the entry of an action lies.
+func (c *Cache) Path(id action.ID) string { return c.path(id, ".json") }
+
 func (c *Cache) path(id action.ID, ext string) string {
 	hex := id.Digest().Encoded()
 	return filepath.Join(c.dir, "sha256", hex[:2], hex+ext)
@@ -139,7 +142,7 @@ func (c *Cache) judge(ctx context.Context, id action.ID, text []byte, err error)
 	if err != nil {
 		return Entry{}, miss("the cache entry is damaged: %v", err), nil
 	}
-	m, err := c.present(ctx, e)
+	_, m, err := c.Reach(ctx, e)
 	if err == nil && m.Reason != "" && c.forgotten != nil {
 		if m.Forgotten, err = c.forgotten(ctx, e.Artifact); m.Forgotten != "" {
 			m.Reason = m.Forgotten
@@ -231,38 +234,46 @@ func (e Entry) check() error {
 	return nil
 }
 
-// present looks for every blob that an entry stands for.
-func (c *Cache) present(ctx context.Context, e Entry) (Miss, error) {
+// Reach lists every blob that an entry stands for, or says which of them is not what it should be. Documents are read,
+// data are looked for.
+func (c *Cache) Reach(ctx context.Context, e Entry) ([]digest.Digest, Miss, error) {
 	if _, err := cas.ReadAll(ctx, c.store, e.Action.Digest(), maxAction); err != nil {
-		return hole("action", err)
+		m, err := hole("action", err)
+		return nil, m, err
 	}
+	all := []digest.Digest{e.Action.Digest(), e.Artifact, e.Record}
 	for _, part := range []struct {
 		what string
 		id   digest.Digest
 	}{{"artifact", e.Artifact}, {"record", e.Record}} {
-		if m, err := c.whole(ctx, part.what, part.id); m.Reason != "" || err != nil {
-			return m, err
+		below, m, err := c.whole(ctx, part.what, part.id)
+		if m.Reason != "" || err != nil {
+			return nil, m, err
+		}
+		for _, p := range below {
+			all = append(all, p.Digest)
 		}
 	}
-	return Miss{}, nil
+	return all, Miss{}, nil
 }
 
 // whole looks for a manifest and all that it names.
-func (c *Cache) whole(ctx context.Context, what string, id digest.Digest) (Miss, error) {
+func (c *Cache) whole(ctx context.Context, what string, id digest.Digest) ([]artifact.Part, Miss, error) {
 	text, err := cas.ReadAll(ctx, c.store, id, artifact.MaxManifest)
 	if err != nil {
-		return hole(what, err)
+		m, err := hole(what, err)
+		return nil, m, err
 	}
 	parts, err := artifact.Parts(text)
 	if err != nil {
-		return miss("blob %s of the %s is damaged: %v", id, what, err), nil
+		return nil, miss("blob %s of the %s is damaged: %v", id, what, err), nil
 	}
 	for _, d := range parts {
 		if m, err := c.has(ctx, what, d); m.Reason != "" || err != nil {
-			return m, err
+			return nil, m, err
 		}
 	}
-	return Miss{}, nil
+	return parts, Miss{}, nil
 }
 
 // hole tells what makes a miss from what keeps the cache from knowing.

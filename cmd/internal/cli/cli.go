@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
 	"github.com/cairn-bench/cairn/activities"
@@ -26,6 +27,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/gate"
 	"github.com/cairn-bench/cairn/activities/gc"
 	"github.com/cairn-bench/cairn/activities/publish"
+	"github.com/cairn-bench/cairn/activities/recall"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/activities/suite"
 	"github.com/cairn-bench/cairn/manifests"
@@ -153,8 +155,12 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.home, "home", "", "folder of store, cache and engine (default $CAIRN_HOME, else $XDG_DATA_HOME/cairn)")
 	root.PersistentFlags().StringVar(&a.store, "store", "", "oci://host/repository that homes share as their store (default $CAIRN_STORE, else none)")
 	root.PersistentFlags().StringVar(&a.address, "address", "", "host:port of a Temporal cluster (default: TEMPORAL_ADDRESS or the TEMPORAL_PROFILE, else the engine in the box)")
-	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.serverCommand(), a.workerCommand(), a.planCommand(), a.verifyCommand(), a.showCommand(), a.lsCommand(), a.catCommand(), a.proveCommand(),
-		a.explainCommand(), a.approveCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.fmtCommand(), a.schemaCommand(), a.pluginCommand(), a.catalogCommand(), a.doctorCommand(), a.versionCommand())
+	root.AddCommand(
+		a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.serverCommand(), a.workerCommand(),
+		a.planCommand(), a.explainCommand(), a.approveCommand(), a.fmtCommand(), a.schemaCommand(),
+		a.verifyCommand(), a.proveCommand(), a.diffCommand(), a.affectedCommand(),
+		a.showCommand(), a.lsCommand(), a.catCommand(), a.exportCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(),
+		a.pluginCommand(), a.catalogCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
 
@@ -218,6 +224,8 @@ type workshop struct {
 	resolver *resolve.Resolver
 	garbage  *gc.Home
 	gate     *gate.Gate
+	book     *recall.Book
+	planned  digest.Digest // what this process has planned for the run
 }
 
 func (a *app) open() (*workshop, error) {
@@ -243,6 +251,7 @@ func (a *app) open() (*workshop, error) {
 	w.gate = gate.Open(dir)
 	w.garbage = gc.Open(dir, a.who(), layout, w.own)
 	w.cache.SetForgotten(w.garbage.Forgotten)
+	w.book = recall.Open(filepath.Join(dir, "recall"), layout, own)
 	a.opened = append(a.opened, w)
 	w.resolver = &resolve.Resolver{Store: w.store, Cache: w.cache, Plugins: set, Env: a.env, Load: a.host.Load}
 	return w, nil

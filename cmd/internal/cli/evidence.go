@@ -31,7 +31,7 @@ type evidence struct {
 }
 
 func (w *workshop) evidence() *evidence {
-	return &evidence{store: w.store, w: w, table: readSightings(w.sightings()), clock: fileClock(filepath.Join(w.layout.Dir(), "tmp")), read: sightings{}, kept: sightings{}}
+	return &evidence{store: w.store, w: w, table: readSightings(w.sightings()), clock: cas.FileClock(filepath.Join(w.layout.Dir(), "tmp")), read: sightings{}, kept: sightings{}}
 }
 
 func (w *workshop) sightings() string { return filepath.Join(w.dir, "verified.json") }
@@ -47,9 +47,9 @@ func (e *evidence) Open(ctx context.Context, d digest.Digest) (io.ReadCloser, er
 	if err != nil {
 		return nil, err
 	}
-	before, _ := stampOf(f.Stat())
+	before, _ := cas.StampOf(f.Stat())
 	return &blobFile{File: f, size: before.Size, done: func() {
-		if after, ok := stampOf(f.Stat()); ok && after == before {
+		if after, ok := cas.StampOf(f.Stat()); ok && after == before {
 			e.mu.Lock()
 			defer e.mu.Unlock()
 			e.read[d] = sighting{after, e.clock}
@@ -90,7 +90,7 @@ func (e *evidence) Unchanged(d digest.Digest) time.Time {
 	if !ok {
 		return time.Time{}
 	}
-	if is, ok := stampOf(os.Stat(e.w.layout.Path(d))); !ok || is != was.stamp {
+	if is, ok := cas.StampOf(os.Stat(e.w.layout.Path(d))); !ok || is != was.Stamp {
 		return time.Time{}
 	}
 	return was.Read

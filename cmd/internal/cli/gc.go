@@ -67,6 +67,9 @@ func (a *app) gc(ctx context.Context, o gcOptions) error {
 		return a.restore(ctx, w, o, doc)
 	}
 	r, err := w.garbage.Collect(ctx, time.Now(), o.dry)
+	if err == nil && !o.dry {
+		err = w.book.Sweep()
+	}
 	if err != nil {
 		return err
 	}

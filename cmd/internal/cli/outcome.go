@@ -114,6 +114,7 @@ func (a *app) finish(ctx context.Context, w *workshop, o outcome) error {
 		doc.Steps = append(doc.Steps, st)
 	}
 	if o.rebuilt.Published != nil {
+		w.remember(ctx, o, pl)
 		return a.published(ctx, w, o, doc)
 	}
 	shown, err := w.refused(ctx, pl.Benchmark, refused)

@@ -75,6 +75,9 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	if file, err = filepath.Abs(typed); err != nil {
 		return err
 	}
+	if done, err := a.recalled(ctx, w, file, o); done || err != nil {
+		return err
+	}
 	var pins activities.Pins
 	var beside errgroup.Group // manifest and lock may be large
 	beside.Go(func() (err error) { pins, err = a.pins(ctx, w, file, o); return err })

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"io/fs"
 	"syscall"
 	"unsafe"
 )
@@ -16,16 +15,4 @@ func willNeed(b []byte) {
 	if err == 0 && there&1 == 0 {
 		_ = syscall.Madvise(b, syscall.MADV_WILLNEED)
 	}
-}
-
-// stampOf takes the results of Stat.
-func stampOf(info fs.FileInfo, err error) (stamp, bool) {
-	if err != nil {
-		return stamp{}, false
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return stamp{Size: info.Size()}, false
-	}
-	return stamp{st.Size, st.Mtim.Nano(), st.Ctim.Nano(), st.Ino, st.Dev}, true
 }
