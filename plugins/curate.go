@@ -32,10 +32,11 @@ type Candidate struct {
 	ID       string            // unique, stable and made with Key: it becomes a file name
 	Subject  string            // who must stay on one side; "" means the sample stands alone
 	Split    string            // the publisher's side, "" if the publisher gives none
-	Labels   []string          // names of classes
+	Labels   []string          // names of classes, all that are positive
 	Files    []string          // raw files it is made of, first the one whose bytes tell duplicates
 	Meta     map[string]string // facts worth keeping: age, sex, site
 	Index    int               // for recipes whose samples are rows of one file
+	Row      int               // its place in the publisher's table of labels, from 1; 0 if there is none
 	Excluded *Exclusion
 }
 
@@ -71,36 +72,41 @@ type MadeMedia struct {
 	Data         []byte
 }
 
-// SplitRule is part of the parameters of every curate plugin, by custom under the name "split".
-type SplitRule struct {
-	Rule       string  `json:"rule" jsonschema:"publisher keeps the publisher's sides; seeded draws them by subject over sorted ids"`
-	Train      float64 `json:"train" jsonschema:"share of the subjects, seeded only"`
-	Validation float64 `json:"validation" jsonschema:"share of the subjects; with rule publisher and no published validation side it is taken from train"`
-	Test       float64 `json:"test" jsonschema:"share of the subjects, seeded only"`
-	Stratify   bool    `json:"stratify" jsonschema:"keep the class shares alike on every side"`
-	Duplicates string  `json:"duplicates" jsonschema:"what to do with byte-identical samples on two sides: report or drop-test"`
-}
-
-// DefaultSplit is 70/10/20 by subject, stratified.
-func DefaultSplit() SplitRule {
-	return SplitRule{Rule: "seeded", Train: 0.7, Validation: 0.1, Test: 0.2, Stratify: true, Duplicates: "report"}
-}
-
-// Curate makes a plugin of kind curate. split takes the split rule out of the parameters.
+// Curate makes a plugin of kind curate. split takes the split rule out of the parameters. The framework's own parameters
+// (Frame) are added to those of P, which must not have any of the same name.
 func Curate[P any](spec catalog.Spec, defaults P, split func(P) SplitRule, recipe func(P) (Recipe, error)) Plugin {
-	spec, raw := typed(spec, catalog.Curate, defaults)
-	decode := func(params json.RawMessage) (P, error) {
-		p, err := raw(params)
-		if err == nil {
-			err = split(p).Validate()
+	spec, own := typed(spec, catalog.Curate, defaults)
+	framed, err := addFrame(&spec)
+	if err != nil {
+		panic(fmt.Sprintf("plugin %s/%s: %v", spec.Kind, spec.Name, err))
+	}
+	decode := func(params json.RawMessage) (P, Frame, error) {
+		mine, frames, err := framed.part(params)
+		if err != nil {
+			var none P
+			return none, Frame{}, fmt.Errorf("%s/%s: params: %w", spec.Kind, spec.Name, err)
 		}
-		return p, err
+		p, err := own(mine)
+		if err != nil {
+			return p, Frame{}, err
+		}
+		if err := split(p).Validate(); err != nil {
+			return p, Frame{}, err
+		}
+		f, err := framed.decode(frames)
+		return p, f, err
 	}
 	return Plugin{
-		spec:      spec,
-		normalise: normaliser(decode),
+		spec: spec,
+		normalise: func(params json.RawMessage) (json.RawMessage, error) {
+			p, f, err := decode(params)
+			if err != nil {
+				return nil, err
+			}
+			return join(p, f)
+		},
 		run: func(ctx context.Context, c Call) error {
-			p, err := decode(c.Params)
+			p, f, err := decode(c.Params)
 			if err != nil {
 				return err
 			}
@@ -108,7 +114,7 @@ func Curate[P any](spec catalog.Spec, defaults P, split func(P) SplitRule, recip
 			if err != nil {
 				return err
 			}
-			return runCurate(ctx, c, split(p), r)
+			return runCurate(ctx, c, rules{split(p), f, labelMaps(p)}, r)
 		},
 	}
 }

@@ -2,74 +2,16 @@ package plugins
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/document"
 )
-
-// findDuplicates groups the samples whose first files hold the same bytes and, where the rule says so, leaves out
-// those on the test side of which the training side has a copy. A file that several samples are rows of
-// says nothing about them.
-func (k *curator) findDuplicates() {
-	byDigest := map[digest.Digest][]*job{}
-	users := k.users()
-	for _, j := range k.open() {
-		if len(j.Files) > 0 && users[j.Files[0]] == 1 {
-			d := k.tree.known[j.Files[0]]
-			byDigest[d] = append(byDigest[d], j)
-		}
-	}
-	for _, d := range slices.Sorted(maps.Keys(byDigest)) {
-		if same := byDigest[d]; len(same) > 1 {
-			g, sides := duplicateGroup(d, same)
-			k.groups = append(k.groups, g)
-			if k.rule.Duplicates == DuplicatesDrop && sides[train] != "" {
-				dropTest(same, sides[train])
-			}
-		}
-	}
-}
-
-// users counts the samples that a file is the first file of.
-func (k *curator) users() map[string]int {
-	out := map[string]int{}
-	for _, j := range k.jobs {
-		if len(j.Files) > 0 {
-			out[j.Files[0]]++
-		}
-	}
-	return out
-}
-
-// duplicateGroup also gives one sample of every side that is touched.
-func duplicateGroup(d digest.Digest, same []*job) (document.DuplicateGroup, map[string]string) {
-	g := document.DuplicateGroup{Digest: d}
-	sides := map[string]string{}
-	for _, j := range same {
-		g.Samples = append(g.Samples, j.side+"/"+j.ID)
-		sides[j.side] = j.ID
-	}
-	slices.Sort(g.Samples)
-	g.Crosses = len(sides) > 1
-	return g, sides
-}
-
-func dropTest(same []*job, copyOf string) {
-	for _, j := range same {
-		if j.side == test {
-			j.exclude("duplicate-of-train", fmt.Sprintf("holds the same bytes as %s/%s", train, copyOf))
-		}
-	}
-}
 
 // someDone refuses an empty dataset and names the most common reason for it.
 func (k *curator) someDone() error {
@@ -90,13 +32,16 @@ func (k *curator) someDone() error {
 		len(k.jobs), worst.Code, counts[worst.Code], worst.Sample, worst.Reason)
 }
 
-// report writes dataset.json, samples.jsonl and curation.json.
+// report writes dataset.json, samples.jsonl, curation.json, fingerprints.jsonl and the ids of each side.
 func (k *curator) report() error {
 	samples, err := k.samples()
 	if err != nil {
 		return err
 	}
 	if err := WriteFile(k.call.Output, document.SamplesFile, samples); err != nil {
+		return err
+	}
+	if err := k.prints(); err != nil {
 		return err
 	}
 	if err := writeJSON(k.call.Output, document.CurationFile, k.curation()); err != nil {
@@ -125,11 +70,18 @@ func (k *curator) curation() document.Curation {
 		Excluded:   outcomes(k.in(excluded)),
 		Failed:     outcomes(k.in(failed)),
 		Split:      k.rule.String(),
+		SplitFiles: k.splits,
+		Labels:     k.tally(),
+		LabelMaps:  k.maps,
+		Published:  k.published,
 		Duplicates: append([]document.DuplicateGroup{}, k.groups...),
 		Warnings:   []document.Outcome{},
 	}
+	for _, flaw := range k.rule.Flaws {
+		out.Warnings = append(out.Warnings, document.Outcome{Code: "flaw", Reason: flaw})
+	}
 	for _, j := range k.in(done) {
-		slices.SortStableFunc(j.warnings, func(a, b document.Outcome) int { return cmp.Compare(a.Code, b.Code) })
+		slices.SortStableFunc(j.warnings, byCode)
 		out.Warnings = append(out.Warnings, j.warnings...)
 	}
 	return out
@@ -151,7 +103,7 @@ func (k *curator) dataset() document.Dataset {
 		bytes += j.bytes
 	}
 	d := Describe(*k.call.Dataset, k.task, samples)
-	d.Features, d.Bytes = k.names, bytes
+	d.Features, d.Bytes = k.features, bytes
 	return d
 }
 

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cairn-bench/cairn/manifests/document"
+	"github.com/cairn-bench/cairn/manifests/fingerprint"
 )
 
 // job is one candidate on its way: to be made until it is excluded, failed or done.
@@ -24,6 +25,12 @@ type job struct {
 	warnings []document.Outcome
 	sample   document.Sample
 	bytes    int64
+	media    digest.Digest      // of what was made
+	print    *fingerprint.Print // nil if there is nothing to tell it by
+	dropped  bool               // excluded as a copy
+	counted  bool               // whether positive is known
+	positive int                // classes before a rule decided
+	rule     string             // byPriority, byDraw
 }
 
 type state int
@@ -52,32 +59,43 @@ func (j *job) said(code, reason string) document.Outcome {
 	return o
 }
 
+// rules are what the parameters say to the framework.
+type rules struct {
+	rule  SplitRule
+	frame Frame
+	maps  []document.LabelMap
+}
+
 // curator is one run of a recipe.
 type curator struct {
-	call   Call
-	rule   SplitRule
-	recipe Recipe
-	tree   *watchedTree
-	task   document.Task
-	names  []string // of the features
-	jobs   []*job   // sorted by id
-	groups []document.DuplicateGroup
+	rules
+	call      Call
+	recipe    Recipe
+	tree      *watchedTree
+	task      document.Task
+	features  []string
+	jobs      []*job         // sorted by id
+	firsts    map[string]int // how many samples a file is the first file of
+	trained   *trained
+	groups    []document.DuplicateGroup
+	splits    []document.SplitList
+	published *document.Published
+	mu        sync.Mutex
+	progress  Progress
 }
 
 // runCurate plans, draws the sides, makes every sample and writes the documents.
-func runCurate(ctx context.Context, c Call, rule SplitRule, r Recipe) error {
-	if err := rule.Validate(); err != nil {
-		return err
-	}
+func runCurate(ctx context.Context, c Call, rules rules, r Recipe) error {
 	if c.Dataset == nil {
 		return errors.New("curate: the call names no dataset")
 	}
-	if len(c.Inputs) != 1 {
-		return fmt.Errorf("curate %s: want one input, have %d", c.Dataset.ID, len(c.Inputs))
+	raw, err := beside(c.Inputs)
+	if err != nil {
+		return fmt.Errorf("curate %s: %w", c.Dataset.ID, err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	k := &curator{call: c, rule: rule, recipe: r, tree: watch(c.Inputs[0].Tree, cancel)}
+	k := &curator{rules: rules, call: c, recipe: r, tree: watch(raw, cancel)}
 	if err := k.run(ctx); err != nil {
 		return fmt.Errorf("curate %s: %w", c.Dataset.ID, err)
 	}
@@ -89,15 +107,32 @@ func (k *curator) run(ctx context.Context) error {
 		return err
 	}
 	k.check()
-	k.rule.assign(k.open(), k.call.Seed)
-	if k.rule.Rule == RulePublisher {
-		crossings(k.open())
+	if err := k.lists(); err != nil {
+		return err
 	}
-	k.findDuplicates()
+	k.rule.assign(k.counted(), k.call.Seed)
+	if k.rule.Rule != RuleSeeded {
+		k.rule.crossings(k.open())
+	}
+	if err := k.refuseFiles(); err != nil {
+		return err
+	}
 	if err := k.makeAll(ctx); err != nil {
 		return err
 	}
 	if err := k.someDone(); err != nil {
+		return err
+	}
+	return k.judge()
+}
+
+// judge compares what came out with itself and with what was published, and writes it down unless the rules forbid it.
+func (k *curator) judge() error {
+	k.groups = k.duplicates()
+	if err := k.refuse(k.groups); err != nil {
+		return err
+	}
+	if err := k.comparePublished(); err != nil {
 		return err
 	}
 	return k.report()
@@ -111,7 +146,7 @@ func (k *curator) plan(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
-	k.task, k.names = found.Task, found.Features
+	k.task, k.features = found.Task, found.Features
 	if k.task.Type != document.Multiclass && k.task.Type != document.Multilabel {
 		return fmt.Errorf("plan: task type %q: want %s or %s", k.task.Type, document.Multiclass, document.Multilabel)
 	}
@@ -123,6 +158,10 @@ func (k *curator) plan(ctx context.Context) error {
 		k.jobs = append(k.jobs, &job{Candidate: c})
 	}
 	slices.SortFunc(k.jobs, func(a, b *job) int { return cmp.Compare(a.ID, b.ID) })
+	k.firsts = k.users()
+	if err := k.checkPriority(); err != nil {
+		return err
+	}
 	return k.checkIDs()
 }
 
@@ -137,7 +176,7 @@ func (k *curator) planSafely(ctx context.Context) (found Curation, err error) {
 
 func (k *curator) checkIDs() error {
 	for i, j := range k.jobs {
-		if err := checkKey(j.ID); err != nil {
+		if err := CheckKey(j.ID); err != nil {
 			return err
 		}
 		if i > 0 && k.jobs[i-1].ID == j.ID {
@@ -156,26 +195,17 @@ func (k *curator) check() {
 		case missing != "":
 			j.fail("missing-file", fmt.Sprintf("%s is not in the raw tree", missing))
 		default:
-			k.checkLabels(j, j.Labels)
+			k.settle(j, j.Labels)
 		}
 	}
 }
 
-// checkLabels leaves out a sample whose labels do not fit the task. A label is never drawn at random.
-func (k *curator) checkLabels(j *job, labels []string) {
-	for _, l := range labels {
-		if len(k.task.Classes) > 0 && !slices.Contains(k.task.Classes, l) {
-			j.exclude("unknown-label", fmt.Sprintf("label %q is none of the classes", l))
-			return
-		}
+// counted lists what sides are drawn for: what is still to be made, and also what is left out where a published program draws first.
+func (k *curator) counted() []*job {
+	if k.rule.draw().All {
+		return k.jobs
 	}
-	switch {
-	case k.task.Type == document.Multilabel || len(labels) == 1:
-	case len(labels) == 0:
-		j.exclude("no-label", "no class is positive and the task needs exactly one")
-	default:
-		j.exclude("several-labels", fmt.Sprintf("classes %q are positive and the task needs exactly one", labels))
-	}
+	return k.open()
 }
 
 // open lists what is still to be made.
@@ -191,12 +221,27 @@ func (k *curator) in(s state) []*job {
 	return out
 }
 
-// makeAll decodes in parallel. A worker holds one sample, so memory does not grow with their number.
+// makeAll decodes in parallel. A worker holds one sample, so memory grows with the number of samples by their lines and
+// fingerprints only. The test side comes last, for a copy of a training sample to be seen before it is written.
 func (k *curator) makeAll(ctx context.Context) error {
-	jobs := k.open()
-	var mu sync.Mutex
-	progress := Progress{Done: int64(len(k.jobs) - len(jobs)), Total: int64(len(k.jobs)), Unit: "samples"}
-	k.call.Progress(progress)
+	var first, last []*job
+	for _, j := range k.open() {
+		if j.side == test {
+			last = append(last, j)
+		} else {
+			first = append(first, j)
+		}
+	}
+	k.progress = Progress{Done: int64(len(k.jobs) - len(first) - len(last)), Total: int64(len(k.jobs)), Unit: "samples"}
+	k.call.Progress(k.progress)
+	if err := k.makeThese(ctx, first); err != nil {
+		return err
+	}
+	k.remember()
+	return k.makeThese(ctx, last)
+}
+
+func (k *curator) makeThese(ctx context.Context, jobs []*job) error {
 	g, working := errgroup.WithContext(ctx)
 	g.SetLimit(k.call.Workers)
 	for _, j := range jobs {
@@ -207,10 +252,10 @@ func (k *curator) makeAll(ctx context.Context) error {
 			if err := k.makeOne(working, j); err != nil {
 				return err
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			progress.Done++
-			k.call.Progress(progress)
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			k.progress.Done++
+			k.call.Progress(k.progress)
 			return nil
 		})
 	}
@@ -222,6 +267,9 @@ func (k *curator) makeAll(ctx context.Context) error {
 
 // makeOne returns an error only if the run as a whole cannot go on.
 func (k *curator) makeOne(ctx context.Context, j *job) error {
+	if k.dropFile(j) {
+		return nil
+	}
 	made, err := k.makeSafely(ctx, j)
 	if stopped := context.Cause(ctx); stopped != nil {
 		return stopped
@@ -230,10 +278,8 @@ func (k *curator) makeOne(ctx context.Context, j *job) error {
 		j.give(err)
 		return nil
 	}
-	labels := j.Labels
 	if made.Labels != nil {
-		labels = labelList(made.Labels)
-		if k.checkLabels(j, labels); j.state != todo {
+		if k.settle(j, labelList(made.Labels)); j.state != todo {
 			return nil
 		}
 	}
@@ -244,7 +290,10 @@ func (k *curator) makeOne(ctx context.Context, j *job) error {
 	for _, w := range made.Warnings {
 		j.warn(w.Code, w.Reason)
 	}
-	return k.write(j, made, labels)
+	if j.media, j.print = k.look(made); k.dropMade(j) {
+		return nil
+	}
+	return k.write(j, made)
 }
 
 // errPanic marks what a recipe did not return but threw.
@@ -299,10 +348,10 @@ func safeExt(ext string) bool {
 }
 
 // write writes a sample's media and leaves its line behind.
-func (k *curator) write(j *job, made Made, labels []string) error {
+func (k *curator) write(j *job, made Made) error {
 	s := document.Sample{
 		ID: j.ID, Dataset: k.call.Dataset.ID, Split: j.side, Subject: j.Subject,
-		Labels: labels, Media: []document.Media{}, Text: made.Text, Meta: merged(j.Meta, made.Meta), Sources: k.tree.sources(j.Files),
+		Labels: j.Labels, Media: []document.Media{}, Text: made.Text, Meta: merged(j.Meta, made.Meta), Sources: k.tree.sources(j.Files),
 	}
 	for _, a := range made.Media {
 		m := document.Media{Path: j.side + "/" + j.ID + "." + a.Ext, Type: a.Type, Shape: a.Shape, DType: a.DType, SamplingRate: a.SamplingRate}

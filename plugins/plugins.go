@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/action"
@@ -162,12 +161,9 @@ type Progress struct {
 // typed is the part that all constructors share: the schema and the decoder of P.
 func typed[P any](spec catalog.Spec, kind catalog.Kind, defaults P) (catalog.Spec, func(json.RawMessage) (P, error)) {
 	spec.Kind = kind
-	schema, err := jsonschema.For[P](nil)
-	if err != nil {
+	var err error
+	if spec.Params, err = paramsSchema[P](); err != nil {
 		panic(fmt.Sprintf("plugin %s/%s: parameters have no schema: %v", kind, spec.Name, err))
-	}
-	if spec.Params, err = json.Marshal(schema); err != nil {
-		panic(fmt.Sprintf("plugin %s/%s: %v", kind, spec.Name, err))
 	}
 	base, err := json.Marshal(defaults)
 	if err != nil {

@@ -48,7 +48,7 @@ const (
 
 // identity is that of the code that puts the documents together. Raise the version with every change of
 // their bytes.
-var identity = action.Plugin{Kind: "publish", Name: "benchmark", Version: "1"}
+var identity = action.Plugin{Kind: "publish", Name: "benchmark", Version: "2"}
 
 // Publisher writes the documents of a finished run.
 type Publisher struct {
@@ -142,7 +142,7 @@ func (p *Publisher) lookUp(ctx context.Context, req activities.PublishRequest, s
 
 // name ties documents and results together.
 func (p *Publisher) name(ctx context.Context, benchmark string, states []resolve.State, doc resolve.State) (activities.Published, error) {
-	out, err := p.published(ctx, doc.Entry.Artifact)
+	out, err := Documents(ctx, p.Resolver.Store, doc.Entry.Artifact)
 	if err != nil {
 		return activities.Published{}, err
 	}
@@ -220,9 +220,9 @@ func (p *Publisher) record(ctx context.Context, a action.Action, made ocispec.De
 	return e, p.Resolver.Cache.Put(ctx, e)
 }
 
-// published names the documents in their artifact.
-func (p *Publisher) published(ctx context.Context, documents digest.Digest) (activities.Published, error) {
-	text, err := cas.ReadAll(ctx, p.Resolver.Store, documents, artifact.MaxManifest)
+// Documents names the documents in their artifact.
+func Documents(ctx context.Context, s cas.Store, documents digest.Digest) (activities.Published, error) {
+	text, err := cas.ReadAll(ctx, s, documents, artifact.MaxManifest)
 	if err != nil {
 		return activities.Published{}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -113,7 +114,7 @@ func need(s plan.Step, input string) string {
 }
 
 func (m *reporter) datasets(r *report.Report) error {
-	samples := map[string][]document.Sample{}
+	var all []report.Contents
 	for _, st := range r.Steps {
 		step := m.state[st.Name].Step
 		if step.Dataset == nil {
@@ -132,42 +133,63 @@ func (m *reporter) datasets(r *report.Report) error {
 			return err
 		}
 		r.Datasets = append(r.Datasets, card)
-		var err error
-		if samples[id], err = m.samples(st.Name); err != nil {
+		contents, err := m.contents(st.Name)
+		if err != nil {
 			return err
 		}
+		contents.ID, contents.Modality = id, d.Modality
+		all = append(all, contents)
 	}
-	r.Duplicates = report.Shared(samples)
+	r.Duplicates = report.Shared(all)
 	return nil
 }
 
-// samples reads of every sample what tells whether another dataset has it too.
-func (m *reporter) samples(step string) ([]document.Sample, error) {
+// contents reads of every sample what tells whether another dataset has it too. A dataset of a plugin from elsewhere may have no fingerprints.
+func (m *reporter) contents(step string) (report.Contents, error) {
+	var c report.Contents
+	err := lines(m, step, document.SamplesFile, func(s document.Sample) {
+		c.Samples = append(c.Samples, document.Sample{ID: s.ID, Split: s.Split, Sources: s.Sources[:min(1, len(s.Sources))]})
+	})
+	if err != nil {
+		return c, err
+	}
 	tree, err := m.tree(step)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	f, err := tree.Open(document.SamplesFile)
+	if !slices.ContainsFunc(tree.Files(), func(f plugins.File) bool { return f.Path == document.PrintsFile }) {
+		return c, nil
+	}
+	err = lines(m, step, document.PrintsFile, func(p document.Print) { c.Prints = append(c.Prints, p) })
+	return c, err
+}
+
+// lines reads a document of one JSON object a line.
+func lines[T any](m *reporter, step, file string, each func(T)) error {
+	tree, err := m.tree(step)
 	if err != nil {
-		return nil, fmt.Errorf("step %s: %w", step, err)
+		return err
+	}
+	f, err := tree.Open(file)
+	if err != nil {
+		return fmt.Errorf("step %s: %w", step, err)
 	}
 	defer f.Close()
-	var out []document.Sample
-	lines := bufio.NewReaderSize(f, 1<<16)
+	r := bufio.NewReaderSize(f, 1<<16)
 	for {
-		line, err := lines.ReadBytes('\n')
+		line, err := r.ReadBytes('\n')
 		if len(bytes.TrimSpace(line)) > 0 {
-			var s document.Sample
-			if err := json.Unmarshal(line, &s); err != nil {
-				return nil, fmt.Errorf("step %s: %s: %w", step, document.SamplesFile, err)
+			var v T
+			if err := json.Unmarshal(line, &v); err != nil {
+				return fmt.Errorf("step %s: %s: %w", step, file, err)
 			}
-			out = append(out, document.Sample{ID: s.ID, Split: s.Split, Sources: s.Sources[:min(1, len(s.Sources))]})
+			each(v)
 		}
 		if errors.Is(err, io.EOF) {
-			return out, nil
+			return nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("step %s: %w", step, err)
+			return fmt.Errorf("step %s: %w", step, err)
 		}
 	}
 }

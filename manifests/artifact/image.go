@@ -39,7 +39,8 @@ type Contents struct {
 
 // Document says whether a file belongs into the first layer.
 func Document(path string) bool {
-	return slices.Contains([]string{document.DatasetFile, document.SamplesFile, document.CurationFile}, path)
+	return slices.Contains([]string{document.DatasetFile, document.SamplesFile, document.CurationFile, document.PrintsFile}, path) ||
+		slices.ContainsFunc(document.Splits(), func(side string) bool { return document.SplitFile(side) == path })
 }
 
 // Reserved says whether the name of a file is Cairn's own.

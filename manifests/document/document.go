@@ -10,6 +10,7 @@ const (
 	DatasetFile     = "dataset.json"
 	SamplesFile     = "samples.jsonl"
 	CurationFile    = "curation.json"
+	PrintsFile      = "fingerprints.jsonl"
 	ModelFile       = "model.json"
 	WeightsFile     = "model.safetensors"
 	CurveFile       = "curve.json"
@@ -19,6 +20,10 @@ const (
 	SumsFile        = "SHA256SUMS"
 	IndexFile       = "SHA256SUMS.index"
 )
+
+// SplitFile names the file with the ids of one side, sorted, one a line: nothing else of the data is in it, so that it may be
+// shared where the data may not.
+func SplitFile(side string) string { return side + ".ids.txt" }
 
 // Entry is a file of a tree whose digest is not known yet.
 type Entry struct {
@@ -94,33 +99,6 @@ type Sample struct {
 	Text    string            `json:"text,omitempty"`
 	Meta    map[string]string `json:"meta,omitempty"`
 	Sources []Source          `json:"sources,omitempty"`
-}
-
-// Curation is curation.json: what became of every candidate. Expected = Done + len(Excluded) + len(Failed).
-type Curation struct {
-	Schema     string           `json:"schema"`
-	Expected   int              `json:"expected"`
-	Done       int              `json:"done"`
-	Excluded   []Outcome        `json:"excluded"` // sorted by sample
-	Failed     []Outcome        `json:"failed"`
-	Split      string           `json:"split"`      // the rule, in one sentence
-	Duplicates []DuplicateGroup `json:"duplicates"` // byte-identical sources within the dataset
-	Warnings   []Outcome        `json:"warnings"`   // kept, but worth knowing: flat leads, clipped length, imputed cells
-}
-
-// Outcome is one sample and why.
-type Outcome struct {
-	Sample string `json:"sample"`
-	Path   string `json:"path,omitempty"`
-	Code   string `json:"code"` // a stable word: short-record, unknown-label, decode, ...
-	Reason string `json:"reason"`
-}
-
-// DuplicateGroup names samples whose raw files hold the same bytes.
-type DuplicateGroup struct {
-	Digest  digest.Digest `json:"digest"`
-	Samples []string      `json:"samples"` // sorted, "split/id"
-	Crosses bool          `json:"crosses"` // whether more than one split is touched
 }
 
 // Model is model.json: what is needed to run the weights, and what they were trained on.

@@ -42,7 +42,7 @@ func TestShapes(t *testing.T) {
 			document.Curation{Schema: document.CurationSchema, Expected: 2, Done: 1, Excluded: []document.Outcome{{Sample: "2", Path: "2.dat", Code: "decode", Reason: "short"}},
 				Failed: []document.Outcome{}, Split: "as published", Duplicates: []document.DuplicateGroup{{Digest: "sha256:1", Samples: []string{"a"}, Crosses: true}}, Warnings: []document.Outcome{}},
 			`{"schema":"cairn/curation/v1","expected":2,"done":1,"excluded":[{"sample":"2","path":"2.dat","code":"decode","reason":"short"}],` +
-				`"failed":[],"split":"as published","duplicates":[{"digest":"sha256:1","samples":["a"],"crosses":true}],"warnings":[]}`,
+				`"failed":[],"split":"as published","labels":{"none":0,"one":0,"several":0},"duplicates":[{"digest":"sha256:1","samples":["a"],"crosses":true}],"warnings":[]}`,
 		},
 		"model": {
 			document.Model{Schema: document.ModelSchema, Architecture: "mlp/v1", Parameters: 9, Datasets: []document.ModelDataset{{ID: "ecg", Modality: "ecg", Task: task, Train: 5}}, Config: map[string]any{"width": 4.0}},

@@ -70,11 +70,19 @@ func functions() template.FuncMap {
 			return o[:min(len(o), listed)]
 		},
 		"firstGroups": func(g []document.DuplicateGroup) []document.DuplicateGroup {
-			return g[:min(len(g), listed)]
+			return gravest(g)[:min(len(g), listed)]
 		},
-		"firstShared": func(d []Duplicate) []Duplicate { return d[:min(len(d), listed)] },
-		"more":        func(n int) int { return max(0, n-listed) },
-		"join":        strings.Join,
+		"firstDifferences": func(d []document.Difference) []document.Difference { return d[:min(len(d), listed)] },
+		"alike":            alike,
+		"groupsOf":         groupsOf,
+		"labelsOf":         labelsOf,
+		"mapOf":            mapOf,
+		"publishedOf":      publishedOf,
+		"listOf":           listOf,
+		"sharedOf":         sharedOf,
+		"firstShared":      func(d []Duplicate) []Duplicate { return d[:min(len(d), listed)] },
+		"more":             func(n int) int { return max(0, n-listed) },
+		"join":             strings.Join,
 	}
 }
 

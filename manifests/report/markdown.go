@@ -155,13 +155,13 @@ func (m *markdown) datasets(r Report) {
 		m.dataset(d)
 	}
 	for _, d := range r.Duplicates[:min(len(r.Duplicates), listed)] {
-		m.line("- the same bytes in more than one dataset: %s", escaped(strings.Join(d.Samples, ", ")))
+		m.line("- in more than one dataset, %s: %s", alike(d.Kind, d.Distance), escaped(strings.Join(d.Samples, ", ")))
 	}
 	if n := len(r.Duplicates) - listed; n > 0 {
 		m.line("- and %s more", count(n))
 	}
 	if len(r.Duplicates) == 0 {
-		m.line("No two datasets hold the same bytes.")
+		m.line("No two datasets have a sample in common.")
 	}
 }
 
@@ -179,10 +179,34 @@ func (m *markdown) dataset(d Dataset) {
 	m.reasons("excluded", c.Excluded)
 	m.reasons("failed", c.Failed)
 	m.reasons("warning", c.Warnings)
-	m.line("- %s of byte-identical samples, %s across sides\n", plural(len(c.Duplicates), "group"), count(crossing(c.Duplicates)))
+	m.curation(c)
+	m.line("")
 	if d.Curated.Task != nil {
 		m.counts(d.Curated)
 		m.line("")
+	}
+}
+
+// curation says what the framework found out about the dataset as a whole.
+func (m *markdown) curation(c document.Curation) {
+	for _, l := range c.SplitFiles {
+		m.line("- %s", escaped(listOf(l)))
+	}
+	for _, x := range c.LabelMaps {
+		m.line("- label map %s: %s", escaped(x.Param), escaped(mapOf(x)))
+	}
+	if said := labelsOf(c.Labels); said != "" {
+		m.line("- %s", said)
+	}
+	if c.Published != nil {
+		m.line("- %s", escaped(publishedOf(*c.Published)))
+		for _, d := range c.Published.Differences[:min(len(c.Published.Differences), listed)] {
+			m.line("  - %s", escaped(d.String()))
+		}
+	}
+	m.line("- %s", groupsOf(c.Duplicates))
+	for _, g := range gravest(c.Duplicates)[:min(len(c.Duplicates), listed)] {
+		m.line("  - %s: %s", alike(g.Kind, g.Distance), escaped(strings.Join(g.Samples, ", ")))
 	}
 }
 

@@ -110,10 +110,13 @@ type Dataset struct {
 	Curation document.Curation `json:"curation"`
 }
 
-// Duplicate names samples of more than one dataset that were made from the same bytes.
+// Duplicate names samples of more than one dataset that are the same or nearly so.
 type Duplicate struct {
-	Digest  digest.Digest `json:"digest"`
-	Samples []string      `json:"samples"` // sorted, "dataset/split/id"
+	Kind     string        `json:"kind"` // as of document.DuplicateGroup
+	Digest   digest.Digest `json:"digest,omitempty"`
+	Distance int           `json:"distance,omitempty"`
+	Samples  []string      `json:"samples"` // sorted, "dataset/split/id"
+	Crosses  bool          `json:"crosses"` // whether more than one split is touched
 }
 
 // Model is one model as trained.

@@ -17,6 +17,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/compare"
 	"github.com/cairn-bench/cairn/manifests/document"
+	"github.com/cairn-bench/cairn/manifests/fingerprint"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -33,7 +34,8 @@ func example() Report {
 			Manifest:    named("manifest"), Lock: named("lock"), Digest: named("benchmark")},
 		Datasets: []Dataset{exampleECG(), exampleTable()},
 		Duplicates: []Duplicate{
-			{Digest: named("same"), Samples: []string{"ecg/test/JS11438", "heart/train/row-17"}}},
+			{Kind: document.SameBytes, Digest: named("same"), Samples: []string{"ecg/test/JS11438", "heart/train/row-17"}, Crosses: true},
+			{Kind: document.NearMedia, Distance: 12, Samples: []string{"ecg/test/JS11439", "xray/test/7"}}},
 	}
 	for i, id := range []string{"ecg", "xray", "molecules", "heart"} {
 		for _, metric := range []string{"auroc", "balanced_accuracy"} {
@@ -97,7 +99,16 @@ func exampleECG() Dataset {
 		Curation: document.Curation{Expected: 12_063, Done: 12_000, Split: "seeded by subject, 70/10/20, stratified", Failed: failed,
 			Excluded:   []document.Outcome{{Sample: "JS00001", Code: "short-record", Reason: "lasts 4.1 s, want 10 s"}, {Sample: "JS00002", Code: "short-record", Reason: "lasts 6 s, want 10 s"}, {Sample: "JS7", Code: "no-label", Reason: "has no class of this task"}},
 			Warnings:   []document.Outcome{{Sample: "JS11438", Code: "flat-lead", Reason: "leads V1, V2 are flat"}},
-			Duplicates: []document.DuplicateGroup{{Digest: named("d"), Samples: []string{"test/JS2", "train/JS1"}, Crosses: true}}}}
+			SplitFiles: []document.SplitList{{Side: "train", Path: "lists/train.txt", Digest: named("list"), Names: 8401, Unmatched: 1}},
+			Labels:     document.LabelTally{None: 3, One: 11_000, Several: 1_060, ByPriority: 1_000, Drawn: 60},
+			LabelMaps:  []document.LabelMap{{Param: "labels", Name: "climb-7", Digest: named("map"), Codes: 52}},
+			Published: &document.Published{Source: "CLIMB, table 9", Compared: 4, Differences: []document.Difference{
+				{Published: 12_063, Ours: 12_000, LeftOut: map[string]int{"decode": 60, "no-label": 1, "short-record": 2}},
+				{Split: "test", Class: "sinus rhythm", Published: 1_691, Ours: 1_690}}},
+			Duplicates: []document.DuplicateGroup{
+				{Kind: document.SameMedia, Digest: named("m"), Samples: []string{"train/JS4", "train/JS5"}, Conflict: true},
+				{Kind: document.SameBytes, Digest: named("d"), Samples: []string{"test/JS2", "train/JS1"}, Crosses: true},
+				{Kind: document.NearMedia, Distance: 12, Samples: []string{"test/JS8", "train/JS9"}, Crosses: true}}}}
 }
 
 func exampleTable() Dataset {
@@ -247,12 +258,29 @@ func TestShared(t *testing.T) {
 	sample := func(id, path, content string) document.Sample {
 		return document.Sample{ID: id, Split: "test", Sources: []document.Source{{Path: path, Digest: named(content)}}}
 	}
-	got := Shared(map[string][]document.Sample{
-		"b": {sample("1", "x.png", "same"), sample("2", "y.png", "other"), {ID: "none"}},
-		"a": {sample("7", "z.png", "same"), sample("8", "t.csv", "table"), sample("9", "t.csv", "table")},
-		"c": {sample("8", "t.csv", "table")},
+	looks := func(n int8, differs int) *fingerprint.Print {
+		p := &fingerprint.Print{Kind: fingerprint.Image}
+		for i := range p.Cells {
+			p.Cells[i] = int8(i*i*int(n)%97) - 48
+		}
+		for i := range differs {
+			p.Cells[i*7]++
+		}
+		return p
+	}
+	got := Shared([]Contents{
+		{ID: "b", Modality: "xray", Samples: []document.Sample{sample("1", "x.png", "same"), sample("2", "y.png", "other"), {ID: "none"}},
+			Prints: []document.Print{{ID: "1", Split: "test", Media: named("m1"), Print: looks(3, 0)}, {ID: "2", Split: "test", Media: named("m2"), Print: looks(5, 4)}}},
+		{ID: "a", Modality: "xray", Samples: []document.Sample{sample("7", "z.png", "same"), sample("8", "t.csv", "table"), sample("9", "t.csv", "table")},
+			Prints: []document.Print{{ID: "7", Split: "test", Media: named("m1"), Print: looks(3, 0)}, {ID: "8", Split: "train", Media: named("m8"), Print: looks(5, 0)}, {ID: "9", Split: "train", Media: named("m9"), Print: looks(7, 0)}}},
+		{ID: "c", Modality: "ultrasound", Samples: []document.Sample{sample("8", "t.csv", "table")},
+			Prints: []document.Print{{ID: "8", Split: "train", Media: named("m9"), Print: looks(5, 0)}}},
 	})
-	want := []Duplicate{{Digest: named("same"), Samples: []string{"a/test/7", "b/test/1"}}}
+	want := []Duplicate{
+		{Kind: document.SameBytes, Digest: named("same"), Samples: []string{"a/test/7", "b/test/1"}},
+		{Kind: document.SameMedia, Digest: named("m9"), Samples: []string{"a/train/9", "c/train/8"}, Crosses: false},
+		{Kind: document.NearMedia, Samples: []string{"a/train/8", "b/test/2"}, Crosses: true},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -2,50 +2,133 @@ package report
 
 import (
 	"cmp"
-	"maps"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/document"
+	"github.com/cairn-bench/cairn/manifests/fingerprint"
 )
 
-// Shared finds the raw bytes that samples of more than one dataset were made from. The datasets are named by
-// their ids. A file that several samples of one dataset are rows of says nothing about them and is left out.
-func Shared(datasets map[string][]document.Sample) []Duplicate {
-	found := map[digest.Digest][]string{}
-	owners := map[digest.Digest]int{}
-	for _, id := range slices.Sorted(maps.Keys(datasets)) {
-		for d, name := range firstSources(id, datasets[id]) {
-			found[d] = append(found[d], name...)
-			owners[d]++
-		}
-	}
-	out := []Duplicate{}
-	for d, samples := range found {
-		if owners[d] > 1 {
-			slices.Sort(samples)
-			out = append(out, Duplicate{Digest: d, Samples: samples})
-		}
-	}
-	slices.SortFunc(out, func(x, y Duplicate) int { return cmp.Compare(x.Digest, y.Digest) })
-	return out
+// Contents is what tells the samples of one dataset: of every sample its first source, and, where the dataset has them, its fingerprints.
+type Contents struct {
+	ID       string
+	Modality string
+	Samples  []document.Sample
+	Prints   []document.Print
 }
 
-// firstSources maps the first raw file of every sample, the one whose bytes tell duplicates, to the samples.
-func firstSources(dataset string, samples []document.Sample) map[digest.Digest][]string {
-	users := map[string]int{}
-	for _, s := range samples {
-		if len(s.Sources) > 0 {
-			users[s.Sources[0].Path]++
-		}
-	}
-	out := map[digest.Digest][]string{}
-	for _, s := range samples {
-		if len(s.Sources) > 0 && users[s.Sources[0].Path] == 1 {
-			d := s.Sources[0].Digest
-			out[d] = append(out[d], dataset+"/"+s.Split+"/"+s.ID)
-		}
-	}
-	return out
+// Shared finds what samples of more than one dataset have in common: the bytes of their first raw files, or else their arrays and text,
+// or else, within one modality, what they look like. A file that several samples of one dataset are rows of says nothing
+// about them.
+func Shared(datasets []Contents) []Duplicate {
+	datasets = slices.SortedFunc(slices.Values(datasets), func(a, b Contents) int { return cmp.Compare(a.ID, b.ID) })
+	s := &sharing{known: map[string]bool{}, out: []Duplicate{}}
+	s.bytes(datasets)
+	s.media(datasets)
+	s.near(datasets)
+	return s.out
 }
+
+// sharing collects what is found.
+type sharing struct {
+	known map[string]bool // groups, by their samples
+	out   []Duplicate
+}
+
+// add takes in a group that spans datasets. samples are "dataset/split/id".
+func (s *sharing) add(d Duplicate) {
+	dataset := func(name string) string { name, _, _ = strings.Cut(name, "/"); return name }
+	if !slices.ContainsFunc(d.Samples, func(x string) bool { return dataset(x) != dataset(d.Samples[0]) }) {
+		return
+	}
+	slices.Sort(d.Samples)
+	key := strings.Join(d.Samples, "\n")
+	if s.known[key] {
+		return
+	}
+	s.known[key] = true
+	side := func(name string) string { return strings.Split(name, "/")[1] }
+	d.Crosses = slices.ContainsFunc(d.Samples, func(x string) bool { return side(x) != side(d.Samples[0]) })
+	s.out = append(s.out, d)
+}
+
+func (s *sharing) bytes(datasets []Contents) {
+	found := map[digest.Digest][]string{}
+	for _, c := range datasets {
+		users := map[string]int{}
+		for _, x := range c.Samples {
+			if len(x.Sources) > 0 {
+				users[x.Sources[0].Path]++
+			}
+		}
+		for _, x := range c.Samples {
+			if len(x.Sources) > 0 && users[x.Sources[0].Path] == 1 {
+				d := x.Sources[0].Digest
+				found[d] = append(found[d], c.name(x.Split, x.ID))
+			}
+		}
+	}
+	s.addAll(document.SameBytes, found)
+}
+
+func (s *sharing) media(datasets []Contents) {
+	found := map[digest.Digest][]string{}
+	for _, c := range datasets {
+		for _, p := range c.Prints {
+			found[p.Media] = append(found[p.Media], c.name(p.Split, p.ID))
+		}
+	}
+	s.addAll(document.SameMedia, found)
+}
+
+// addAll adds groups in the order of their digests.
+func (s *sharing) addAll(kind string, found map[digest.Digest][]string) {
+	var many []digest.Digest
+	for d, samples := range found {
+		if len(samples) > 1 {
+			many = append(many, d)
+		}
+	}
+	slices.Sort(many)
+	for _, d := range many {
+		s.add(Duplicate{Kind: kind, Digest: d, Samples: found[d]})
+	}
+}
+
+// near looks within each modality: what one index holds at a time is bounded by the largest of them.
+func (s *sharing) near(datasets []Contents) {
+	var modalities []string
+	for _, c := range datasets {
+		modalities = append(modalities, c.Modality)
+	}
+	slices.Sort(modalities)
+	for _, m := range slices.Compact(modalities) {
+		s.nearOf(slices.DeleteFunc(slices.Clone(datasets), func(c Contents) bool { return c.Modality != m }))
+	}
+}
+
+func (s *sharing) nearOf(datasets []Contents) {
+	if len(datasets) < 2 {
+		return
+	}
+	var prints []*fingerprint.Print
+	var names []string
+	for _, c := range datasets {
+		for _, p := range c.Prints {
+			if p.Print != nil {
+				prints, names = append(prints, p.Print), append(names, c.name(p.Split, p.ID))
+			}
+		}
+	}
+	for _, g := range fingerprint.NewIndex(prints).Groups() {
+		d := Duplicate{Kind: document.NearMedia, Distance: g.Distance}
+		for _, at := range g.Members {
+			d.Samples = append(d.Samples, names[at])
+		}
+		s.add(d)
+	}
+}
+
+func (c Contents) name(split, id string) string { return c.ID + "/" + split + "/" + id }

@@ -22,6 +22,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/labelmap"
 	"github.com/cairn-bench/cairn/plugins/curate/wfdb"
 )
 
@@ -33,22 +34,28 @@ const (
 
 // Params are the parameters of curate/ecg.
 type Params struct {
-	Rate     int               `json:"rate" jsonschema:"sampling rate of the samples in Hz"`
-	Seconds  int               `json:"seconds" jsonschema:"length of the samples; of a longer record the first seconds are kept"`
-	Short    string            `json:"short" jsonschema:"what to do with a shorter record: pad with zeros or exclude"`
-	Leads    []string          `json:"leads" jsonschema:"names of the leads, in the order of the rows"`
-	Labels   Labels            `json:"labels" jsonschema:"class of each SNOMED CT code; the key * stands for all codes not listed"`
-	Task     string            `json:"task" jsonschema:"multilabel or multiclass"`
-	Priority []string          `json:"priority" jsonschema:"multiclass only: of several positive classes the first of these is the label; if empty such records are excluded"`
-	Split    plugins.SplitRule `json:"split" jsonschema:"the sides"`
+	Rate    int               `json:"rate" jsonschema:"sampling rate of the samples in Hz"`
+	Seconds int               `json:"seconds" jsonschema:"length of the samples; of a longer record the first seconds are kept"`
+	Short   string            `json:"short" jsonschema:"what to do with a shorter record: pad with zeros or exclude"`
+	Leads   []string          `json:"leads" jsonschema:"names of the leads, in the order of the rows"`
+	Labels  labelmap.Map      `json:"labels" jsonschema:"class of each SNOMED CT code, or the name of a shipped map; the code * stands for all that are not listed, without it they are passed over"`
+	Task    string            `json:"task" jsonschema:"multilabel or multiclass"`
+	Split   plugins.SplitRule `json:"split" jsonschema:"the sides"`
 }
+
+// Climb7 is the name of the shipped map of CLIMB's seven classes.
+const Climb7 = "climb-7"
 
 // Defaults are ten seconds of all leads at 500 Hz with the labels of climb-7.
 func Defaults() Params {
+	labels, err := labelmap.Shipped(Climb7)
+	if err != nil {
+		panic(err.Error())
+	}
 	return Params{
 		Rate: 500, Seconds: 10, Short: ShortPad,
 		Leads:  []string{"I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"},
-		Labels: Climb7(), Task: document.Multilabel, Priority: []string{}, Split: plugins.DefaultSplit(),
+		Labels: labels, Task: document.Multilabel, Split: plugins.DefaultSplit(),
 	}
 }
 
@@ -63,7 +70,7 @@ func (p Params) Validate() error {
 		return fmt.Errorf("short %q: want %s or %s", p.Short, ShortPad, ShortExclude)
 	case len(p.Leads) == 0:
 		return errors.New("leads: name at least one")
-	case len(p.Labels) == 0:
+	case len(p.Labels.Classes()) == 0:
 		return errors.New("labels: map at least one code to a class")
 	case p.Task != document.Multilabel && p.Task != document.Multiclass:
 		return fmt.Errorf("task %q: want %s or %s", p.Task, document.Multilabel, document.Multiclass)
@@ -73,18 +80,13 @@ func (p Params) Validate() error {
 			return fmt.Errorf("leads: %q is named twice", l)
 		}
 	}
-	for _, c := range p.Priority {
-		if !slices.Contains(p.Labels.classes(), c) {
-			return fmt.Errorf("priority: %q is none of the classes %q", c, p.Labels.classes())
-		}
-	}
 	return nil
 }
 
 // Plugin returns curate/ecg.
 func Plugin() plugins.Plugin {
 	spec := catalog.Spec{
-		Name: "ecg", Version: "1", Determinism: catalog.Exact, Queue: catalog.QueueCPU, Modalities: []string{"ecg"},
+		Name: "ecg", Version: "2", Determinism: catalog.Exact, Queue: catalog.QueueCPU, Modalities: []string{"ecg"},
 		Summary: "Turns WFDB records into resampled 12-lead ECG arrays with classes from SNOMED CT codes.",
 	}
 	return plugins.Curate(spec, Defaults(), func(p Params) plugins.SplitRule { return p.Split },
@@ -95,7 +97,7 @@ type recipe struct{ Params }
 
 // Plan reads every header.
 func (r recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, error) {
-	out := plugins.Curation{Task: document.Task{Type: r.Task, Classes: r.Labels.classes()}, Features: r.Leads}
+	out := plugins.Curation{Task: document.Task{Type: r.Task, Classes: r.Labels.Classes()}, Features: r.Leads}
 	for _, f := range in.Files() {
 		if err := ctx.Err(); err != nil {
 			return out, err
@@ -120,7 +122,7 @@ func (r recipe) candidate(in plugins.Tree, file string) plugins.Candidate {
 	}
 	codes := diagnoses(h)
 	c.Files = append(signalFiles(h, file), file)
-	c.Subject, c.Labels, c.Meta = patient(h), r.label(codes), facts(h)
+	c.Subject, c.Labels, c.Meta = patient(h), r.Labels.Of(codes), facts(h)
 	if len(codes) == 0 {
 		c.Excluded = &plugins.Exclusion{Code: "no-diagnosis", Reason: "header has no Dx comment with a code"}
 	}
@@ -172,19 +174,6 @@ func facts(h *wfdb.Header) map[string]string {
 		}
 	}
 	return out
-}
-
-// label gives the classes of the codes; a multiclass task with priorities keeps the first that is positive.
-func (r recipe) label(codes []string) []string {
-	positive := r.Labels.of(codes)
-	if r.Task == document.Multiclass && len(positive) > 1 {
-		for _, c := range r.Priority {
-			if slices.Contains(positive, c) {
-				return []string{c}
-			}
-		}
-	}
-	return positive
 }
 
 // maxFile is more than any clinical recording of some minutes has, and keeps a hostile header small.

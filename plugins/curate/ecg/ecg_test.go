@@ -16,6 +16,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/labelmap"
 	"github.com/cairn-bench/cairn/plugins/npy"
 	"github.com/cairn-bench/cairn/plugins/plugintest"
 )
@@ -109,6 +110,10 @@ func TestCinc2021(t *testing.T) {
 // scan counts classes with regular expressions and names the records of more than 5000 samples.
 func scan(t *testing.T, raw plugintest.Files) (counts map[string]int, long []string) {
 	t.Helper()
+	climb, err := labelmap.Shipped(Climb7)
+	if err != nil {
+		t.Fatal(err)
+	}
 	counts = map[string]int{}
 	length := regexp.MustCompile(`^\S+ 12 500 (\d+)`)
 	dx := regexp.MustCompile(`(?m)^#Dx: ?([\d,]+)\r?$`)
@@ -121,7 +126,7 @@ func scan(t *testing.T, raw plugintest.Files) (counts map[string]int, long []str
 		}
 		classes := map[string]bool{}
 		for _, code := range strings.Split(string(dx.FindSubmatch(raw[f.Path])[1]), ",") {
-			class := Climb7()[code]
+			class := climb[code]
 			if class == "" {
 				class = "Other"
 			}
@@ -231,27 +236,6 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-func TestMulticlass(t *testing.T) {
-	for _, c := range []struct {
-		priority string
-		codes    []string
-		want     []string
-	}{
-		{`[]`, []string{"426783006", "164889003"}, []string{"AFib", "Normal"}},
-		{`["MI","AFib"]`, []string{"426783006", "164889003"}, []string{"AFib"}},
-		{`["MI"]`, []string{"7"}, []string{"Other"}},
-	} {
-		p := Defaults()
-		p.Task = document.Multiclass
-		if err := json.Unmarshal([]byte(c.priority), &p.Priority); err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(c.want, recipe{p}.label(c.codes)); diff != "" {
-			t.Errorf("%v: %s", c, diff)
-		}
-	}
-}
-
 func TestParams(t *testing.T) {
 	for params, want := range map[string]string{
 		`{"rate":0}`:                          "rate 0",
@@ -262,7 +246,7 @@ func TestParams(t *testing.T) {
 		`{"labels":{}}`:                       "labels",
 		`{"labels":"other"}`:                  "climb-7",
 		`{"task":"regression"}`:               "task",
-		`{"priority":["nobody"]}`:             "priority",
+		`{"several":"guess"}`:                 "several",
 		`{"split":{"train":0.9}}`:             "add up to",
 		`{"split":{"rule":"coin"}}`:           "split rule",
 		`{"split":{"validation":-1}}`:         "between 0 and 1",

@@ -41,7 +41,6 @@ package eeg
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -50,6 +49,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/curate/label"
+	"github.com/cairn-bench/cairn/plugins/curate/labelmap"
 )
 
 // Params are the parameters of curate/eeg.
@@ -67,11 +67,11 @@ type Params struct {
 
 // Events says which events windows lie around.
 type Events struct {
-	From    string            `json:"from" jsonschema:"none, rec (a .rec file beside the recording with rows of channel, start, stop and code) or annotations (those of EDF+)"`
-	Classes map[string]string `json:"classes" jsonschema:"class of each code or annotation; an empty class drops it; others are left out"`
-	Before  float64           `json:"before" jsonschema:"seconds of the window that lie before the start of the event"`
-	Repeats string            `json:"repeats" jsonschema:"events that start together: merge makes one window of them, keep makes one of each"`
-	Edges   string            `json:"edges" jsonschema:"a window that reaches beyond the recording: exclude, or wrap to fill it from the other end"`
+	From    string       `json:"from" jsonschema:"none, rec (a .rec file beside the recording with rows of channel, start, stop and code) or annotations (those of EDF+)"`
+	Classes labelmap.Map `json:"classes" jsonschema:"a map, or the name of a shipped one, of the class of each code or annotation; an empty class drops it; others are left out"`
+	Before  float64      `json:"before" jsonschema:"seconds of the window that lie before the start of the event"`
+	Repeats string       `json:"repeats" jsonschema:"events that start together: merge makes one window of them, keep makes one of each"`
+	Edges   string       `json:"edges" jsonschema:"a window that reaches beyond the recording: exclude, or wrap to fill it from the other end"`
 }
 
 // Words of the parameters.
@@ -98,7 +98,7 @@ func TUH() []string {
 func Defaults() Params {
 	return Params{
 		Files: "*.edf", Rate: 200, Seconds: 10, Channels: TUH(), Scale: None,
-		Events: Events{From: None, Classes: map[string]string{}, Before: 2, Repeats: Merge, Edges: EdgesExclude},
+		Events: Events{From: None, Classes: labelmap.Map{}, Before: 2, Repeats: Merge, Edges: EdgesExclude},
 		Place:  label.Default(), Sides: map[string]string{}, Split: plugins.DefaultSplit(),
 	}
 }
@@ -136,7 +136,7 @@ func (e Events) validate(seconds int) error {
 	case e.Edges != EdgesExclude && e.Edges != EdgesWrap:
 		return fmt.Errorf("events.edges %q: want %s or %s", e.Edges, EdgesExclude, EdgesWrap)
 	case e.From == None:
-	case len(e.vocabulary()) == 0:
+	case len(e.Classes.Classes()) == 0:
 		return errors.New("events.classes: map at least one code to a class")
 	case !(e.Before >= 0 && e.Before <= float64(seconds)):
 		return fmt.Errorf("events.before %v: want 0 to %d seconds, the length of a window", e.Before, seconds)
@@ -144,17 +144,10 @@ func (e Events) validate(seconds int) error {
 	return nil
 }
 
-// vocabulary is the sorted set of classes.
-func (e Events) vocabulary() []string {
-	classes := slices.DeleteFunc(slices.Collect(maps.Values(e.Classes)), func(c string) bool { return c == "" })
-	slices.Sort(classes)
-	return slices.Compact(classes)
-}
-
 // Plugin returns curate/eeg.
 func Plugin() plugins.Plugin {
 	spec := catalog.Spec{
-		Name: "eeg", Version: "1", Determinism: catalog.Exact, Queue: catalog.QueueCPU, MemoryBytes: 2 << 30, Modalities: []string{"eeg"},
+		Name: "eeg", Version: "2", Determinism: catalog.Exact, Queue: catalog.QueueCPU, MemoryBytes: 2 << 30, Modalities: []string{"eeg"},
 		Summary: "Turns EDF and EDF+ recordings into resampled windows of EEG in a bipolar montage.",
 	}
 	return plugins.Curate(spec, Defaults(), func(p Params) plugins.SplitRule { return p.Split }, newRecipe)
@@ -190,5 +183,5 @@ func (r *recipe) task(found *label.Finder) document.Task {
 	if r.Events.From == None {
 		return found.Task()
 	}
-	return document.Task{Type: r.Labels.Task, Classes: r.Events.vocabulary()}
+	return document.Task{Type: r.Labels.Task, Classes: r.Events.Classes.Classes()}
 }

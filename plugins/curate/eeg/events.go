@@ -51,7 +51,7 @@ func (r *recipe) events(in plugins.Tree, f plugins.File, notes []edf.Annotation)
 
 // dropped says whether the map of classes drops an event by giving it an empty class.
 func (r *recipe) dropped(e event) bool {
-	class, known := r.Events.Classes[e.codes[0]]
+	class, known := r.Events.Classes.Class(e.codes[0])
 	return known && class == ""
 }
 
@@ -99,7 +99,7 @@ func (r *recipe) together(events []event) []event {
 func (r *recipe) classes(e event) ([]string, *plugins.Exclusion) {
 	var out []string
 	for _, code := range e.codes {
-		class, known := r.Events.Classes[code]
+		class, known := r.Events.Classes.Class(code)
 		if !known {
 			return nil, &plugins.Exclusion{Code: "unknown-event", Reason: fmt.Sprintf("%s: %q is not in events.classes", e.where, code)}
 		}

@@ -15,7 +15,6 @@ package graph
 import (
 	"context"
 	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -24,13 +23,14 @@ import (
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/labelmap"
 	"github.com/cairn-bench/cairn/plugins/npy"
 )
 
 // Params are the parameters of the plugin.
 type Params struct {
 	Name     string            `json:"name" jsonschema:"name of the dataset, the part before _graph_indicator.txt; empty means the only one in the tree"`
-	Labels   map[string]string `json:"labels" jsonschema:"renames and merges graph labels; an empty class drops its graphs; if given, other labels are left out"`
+	Labels   labelmap.Map      `json:"labels" jsonschema:"a map, or the name of a shipped one, that renames and merges graph labels; an empty class drops its graphs; if given, other labels are left out"`
 	Degree   bool              `json:"degree" jsonschema:"add the degree of a node as a feature"`
 	Directed bool              `json:"directed" jsonschema:"keep edges as they are given"`
 	Split    plugins.SplitRule `json:"split" jsonschema:"how samples come to train, validation and test"`
@@ -40,13 +40,13 @@ type Params struct {
 const maxElements = 1 << 26
 
 func defaults() Params {
-	return Params{Labels: map[string]string{}, Split: plugins.DefaultSplit()}
+	return Params{Labels: labelmap.Map{}, Split: plugins.DefaultSplit()}
 }
 
 // Plugin makes the plugin curate/graph.
 func Plugin() plugins.Plugin {
 	spec := catalog.Spec{
-		Name: "graph", Version: "1", Summary: "graphs in TU text format as node features and edge lists",
+		Name: "graph", Version: "2", Summary: "graphs in TU text format as node features and edge lists",
 		Determinism: catalog.Exact, Queue: catalog.QueueCPU, MemoryBytes: 1 << 30,
 		Modalities: []string{"graph"},
 	}
@@ -71,7 +71,7 @@ func (r *recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, e
 		return plugins.Curation{}, err
 	}
 	r.names = r.features()
-	out := plugins.Curation{Task: document.Task{Type: document.Multiclass, Classes: r.vocabulary()}, Features: r.names}
+	out := plugins.Curation{Task: document.Task{Type: document.Multiclass, Classes: r.Labels.Classes()}, Features: r.names}
 	if len(r.names) == 0 {
 		return plugins.Curation{}, fmt.Errorf("%s: nodes have neither labels nor attributes; set degree: true", prefix)
 	}
@@ -112,16 +112,10 @@ func (r *recipe) features() []string {
 	return out
 }
 
-func (r *recipe) vocabulary() []string {
-	out := slices.DeleteFunc(slices.Collect(maps.Values(r.Labels)), func(c string) bool { return c == "" })
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
 func (r *recipe) candidate(id string, g int) plugins.Candidate {
 	c := plugins.Candidate{ID: id, Index: g, Files: r.data.files}
 	this := r.data.graphs[g]
-	class, known := r.Labels[this.label]
+	class, known := r.Labels.Class(this.label)
 	switch {
 	case len(this.nodes) == 0:
 		c.Excluded = &plugins.Exclusion{Code: "no-nodes", Reason: fmt.Sprintf("graph %d has no node", g+1)}

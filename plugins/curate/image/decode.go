@@ -1,17 +1,14 @@
 package image
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"image"
-	"image/png"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/cairn-bench/cairn/plugins"
-	"github.com/cairn-bench/cairn/plugins/curate/jpeg"
 	"github.com/cairn-bench/cairn/plugins/curate/raster"
 	"github.com/cairn-bench/cairn/plugins/npy"
 )
@@ -22,49 +19,9 @@ const (
 	maxSide   = 1 << 16
 )
 
-// format is one way in which an image is written.
-type format struct {
-	name  string
-	magic string
-	exts  []string
-	size  func([]byte) (w, h int, err error)
-
-	// decode decodes to grey or RGB. It may reduce the image, but not below w x h.
-	decode func(b []byte, channels, w, h int) (raster.Raster, error)
-}
-
-func formats() []format {
-	return []format{
-		{"JPEG", "\xff\xd8\xff", []string{".jpg", ".jpeg", ".jpe"}, jpegSize, decodeJPEG},
-		{"PNG", "\x89PNG\r\n\x1a\n", []string{".png"}, pngSize, decodePNG},
-	}
-}
-
-func jpegSize(b []byte) (w, h int, err error) {
-	header, err := jpeg.ReadHeader(b)
-	return header.W, header.H, err
-}
-
-func decodeJPEG(b []byte, channels, w, h int) (raster.Raster, error) {
-	return jpeg.Decode(b, jpeg.Options{Channels: channels, W: w, H: h})
-}
-
-func pngSize(b []byte) (w, h int, err error) {
-	c, err := png.DecodeConfig(bytes.NewReader(b))
-	return c.Width, c.Height, err
-}
-
-func decodePNG(b []byte, channels, _, _ int) (raster.Raster, error) {
-	img, err := png.Decode(bytes.NewReader(b))
-	if err != nil {
-		return raster.Raster{}, err
-	}
-	return pack(img, channels), nil
-}
-
 func formatOf(b []byte) (format, bool) {
 	all := formats()
-	i := slices.IndexFunc(all, func(f format) bool { return bytes.HasPrefix(b, []byte(f.magic)) })
+	i := slices.IndexFunc(all, func(f format) bool { return f.is(b) })
 	if i < 0 {
 		return format{}, false
 	}
@@ -80,7 +37,7 @@ func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (p
 	}
 	f, known := formatOf(b)
 	if !known {
-		return plugins.Made{}, plugins.Exclude("not-an-image", "%s starts neither as PNG nor as JPEG", file)
+		return plugins.Made{}, plugins.Exclude("not-an-image", "%s starts as none of the formats that are read", file)
 	}
 	p, err := r.pixels(f, b, file)
 	if err != nil {
@@ -105,7 +62,7 @@ func (r recipe) pixels(f format, b []byte, file string) (raster.Raster, error) {
 		return raster.Raster{}, plugins.Exclude("too-large", "%s has %d x %d pixels, the limit is %d in all and %d a side", file, w, h, maxPixels, maxSide)
 	}
 	toW, toH := raster.Fitted(w, h, r.Size, r.Fit)
-	p, err := f.decode(b, r.Channels, toW, toH)
+	p, err := f.decode(r, b, toW, toH)
 	if err != nil {
 		return raster.Raster{}, fmt.Errorf("decode %s: %w", file, err)
 	}
@@ -120,7 +77,7 @@ func (r recipe) media(p raster.Raster) plugins.MadeMedia {
 	return plugins.MadeMedia{Ext: "npy", Type: "image", Shape: shape, DType: "uint8", Data: npy.Uint8(shape, p.Pix)}
 }
 
-// pack converts a decoded PNG to packed grey or RGB bytes.
+// pack converts a decoded image to packed grey or RGB bytes.
 func pack(img image.Image, channels int) raster.Raster {
 	b := img.Bounds()
 	out := raster.Blank(b.Dx(), b.Dy(), channels)

@@ -1,4 +1,4 @@
-// Package table curates rows of comma- or tab-separated files into vectors.
+// Package table curates rows of comma- or tab-separated files, or of Parquet files, into vectors.
 //
 // A sample is one row and its one array is float32, [features]; a missing cell is NaN, the quiet one with
 // the bits 0x7fc00000. By default every column that has no other role is a number; a category becomes one
@@ -25,6 +25,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/labelmap"
 	"github.com/cairn-bench/cairn/plugins/curate/tabular"
 )
 
@@ -32,6 +33,7 @@ import (
 type Params struct {
 	Files       string            `json:"files" jsonschema:"glob of the tables, matched with the base name or, if it holds a slash, with the whole path"`
 	Separator   string            `json:"separator" jsonschema:"one character between cells, or the word tab"`
+	Encoding    string            `json:"encoding,omitempty" jsonschema:"utf-8, utf-16le, utf-16be, windows-1252 or latin-1; empty is UTF-8, or what a byte order mark says"`
 	Header      bool              `json:"header" jsonschema:"the first row names the columns"`
 	Columns     []string          `json:"columns" jsonschema:"names of the columns if there is no header, or in its place"`
 	Features    []Feature         `json:"features" jsonschema:"columns that need a word, such as categories"`
@@ -57,8 +59,8 @@ type Feature struct {
 
 // Label says what is predicted.
 type Label struct {
-	Column  string            `json:"column" jsonschema:"column of the label"`
-	Classes map[string]string `json:"classes" jsonschema:"renames and merges labels; an empty class drops its samples; if given, other labels are left out"`
+	Column  string       `json:"column" jsonschema:"column of the label"`
+	Classes labelmap.Map `json:"classes" jsonschema:"a map, or the name of a shipped one, that renames and merges labels; an empty class drops its samples; if given, other labels are left out"`
 }
 
 // Types of a feature.
@@ -71,7 +73,7 @@ func defaults() Params {
 	return Params{
 		Files: "*.csv", Separator: ",", Header: true, Columns: []string{}, Features: []Feature{}, Others: true,
 		Drop: []string{}, Missing: []string{"", "?", "NA", "NaN", "nan"}, ZeroMissing: []string{},
-		Label: Label{Column: "label", Classes: map[string]string{}}, Meta: []string{}, Split: plugins.DefaultSplit(),
+		Label: Label{Column: "label", Classes: labelmap.Map{}}, Meta: []string{}, Split: plugins.DefaultSplit(),
 	}
 }
 
@@ -81,6 +83,9 @@ func (p Params) Validate() error {
 		return fmt.Errorf("files: %q: %w", p.Files, err)
 	}
 	if _, err := p.comma(); err != nil {
+		return err
+	}
+	if err := tabular.CheckEncoding(p.Encoding); err != nil {
 		return err
 	}
 	switch {
@@ -118,7 +123,7 @@ func (p Params) comma() (rune, error) {
 // Plugin makes the plugin curate/table.
 func Plugin() plugins.Plugin {
 	spec := catalog.Spec{
-		Name: "table", Version: "1", Summary: "rows of CSV and TSV files as float32 vectors, missing cells as NaN",
+		Name: "table", Version: "2", Summary: "rows of CSV, TSV and Parquet files as float32 vectors, missing cells as NaN",
 		Determinism: catalog.Exact, Queue: catalog.QueueCPU, MemoryBytes: 1 << 30,
 		Modalities: []string{"table"},
 	}
@@ -146,7 +151,7 @@ func (r *recipe) Plan(_ context.Context, in plugins.Tree) (plugins.Curation, err
 	if err != nil {
 		return plugins.Curation{}, err
 	}
-	out := plugins.Curation{Task: document.Task{Type: document.Multiclass, Classes: r.Label.vocabulary()}}
+	out := plugins.Curation{Task: document.Task{Type: document.Multiclass, Classes: r.Label.Classes.Classes()}}
 	for _, t := range tables {
 		for n, row := range t.Rows {
 			out.Candidates = append(out.Candidates, r.candidate(source{t, row}, n+1))
@@ -169,7 +174,7 @@ func (r *recipe) read(in plugins.Tree) ([]*tabular.Table, error) {
 		if !matches(r.Files, f.Path) {
 			continue
 		}
-		t, err := tabular.Read(in, f.Path, tabular.Format{Comma: comma, Header: r.Header, Columns: r.Columns})
+		t, err := tabular.Read(in, f.Path, tabular.Format{Comma: comma, Header: r.Header, Columns: r.Columns, Encoding: r.Encoding})
 		if err != nil {
 			return nil, err
 		}
@@ -237,6 +242,9 @@ func (r *recipe) candidate(s source, n int) plugins.Candidate {
 func (r *recipe) label(s source) ([]string, *plugins.Exclusion) {
 	cell := s.cell(r.Label.Column)
 	class, known := r.Label.class(cell)
+	if !known && find(r.Missing, cell) < 0 {
+		class, known = r.Label.Classes.Class(cell)
+	}
 	where := fmt.Sprintf("%s:%d: column %s", s.table.File, s.row.Line, r.Label.Column)
 	switch {
 	case known && class == "":
@@ -261,11 +269,4 @@ func (l Label) class(cell string) (class string, known bool) {
 		return l.Classes[labels[i]], true
 	}
 	return "", false
-}
-
-// vocabulary is the sorted set of classes that the map names; empty means those that occur.
-func (l Label) vocabulary() []string {
-	out := slices.DeleteFunc(slices.Collect(maps.Values(l.Classes)), func(c string) bool { return c == "" })
-	slices.Sort(out)
-	return slices.Compact(out)
 }

@@ -161,8 +161,8 @@ func tiny() plugintest.Files {
 // The digests change only together with the version of the plugin.
 func TestGolden(t *testing.T) {
 	for params, want := range map[string]digest.Digest{
-		`{"frames": 4, "size": 16}`: "sha256:67c0a9ab17b51abcf296d219400453e8e7a739d5d2988960096d2b49fdda9cc4",
-		`{"plane": "coronal", "take": "runs", "frames": 2, "stride": 3, "size": 16, "fit": "pad", "windows": [{"level": 300, "width": 600}, {"level": 80, "width": 700}, {"level": 500, "width": 50}]}`: "sha256:82b92835a55bda1b5402ee143cfb8091c3b5584481020174ce189d38182ab6d5",
+		`{"frames": 4, "size": 16}`: "sha256:e58bce7cb3031306acfbf79ac782ed3050ee97647ae99b7be9d237d578d08a53",
+		`{"plane": "coronal", "take": "runs", "frames": 2, "stride": 3, "size": 16, "fit": "pad", "windows": [{"level": 300, "width": 600}, {"level": 80, "width": 700}, {"level": 500, "width": 50}]}`: "sha256:f4c54c64de2bc1e5e9e1a65f8a706bb41b36d662620fbdda40e9499212acb690",
 	} {
 		if got := run(t, params, tiny()).Root(); got != want {
 			t.Errorf("%s: %s, want %s", params, got, want)
