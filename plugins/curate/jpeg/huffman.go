@@ -136,16 +136,13 @@ func step(symbol byte) int {
 	return int(symbol>>4) + 1
 }
 
-// prepare makes the table of a code; alone, if each value is followed by those of another code.
-func (h *huffman) prepare(alone bool) {
+// prepare makes the table of an AC code.
+func (h *huffman) prepare() {
 	if h.table != nil {
 		return
 	}
-	h.table = &table{pairs: h.singles()}
-	if alone {
-		return
-	}
-	singles := h.table.pairs
+	h.table = new(table)
+	singles := h.singles()
 	for i, p := range singles {
 		if p.step() != endOfBlock {
 			q := singles[i<<p.length()&(1<<pairBits-1)]

@@ -138,8 +138,7 @@ func (d *decoder) latch(s *scan) error {
 		if p.dc == nil || p.ac == nil {
 			return fmt.Errorf("component %d: no Huffman table", p.id)
 		}
-		p.dc.prepare(true)
-		p.ac.prepare(false)
+		p.ac.prepare()
 	}
 	return nil
 }
@@ -232,15 +231,11 @@ func (d *decoder) sequential(_ *scan, p *part, x, y int) error {
 // block reads the coefficients of a block, of the first one the difference to that of the block before; last is the
 // place of the last one.
 func (r *bits) block(b *block, dc, ac *huffman) (difference, last int, err error) {
-	r.load()
-	p := dc.table.pairs[r.acc>>(64-pairBits)]
-	if p == long {
-		if p = dc.coefficient(r.acc); p == long {
-			return 0, 0, errCode
-		}
+	size, ok := r.symbol(dc)
+	if !ok {
+		return 0, 0, errCode
 	}
-	r.drop(p.length())
-	difference = int(p.value())
+	difference = r.extend(uint(size))
 	k, p := r.run(b, ac.table, 0)
 	for p == long {
 		k -= endOfBlock
