@@ -11,7 +11,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/action"
 )
 
-// Decoder names a decoder of Go's library, such as image/jpeg, as a component of a plugin's identity: what it decodes to
+// Decoder names a decoder of Go's library, such as image/png, as a component of a plugin's identity: what one decodes to
 // has changed between Go releases. The version is the release, such as go1.26; patch releases decode alike.
 func Decoder(name string) action.Component {
 	v := runtime.Version()
