@@ -153,6 +153,7 @@ type Step struct {
 	Plugin string          `json:"plugin" jsonschema:"name of the plugin"`
 	Seed   uint64          `json:"seed,omitempty,string" jsonschema:"0 to 2^64-1"`
 	Params json.RawMessage `json:"params,omitempty" jsonschema:"what the plugin takes"`
+	With   []string        `json:"with,omitempty" jsonschema:"of curate: datasets whose fetched files lie beside this one's, each in a folder of its name"`
 }
 
 // Model is what is trained on which datasets.

@@ -53,6 +53,7 @@ var (
 	overlapKeys    = []string{"same", "near"}
 	termKeys       = []string{"id", "url", "steps"}
 	stepKeys       = []string{"plugin", "seed", "params"}
+	curateKeys     = []string{"plugin", "seed", "with", "params"}
 	modelKeys      = []string{"title", "plugin", "datasets", "each", "seed", "params"}
 	evaluationKeys = []string{"title", "plugin", "models", "datasets", "split", "metrics", "seed", "params"}
 	claimKeys      = []string{"evaluation", "model", "dataset", "metric", "value", "tolerance", "source"}
@@ -82,6 +83,9 @@ func (r *reader) sections(f fields) {
 	r.datasets, r.models, r.evaluations = keys(datasets), keys(models), keys(evaluations)
 	for _, e := range datasets {
 		r.watch(e.path, func() { r.bench.Datasets[e.key] = r.dataset(e) })
+	}
+	for _, e := range datasets {
+		r.together(e)
 	}
 	if n := f.get("overlap"); n != nil {
 		r.bench.Overlap = r.overlap(n)
@@ -164,9 +168,17 @@ func (r *reader) step(f fields, key string, kind catalog.Kind) Step {
 	if n == nil {
 		return Step{}
 	}
-	s := r.fields(n, f.at(key), stepKeys)
+	keys := stepKeys
+	if kind == catalog.Curate {
+		keys = curateKeys
+	}
+	s := r.fields(n, f.at(key), keys)
 	step := Step{Plugin: r.plugin(s, kind, s.need("plugin")), Seed: s.seed()}
 	step.Params = r.params(s, kind, step.Plugin)
+	if with := s.get("with"); with != nil {
+		step.With = s.list("with", "dataset", with, r.datasets)
+		slices.Sort(step.With)
+	}
 	return step
 }
 
