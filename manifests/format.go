@@ -82,8 +82,10 @@ func arrange(root *yaml.Node) {
 				order(dataset, datasetKeys)
 				each(dataset, func(key, step *yaml.Node) {
 					switch key.Value {
-					case "fetch", "curate":
+					case "fetch":
 						order(step, stepKeys)
+					case "curate":
+						order(step, curateKeys)
 					case "terms":
 						for _, term := range step.Content {
 							order(term, termKeys)
@@ -91,6 +93,8 @@ func arrange(root *yaml.Node) {
 					}
 				})
 			})
+		case "overlap":
+			order(n, overlapKeys)
 		case "models":
 			each(n, func(_, model *yaml.Node) { order(model, modelKeys) })
 		case "evaluations":

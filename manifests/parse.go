@@ -48,10 +48,12 @@ type reader struct {
 
 // Keys in canonical order, as Format writes them.
 var (
-	benchmarkKeys  = []string{"apiVersion", "kind", "name", "title", "description", "plugins", "datasets", "models", "evaluations", "claims"}
+	benchmarkKeys  = []string{"apiVersion", "kind", "name", "title", "description", "plugins", "datasets", "overlap", "models", "evaluations", "claims"}
 	datasetKeys    = []string{"title", "modality", "licence", "access", "version", "size", "terms", "citation", "homepage", "fetch", "curate"}
+	overlapKeys    = []string{"same", "near"}
 	termKeys       = []string{"id", "url", "steps"}
 	stepKeys       = []string{"plugin", "seed", "params"}
+	curateKeys     = []string{"plugin", "seed", "with", "params"}
 	modelKeys      = []string{"title", "plugin", "datasets", "each", "seed", "params"}
 	evaluationKeys = []string{"title", "plugin", "models", "datasets", "split", "metrics", "seed", "params"}
 	claimKeys      = []string{"evaluation", "model", "dataset", "metric", "value", "tolerance", "source"}
@@ -81,6 +83,12 @@ func (r *reader) sections(f fields) {
 	r.datasets, r.models, r.evaluations = keys(datasets), keys(models), keys(evaluations)
 	for _, e := range datasets {
 		r.watch(e.path, func() { r.bench.Datasets[e.key] = r.dataset(e) })
+	}
+	for _, e := range datasets {
+		r.together(e)
+	}
+	if n := f.get("overlap"); n != nil {
+		r.bench.Overlap = r.overlap(n)
 	}
 	for _, e := range models {
 		r.watch(e.path, func() { r.bench.Models[e.key] = r.model(e) })
@@ -117,6 +125,19 @@ func (r *reader) dataset(e entry) Dataset {
 	}
 }
 
+// overlap reads what becomes of common samples. To say the default changes nothing.
+func (r *reader) overlap(n *yaml.Node) Overlap {
+	f := r.fields(n, "overlap", overlapKeys)
+	word := func(key string) string {
+		n := f.get(key)
+		if n == nil || f.word(key, "choice", n, newNames([]string{OverlapReport, OverlapFail})) != OverlapFail {
+			return ""
+		}
+		return OverlapFail
+	}
+	return Overlap{Same: word("same"), Near: word("near")}
+}
+
 // licence reads an SPDX expression and returns it as SPDX writes it.
 func (r *reader) licence(f fields) string {
 	s := f.required("licence")
@@ -147,9 +168,17 @@ func (r *reader) step(f fields, key string, kind catalog.Kind) Step {
 	if n == nil {
 		return Step{}
 	}
-	s := r.fields(n, f.at(key), stepKeys)
+	keys := stepKeys
+	if kind == catalog.Curate {
+		keys = curateKeys
+	}
+	s := r.fields(n, f.at(key), keys)
 	step := Step{Plugin: r.plugin(s, kind, s.need("plugin")), Seed: s.seed()}
 	step.Params = r.params(s, kind, step.Plugin)
+	if with := s.get("with"); with != nil {
+		step.With = s.list("with", "dataset", with, r.datasets)
+		slices.Sort(step.With)
+	}
 	return step
 }
 

@@ -83,6 +83,9 @@ func nameWords(s *jsonschema.Schema) {
 		s.Properties[section].PropertyNames = &jsonschema.Schema{Pattern: identifier.String(), MaxLength: jsonschema.Ptr(maxIdentifier)}
 	}
 	s.Properties["claims"].MinItems = nil
+	for _, word := range s.Properties["overlap"].Properties {
+		word.Enum, word.Default = words([]string{OverlapReport, OverlapFail}), json.RawMessage(`"`+OverlapReport+`"`)
+	}
 	dataset.Properties["modality"].Enum = words(Modalities())
 	dataset.Properties["access"].Enum = words(Accesses())
 	dataset.Properties["homepage"].Pattern = "^https?://"
@@ -110,6 +113,7 @@ func words(list []string) []any {
 // plugins of its own along, other names may stand there, too.
 func namePlugins(s *jsonschema.Schema, cat catalog.Catalog) {
 	dataset := s.Properties["datasets"].AdditionalProperties
+	delete(dataset.Properties["fetch"].Properties, "with") // that is for what is made of the bytes
 	offer(dataset.Properties["fetch"], s.Defs, cat, catalog.Fetch)
 	offer(dataset.Properties["curate"], s.Defs, cat, catalog.Curate)
 	offer(s.Properties["models"].AdditionalProperties, s.Defs, cat, catalog.Pretrain)

@@ -77,6 +77,21 @@ func (r *reader) curated(f fields) Step {
 	return r.step(f, "curate", "curate")
 }
 
+// together checks what a dataset is curated with. What is made of them is this dataset, so nobody may be asked for more to see the others.
+func (r *reader) together(e entry) {
+	d := r.bench.Datasets[e.key]
+	for _, name := range d.Curate.With {
+		other, known := r.bench.Datasets[name]
+		at := e.path + ".curate.with"
+		switch {
+		case name == e.key:
+			r.fail(e.value, at, "%q is curated with itself", name)
+		case known && other.Access != "open" && other.Access != d.Access:
+			r.fail(e.value, at, "%q is %s, so what is made with it cannot be %s", name, other.Access, d.Access)
+		}
+	}
+}
+
 // wantCurated says that the datasets of a model have to be curated.
 func (r *reader) wantCurated(f fields, m Model) {
 	for _, d := range m.Datasets {

@@ -36,6 +36,7 @@ type Candidate struct {
 	Files    []string          // raw files it is made of, first the one whose bytes tell duplicates
 	Meta     map[string]string // facts worth keeping: age, sex, site
 	Index    int               // for recipes whose samples are rows of one file
+	Row      int               // its place in the publisher's table of labels, from 1; 0 if there is none
 	Excluded *Exclusion
 }
 

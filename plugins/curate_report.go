@@ -77,6 +77,9 @@ func (k *curator) curation() document.Curation {
 		Duplicates: append([]document.DuplicateGroup{}, k.groups...),
 		Warnings:   []document.Outcome{},
 	}
+	for _, flaw := range k.rule.Flaws {
+		out.Warnings = append(out.Warnings, document.Outcome{Code: "flaw", Reason: flaw})
+	}
 	for _, j := range k.in(done) {
 		slices.SortStableFunc(j.warnings, byCode)
 		out.Warnings = append(out.Warnings, j.warnings...)

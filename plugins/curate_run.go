@@ -89,12 +89,13 @@ func runCurate(ctx context.Context, c Call, rules rules, r Recipe) error {
 	if c.Dataset == nil {
 		return errors.New("curate: the call names no dataset")
 	}
-	if len(c.Inputs) != 1 {
-		return fmt.Errorf("curate %s: want one input, have %d", c.Dataset.ID, len(c.Inputs))
+	raw, err := beside(c.Inputs)
+	if err != nil {
+		return fmt.Errorf("curate %s: %w", c.Dataset.ID, err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	k := &curator{rules: rules, call: c, recipe: r, tree: watch(c.Inputs[0].Tree, cancel)}
+	k := &curator{rules: rules, call: c, recipe: r, tree: watch(raw, cancel)}
 	if err := k.run(ctx); err != nil {
 		return fmt.Errorf("curate %s: %w", c.Dataset.ID, err)
 	}
@@ -109,9 +110,9 @@ func (k *curator) run(ctx context.Context) error {
 	if err := k.lists(); err != nil {
 		return err
 	}
-	k.rule.assign(k.open(), k.call.Seed)
+	k.rule.assign(k.counted(), k.call.Seed)
 	if k.rule.Rule != RuleSeeded {
-		crossings(k.open())
+		k.rule.crossings(k.open())
 	}
 	if err := k.refuseFiles(); err != nil {
 		return err
@@ -197,6 +198,14 @@ func (k *curator) check() {
 			k.settle(j, j.Labels)
 		}
 	}
+}
+
+// counted lists what sides are drawn for: what is still to be made, and also what is left out where a published program draws first.
+func (k *curator) counted() []*job {
+	if k.rule.draw().All {
+		return k.jobs
+	}
+	return k.open()
 }
 
 // open lists what is still to be made.

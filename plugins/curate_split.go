@@ -13,7 +13,7 @@ import (
 
 // SplitRule is part of the parameters of every curate plugin, by custom under the name "split".
 type SplitRule struct {
-	Rule       string            `json:"rule" jsonschema:"publisher keeps the publisher's sides; file takes them from lists of ids; seeded draws them by subject over sorted ids"`
+	Rule       string            `json:"rule" jsonschema:"publisher keeps the publisher's sides; file takes them from lists of ids; seeded draws them by subject over sorted ids; prefix, pandas and sklearn draw as published programs do"`
 	Files      map[string]string `json:"files" jsonschema:"rule file: the list of each side, a file of the raw tree with an id or the path of a sample's first file on each line"`
 	Train      float64           `json:"train" jsonschema:"share of the subjects, seeded only"`
 	Validation float64           `json:"validation" jsonschema:"share of the subjects; with rule publisher or file and no validation side it is taken from train"`
@@ -21,6 +21,11 @@ type SplitRule struct {
 	Stratify   bool              `json:"stratify" jsonschema:"keep the class shares alike on every side"`
 	Duplicates string            `json:"duplicates" jsonschema:"samples with the same bytes or arrays on two sides: report them, drop-test leaves out those on the test side that training has too, fail ends the step"`
 	Near       string            `json:"near" jsonschema:"images and signals that are nearly the same on two sides: off, report, drop-test or fail"`
+
+	Subjects string `json:"subjects,omitempty" jsonschema:"subjects whom the publisher has on two sides: report warns of them, drop-test keeps them where they come first, in training, else in validation; report if not given"`
+
+	Draw  *Draw    `json:"draw,omitempty" jsonschema:"prefix, pandas and sklearn: what is drawn"`
+	Flaws []string `json:"flaws,omitempty" jsonschema:"what is known to be wrong with this recipe, one sentence each; they are warnings about the whole dataset"`
 }
 
 // The words of a SplitRule.
@@ -48,8 +53,9 @@ func DefaultSplit() SplitRule {
 
 // Validate says what is wrong with a rule, if anything is.
 func (r SplitRule) Validate() error {
-	if !slices.Contains([]string{RulePublisher, RuleFile, RuleSeeded}, r.Rule) {
-		return fmt.Errorf("split rule %q: want %s, %s or %s", r.Rule, RulePublisher, RuleFile, RuleSeeded)
+	rules := []string{RulePublisher, RuleFile, RuleSeeded, RulePrefix, RulePandas, RuleSklearn}
+	if !slices.Contains(rules, r.Rule) {
+		return fmt.Errorf("split rule %q: want one of %q", r.Rule, rules)
 	}
 	words := []string{DuplicatesReport, DuplicatesDrop, DuplicatesFail}
 	if !slices.Contains(words, r.Duplicates) {
@@ -65,6 +71,12 @@ func (r SplitRule) Validate() error {
 	}
 	if sum := r.Train + r.Validation + r.Test; r.Rule == RuleSeeded && math.Abs(sum-1) > 1e-9 {
 		return fmt.Errorf("split shares add up to %v, want 1", sum)
+	}
+	if words = []string{"", DuplicatesReport, DuplicatesDrop}; !slices.Contains(words, r.Subjects) {
+		return fmt.Errorf("split subjects %q: want one of %q", r.Subjects, words[1:])
+	}
+	if err := r.validateDraw(); err != nil {
+		return err
 	}
 	return r.validateFiles()
 }
@@ -83,6 +95,9 @@ func (r SplitRule) validateFiles() error {
 
 // String is the rule in one sentence, as curation.json states it.
 func (r SplitRule) String() string {
+	if r.drawn() {
+		return r.describeDraw()
+	}
 	how := "by subject"
 	if r.Stratify {
 		how += ", stratified by label set"
@@ -109,6 +124,10 @@ func (r SplitRule) shares() []share {
 // assign gives every job that is still to be made its side. Sides are drawn before anything is decoded, so
 // that one broken file moves no other sample.
 func (r SplitRule) assign(jobs []*job, seed uint64) {
+	if r.drawn() {
+		r.drawSides(jobs)
+		return
+	}
 	if r.Rule == RuleSeeded {
 		draw(jobs, r.shares(), seed, r.Stratify)
 		return
@@ -218,8 +237,8 @@ func rank(seed uint64, what, name string) string {
 	return string(sum[:])
 }
 
-// crossings warns of subjects whom the publisher put on more than one side.
-func crossings(jobs []*job) {
+// crossings warns of subjects who are on more than one side, or keeps each on the first of them, if the rule says so.
+func (r SplitRule) crossings(jobs []*job) {
 	sides := map[string]map[string]bool{}
 	for _, j := range jobs {
 		if sides[j.Subject] == nil {
@@ -228,8 +247,13 @@ func crossings(jobs []*job) {
 		sides[j.Subject][j.side] = true
 	}
 	for _, j := range jobs {
-		if on := sides[j.Subject]; len(on) > 1 && j.side != train {
-			j.warn("subject-on-two-sides", fmt.Sprintf("subject %s is on %s", j.Subject, strings.Join(inOrder(on), " and ")))
+		on := inOrder(sides[j.Subject])
+		switch said := fmt.Sprintf("subject %s is on %s", j.Subject, strings.Join(on, " and ")); {
+		case len(on) < 2:
+		case r.Subjects == DuplicatesDrop && j.side != on[0]:
+			j.exclude("subject-of-"+on[0], said)
+		case r.Subjects != DuplicatesDrop && j.side != train:
+			j.warn("subject-on-two-sides", said)
 		}
 	}
 }

@@ -34,7 +34,7 @@ func (l lines) Plan(_ context.Context, in plugins.Tree) (plugins.Curation, error
 			return c, err
 		}
 		w := strings.Fields(string(text))
-		c.Candidates = append(c.Candidates, plugins.Candidate{ID: strings.TrimSuffix(f.Path, "!"), Subject: w[0], Split: w[1],
+		c.Candidates = append(c.Candidates, plugins.Candidate{ID: strings.ReplaceAll(strings.TrimSuffix(f.Path, "!"), "/", "_"), Subject: w[0], Split: w[1],
 			Labels: strings.FieldsFunc(w[2], func(r rune) bool { return r == ',' || r == '-' }), Files: []string{f.Path}})
 	}
 	return c, nil

@@ -90,7 +90,7 @@ func Compile(b *manifests.Benchmark, resolve Resolver) (*Plan, error) {
 	}
 	c := &compiler{plan: &Plan{Schema: Schema, Benchmark: b.Name, Manifest: id}, resolve: resolve, folders: b.Plugins}
 	for _, name := range sorted(b.Datasets) {
-		c.dataset(name, b.Datasets[name])
+		c.dataset(name, b.Datasets)
 	}
 	for _, m := range b.Expanded() {
 		c.model(m)
@@ -140,21 +140,36 @@ func FetchStep(dataset string) string { return "fetch/" + dataset }
 func curateStep(dataset string) string { return "curate/" + dataset }
 func modelStep(model string) string    { return "pretrain/" + model }
 
-func (c *compiler) dataset(id string, d manifests.Dataset) {
+// dataset adds the steps of a dataset. What it is curated with is fetched before, so that a plan can be done in its order.
+func (c *compiler) dataset(id string, all map[string]manifests.Dataset) {
+	d := all[id]
+	c.fetch(id, d)
+	if d.Curate.Plugin == "" {
+		return
+	}
+	needs := []Need{{Input: "raw", Step: FetchStep(id)}}
+	for _, other := range d.Curate.With {
+		c.fetch(other, all[other])
+		needs = append(needs, Need{Input: other, Step: FetchStep(other)})
+	}
+	c.add(Step{
+		Name:    curateStep(id),
+		Dataset: &action.Dataset{ID: id, Modality: d.Modality, Licence: d.Licence, Access: d.Access},
+		Needs:   needs,
+		Hints:   action.Hints{Title: d.Title},
+	}, catalog.Curate, d.Curate.Plugin, d.Curate.Params, d.Curate.Seed)
+}
+
+// fetch adds the fetch of a dataset, once.
+func (c *compiler) fetch(id string, d manifests.Dataset) {
+	if slices.ContainsFunc(c.plan.Steps, func(s Step) bool { return s.Name == FetchStep(id) }) {
+		return
+	}
 	fetch := Step{Name: FetchStep(id), Hints: action.Hints{Title: d.Title, FetchBytes: int64(d.Size)}}
 	if len(d.Terms) > 0 {
 		fetch.Gate = &Gate{Dataset: id, Version: d.Version, Terms: d.Terms}
 	}
 	c.add(fetch, catalog.Fetch, d.Fetch.Plugin, d.Fetch.Params, d.Fetch.Seed)
-	if d.Curate.Plugin == "" {
-		return
-	}
-	c.add(Step{
-		Name:    curateStep(id),
-		Dataset: &action.Dataset{ID: id, Modality: d.Modality, Licence: d.Licence, Access: d.Access},
-		Needs:   []Need{{Input: "raw", Step: FetchStep(id)}},
-		Hints:   action.Hints{Title: d.Title},
-	}, catalog.Curate, d.Curate.Plugin, d.Curate.Params, d.Curate.Seed)
 }
 
 func (c *compiler) model(m manifests.ExpandedModel) {

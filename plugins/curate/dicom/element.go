@@ -13,9 +13,9 @@ import (
 
 // Limits above which a file is taken for hostile.
 const (
-	maxDepth    = 32       // of sequences in sequences
-	maxValue    = 64 << 10 // bytes of a value that is kept
-	maxInflated = 2 << 30  // bytes that a deflated data set unpacks to
+	maxDepth    = 32        // of sequences in sequences
+	maxValue    = 128 << 10 // bytes of a value that is kept: a table has at most 65,536 entries
+	maxInflated = 2 << 30   // bytes that a deflated data set unpacks to
 )
 
 const undefined = 0xffffffff
@@ -46,14 +46,13 @@ const (
 	tagSigned      tag = 0x00280103
 	tagCenter      tag = 0x00281050
 	tagWidth       tag = 0x00281051
+	tagFunction    tag = 0x00281056
 	tagIntercept   tag = 0x00281052
 	tagSlope       tag = 0x00281053
 	tagPixels      tag = 0x7fe00010
 	tagItem        tag = 0xfffee000
 	tagItemEnd     tag = 0xfffee00d
 	tagSequenceEnd tag = 0xfffee0dd
-	lastOfMeta         = 0x0002ffff
-	lastOfInterest     = tagPixels
 )
 
 func (t tag) String() string { return fmt.Sprintf("(%04X,%04X)", uint32(t)>>16, uint32(t)&0xffff) }
@@ -63,7 +62,9 @@ var wanted = map[tag]bool{
 	tagSyntax: true, tagImageType: true, tagModality: true, tagPatient: true, tagInstance: true, tagStudy: true, tagSeries: true,
 	tagPosition: true, tagOrientation: true, tagSamples: true, tagPhotometric: true, tagPlanar: true, tagFrames: true,
 	tagRows: true, tagColumns: true, tagAllocated: true, tagStored: true, tagHighBit: true, tagSigned: true,
-	tagCenter: true, tagWidth: true, tagIntercept: true, tagSlope: true,
+	tagCenter: true, tagWidth: true, tagFunction: true, tagIntercept: true, tagSlope: true,
+	tagPaletteDescriptor: true, tagPaletteDescriptor + 1: true, tagPaletteDescriptor + 2: true,
+	tagPalette: true, tagPalette + 1: true, tagPalette + 2: true, tagLUTDescriptor: true, tagLUT: true,
 }
 
 // encoding is how the elements of a data set are written (PS3.5, 7.1).
@@ -83,10 +84,11 @@ type element struct {
 type scanner struct {
 	r   *bufio.Reader
 	enc encoding
+	at  int64 // bytes of elements read so far
 }
 
 func newScanner(r io.Reader) *scanner {
-	return &scanner{bufio.NewReaderSize(r, 1<<15), encoding{binary.LittleEndian, true}}
+	return &scanner{r: bufio.NewReaderSize(r, 1<<15), enc: encoding{binary.LittleEndian, true}}
 }
 
 // inflate goes on with what a deflated data set unpacks to.
@@ -97,11 +99,13 @@ func (s *scanner) inflate() {
 func (s *scanner) bytes(n int) ([]byte, error) {
 	b := make([]byte, n)
 	_, err := io.ReadFull(s.r, b)
+	s.at += int64(n)
 	return b, short(err)
 }
 
 func (s *scanner) skip(n int64) error {
 	_, err := io.CopyN(io.Discard, s.r, n)
+	s.at += n
 	return short(err)
 }
 

@@ -1,13 +1,9 @@
 package image
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"image"
-	"image/color"
-	"image/jpeg"
-	"image/png"
 	"path"
 	"slices"
 	"strings"
@@ -23,29 +19,9 @@ const (
 	maxSide   = 1 << 16
 )
 
-// format is one way in which an image is written.
-type format struct {
-	name   string
-	magic  string
-	exts   []string
-	decode func(*bytes.Reader) (image.Image, error)
-	config func(*bytes.Reader) (image.Config, error)
-}
-
-func formats() []format {
-	return []format{
-		{"JPEG", "\xff\xd8\xff", []string{".jpg", ".jpeg", ".jpe"},
-			func(r *bytes.Reader) (image.Image, error) { return jpeg.Decode(r) },
-			func(r *bytes.Reader) (image.Config, error) { return jpeg.DecodeConfig(r) }},
-		{"PNG", "\x89PNG\r\n\x1a\n", []string{".png"},
-			func(r *bytes.Reader) (image.Image, error) { return png.Decode(r) },
-			func(r *bytes.Reader) (image.Config, error) { return png.DecodeConfig(r) }},
-	}
-}
-
 func formatOf(b []byte) (format, bool) {
 	all := formats()
-	i := slices.IndexFunc(all, func(f format) bool { return bytes.HasPrefix(b, []byte(f.magic)) })
+	i := slices.IndexFunc(all, func(f format) bool { return f.is(b) })
 	if i < 0 {
 		return format{}, false
 	}
@@ -61,9 +37,9 @@ func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (p
 	}
 	f, known := formatOf(b)
 	if !known {
-		return plugins.Made{}, plugins.Exclude("not-an-image", "%s starts neither as PNG nor as JPEG", file)
+		return plugins.Made{}, plugins.Exclude("not-an-image", "%s starts as none of the formats that are read", file)
 	}
-	p, err := f.pixels(b, file, r.Channels)
+	p, err := r.pixels(f, b, file)
 	if err != nil {
 		return plugins.Made{}, err
 	}
@@ -74,27 +50,26 @@ func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (p
 	return made, nil
 }
 
-// pixels decodes a file that was seen to be of this format.
-func (f format) pixels(b []byte, file string, channels int) (raster.Raster, error) {
-	cfg, err := f.config(bytes.NewReader(b))
-	if err != nil {
-		return raster.Raster{}, fmt.Errorf("decode %s: %w", file, err)
-	}
+// pixels decodes a file that was seen to be of a format, and fits it into its square.
+func (r recipe) pixels(f format, b []byte, file string) (raster.Raster, error) {
+	w, h, err := f.size(b)
 	switch {
-	case cfg.Width < 1 || cfg.Height < 1:
-		return raster.Raster{}, fmt.Errorf("decode %s: image of %d x %d pixels", file, cfg.Width, cfg.Height)
-	case max(cfg.Width, cfg.Height) > maxSide || cfg.Width > maxPixels/cfg.Height:
-		return raster.Raster{}, plugins.Exclude("too-large", "%s has %d x %d pixels, the limit is %d in all and %d a side", file, cfg.Width, cfg.Height, maxPixels, maxSide)
+	case err != nil:
+		return raster.Raster{}, fmt.Errorf("decode %s: %w", file, err)
+	case w < 1 || h < 1:
+		return raster.Raster{}, fmt.Errorf("decode %s: image of %d x %d pixels", file, w, h)
+	case max(w, h) > maxSide || w > maxPixels/h:
+		return raster.Raster{}, plugins.Exclude("too-large", "%s has %d x %d pixels, the limit is %d in all and %d a side", file, w, h, maxPixels, maxSide)
 	}
-	img, err := f.decode(bytes.NewReader(b))
+	toW, toH := raster.Fitted(w, h, r.Size, r.Fit)
+	p, err := f.decode(r, b, toW, toH)
 	if err != nil {
 		return raster.Raster{}, fmt.Errorf("decode %s: %w", file, err)
 	}
-	return pack(img, channels).Orient(orientation(b)), nil
+	return p.Resize(toW, toH).Orient(orientation(b)).Centre(r.Size), nil
 }
 
 func (r recipe) media(p raster.Raster) plugins.MadeMedia {
-	p = p.Fit(r.Size, r.Fit)
 	shape := []int{p.H, p.W}
 	if p.Channels > 1 {
 		shape = append(shape, p.Channels)
@@ -102,7 +77,7 @@ func (r recipe) media(p raster.Raster) plugins.MadeMedia {
 	return plugins.MadeMedia{Ext: "npy", Type: "image", Shape: shape, DType: "uint8", Data: npy.Uint8(shape, p.Pix)}
 }
 
-// pack converts any image to packed grey or RGB bytes. The grey of a JPEG is its luma.
+// pack converts a decoded image to packed grey or RGB bytes.
 func pack(img image.Image, channels int) raster.Raster {
 	b := img.Bounds()
 	out := raster.Blank(b.Dx(), b.Dy(), channels)
@@ -111,8 +86,6 @@ func pack(img image.Image, channels int) raster.Raster {
 		switch m := img.(type) {
 		case *image.Gray:
 			spread(row, m.Pix[m.PixOffset(b.Min.X, at):], channels)
-		case *image.YCbCr:
-			packYCbCr(row, m, at)
 		case *image.RGBA:
 			packRGBA(row, m.Pix[m.PixOffset(b.Min.X, at):], channels)
 		default:
@@ -130,19 +103,6 @@ func spread(row, grey []byte, channels int) {
 	}
 	for x := range len(row) / 3 {
 		row[3*x], row[3*x+1], row[3*x+2] = grey[x], grey[x], grey[x]
-	}
-}
-
-func packYCbCr(row []byte, m *image.YCbCr, y int) {
-	x0, w := m.Rect.Min.X, m.Rect.Dx()
-	luma := m.Y[m.YOffset(x0, y):]
-	if len(row) == w {
-		copy(row, luma)
-		return
-	}
-	for x := range w {
-		c := m.COffset(x0+x, y)
-		row[3*x], row[3*x+1], row[3*x+2] = color.YCbCrToRGB(luma[x], m.Cb[c], m.Cr[c])
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"image"
 	"image/jpeg"
 	"image/png"
+	"os"
 	"testing"
 
 	"github.com/cairn-bench/cairn/plugins"
@@ -59,6 +60,13 @@ func FuzzMake(f *testing.F) {
 		if err := jpeg.Encode(&j, m, nil); err == nil {
 			f.Add(j.Bytes())
 		}
+	}
+	for name := range vectors(f) {
+		b, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, channels := range []int{1, 3} {

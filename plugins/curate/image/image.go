@@ -1,11 +1,18 @@
-// Package image curates folders of PNG and JPEG images into arrays of one size.
+// Package image curates folders of images into arrays of one size: JPEG, PNG, DICOM of one frame, TIFF (the first page), GIF (the first frame), BMP
+// and WebP.
 //
 // A sample is one file, its ID is the key of its path and its one array is uint8, [size, size] for one
 // channel and [size, size, 3] for three. What a file is, is read from its first bytes, never from its name.
 // An image is decoded, turned as its EXIF orientation says, brought to grey or RGB (transparent pixels lie
 // on black) and resized with a triangle filter in whole numbers, so that the bytes are the same on every
-// machine. What `image/jpeg` decodes to has changed between Go releases; the decoders are therefore
-// components of the plugin's identity.
+// machine. A JPEG that is at least twice as large as wanted is decoded at half, a quarter or an eighth of its
+// size, as thumbnails are (see curate/jpeg). The decoders of Go's library are components of the plugin's identity, as they
+// may change between releases.
+//
+// Grey of more than 8 bits is brought to 8 by windows or, without them, by what range says: a DICOM file recommends a table or a window, and
+// one without either, or with range: values, goes from its least to its greatest value. An image in which 0 is white (MONOCHROME1)
+// is turned round. DICOM files are looked for in tables by their names, then by the UIDs of image, series and study and by the
+// patient's ID, who is the subject where no other is named. Those of several frames are left out: plugin video has them.
 //
 // Labels, subjects and published sides come from the path or from a table:
 //
@@ -35,13 +42,24 @@ import (
 
 // Params are the parameters of the plugin.
 type Params struct {
-	Files    string `json:"files" jsonschema:"glob of the image files, matched with the base name or, if it holds a slash, with the whole path; empty means every .png, .jpg and .jpeg"`
+	Files    string `json:"files" jsonschema:"glob of the image files, matched with the base name or, if it holds a slash, with the whole path; empty means every .png, .jpg, .jpeg, .dcm, .dicom, .tif, .tiff, .gif, .bmp and .webp"`
 	Size     int    `json:"size" jsonschema:"width and height of the result in pixels"`
 	Channels int    `json:"channels" jsonschema:"1 for grey, 3 for RGB"`
 	Fit      string `json:"fit" jsonschema:"stretch fills the square, pad keeps the aspect on black"`
+
+	Windows []raster.Window `json:"windows" jsonschema:"of grey images of more than 8 bits: one window for grey, three for colours, none for what range says"`
+	Range   string          `json:"range" jsonschema:"without windows, from where to where grey goes: file takes the table or first window that a DICOM file recommends, else its least to greatest value, and what the bits of other files hold; values takes the least to the greatest value; bits what the stored bits hold"`
+
 	label.Place
 	Split plugins.SplitRule `json:"split" jsonschema:"how samples come to train, validation and test"`
 }
+
+// Ranges of grey.
+const (
+	File   = "file"
+	Values = "values"
+	Bits   = "bits"
+)
 
 const (
 	maxSize  = 2048
@@ -50,7 +68,7 @@ const (
 
 func defaults() Params {
 	return Params{
-		Size: 64, Channels: 1, Fit: raster.Stretch,
+		Size: 64, Channels: 1, Fit: raster.Stretch, Windows: []raster.Window{}, Range: File,
 		Place: label.Default(),
 		Split: plugins.DefaultSplit(),
 	}
@@ -65,6 +83,13 @@ func (p Params) Validate() error {
 		return fmt.Errorf("channels: %d, want 1 or 3", p.Channels)
 	case p.Fit != raster.Stretch && p.Fit != raster.Pad:
 		return fmt.Errorf("fit: %q, want %s or %s", p.Fit, raster.Stretch, raster.Pad)
+	case p.Range != File && p.Range != Values && p.Range != Bits:
+		return fmt.Errorf("range: %q, want %s, %s or %s", p.Range, File, Values, Bits)
+	case len(p.Windows) == 3 && p.Channels != 3:
+		return fmt.Errorf("windows: three are for 3 channels, not for %d", p.Channels)
+	}
+	if err := raster.CheckWindows(p.Windows); err != nil {
+		return err
 	}
 	if _, err := path.Match(p.Files, ""); err != nil {
 		return fmt.Errorf("files: %q: %w", p.Files, err)
@@ -75,10 +100,10 @@ func (p Params) Validate() error {
 // Plugin makes the plugin curate/image.
 func Plugin() plugins.Plugin {
 	spec := catalog.Spec{
-		Name: "image", Version: "2", Summary: "PNG and JPEG images as uint8 arrays of one size",
+		Name: "image", Version: "2", Summary: "JPEG, PNG, DICOM, TIFF, GIF, BMP and WebP images as uint8 arrays of one size",
 		Determinism: catalog.Exact, Queue: catalog.QueueCPU, MemoryBytes: 1 << 30,
 		Modalities: []string{"image"},
-		Components: []action.Component{raster.Decoder("image/jpeg"), raster.Decoder("image/png")},
+		Components: []action.Component{raster.Decoder("image/gif"), raster.Decoder("image/png")},
 	}
 	return plugins.Curate(spec, defaults(), func(p Params) plugins.SplitRule { return p.Split }, newRecipe)
 }
@@ -96,7 +121,11 @@ func (r recipe) Plan(_ context.Context, in plugins.Tree) (plugins.Curation, erro
 	out := plugins.Curation{Task: labels.Task(), Features: r.features()}
 	for _, f := range in.Files() {
 		if r.matches(f.Path) {
-			out.Candidates = append(out.Candidates, r.candidate(f, labels))
+			c, err := r.candidate(in, f, labels)
+			if err != nil {
+				return plugins.Curation{}, err
+			}
+			out.Candidates = append(out.Candidates, c)
 		}
 	}
 	return out, nil
@@ -104,17 +133,17 @@ func (r recipe) Plan(_ context.Context, in plugins.Tree) (plugins.Curation, erro
 
 func (r recipe) matches(file string) bool {
 	if r.Files == "" {
-		return slices.Contains([]string{".png", ".jpg", ".jpeg"}, strings.ToLower(path.Ext(file)))
+		return slices.Contains(byDefault, strings.ToLower(path.Ext(file)))
 	}
 	return label.Matches(r.Files, file)
 }
 
-func (r recipe) candidate(f plugins.File, labels *label.Finder) plugins.Candidate {
-	c := labels.Candidate(f.Path)
+func (r recipe) candidate(in plugins.Tree, f plugins.File, labels *label.Finder) (plugins.Candidate, error) {
+	c, err := named(in, f.Path, labels)
 	if c.Excluded == nil && f.Size > maxBytes {
 		c.Excluded = &plugins.Exclusion{Code: "too-large", Reason: fmt.Sprintf("%s has %d bytes, the limit is %d", f.Path, f.Size, maxBytes)}
 	}
-	return c
+	return c, err
 }
 
 func (r recipe) features() []string {

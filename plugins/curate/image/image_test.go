@@ -11,6 +11,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -171,6 +172,33 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// The vectors of curate/jpeg, in colour with half the chroma and progressive, are decoded at half and at a quarter of their
+// 67 x 45 pixels.
+func TestGoldenJPEG(t *testing.T) {
+	in := plugintest.Files{}
+	for _, name := range []string{"colour-s2-q75", "progressive-s1"} {
+		b, err := os.ReadFile("../jpeg/testdata/" + name + ".jpg")
+		if err != nil {
+			t.Fatal(err)
+		}
+		in["x/"+name+".jpg"] = turned(b, 6)
+	}
+	for params, want := range map[string]digest.Digest{
+		`{"size": 20, "channels": 3}`:               "sha256:22c4cb8d759c945028f462a5fcbe847119c66b67141ee723a50ac676cf7db042",
+		`{"size": 11, "channels": 1, "fit": "pad"}`: "sha256:1737d41108cc72050aeb3710c9fed2ccc3b61dd23ff195e54fd1ad048df7bd82",
+	} {
+		out := run(t, params, in)
+		samples, _, _ := open(t, out)
+		var arrays []byte
+		for _, name := range slices.Sorted(maps.Keys(in)) {
+			arrays = append(arrays, out[samples[name].Media[0].Path]...)
+		}
+		if got := digest.FromBytes(arrays); got != want {
+			t.Errorf("%s: %s, want %s", params, got, want)
+		}
+	}
+}
+
 func TestLabelTable(t *testing.T) {
 	in := plugintest.Files{
 		"a/one.png": pngOf(t, picture(4, 4)), "a/two.png": pngOf(t, picture(5, 4)), "a/three.png": pngOf(t, picture(4, 5)), "a/four.png": pngOf(t, picture(6, 5)),
@@ -184,6 +212,30 @@ func TestLabelTable(t *testing.T) {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"Edema", "Mass"}, info.Task.Classes); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A DICOM file is named in tables by its name or by an identifier; its patient is the subject where no other is named.
+func TestDICOMTable(t *testing.T) {
+	in := plugintest.Files{"labels.csv": []byte("image,finding\nct.dcm,ct\n1.2.3.20,dx\np22,dx\n")}
+	for _, name := range []string{"ct.dcm", "values.dcm", "inverse.dcm", "exact.dcm"} {
+		b, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in["x/"+name] = b
+	}
+	in["x/broken.dcm"] = in["x/ct.dcm"][:500]
+	samples, report, _ := open(t, run(t, `{"labels": {"from": "csv", "table": "labels.csv", "id": "image", "columns": ["finding"]}}`, in))
+	got := map[string]string{}
+	for path, s := range samples {
+		got[path] = s.Subject + " " + strings.Join(s.Labels, ",")
+	}
+	if diff := cmp.Diff(map[string]string{"x/ct.dcm": "p25 ct", "x/values.dcm": "p20 dx", "x/inverse.dcm": "p22 dx"}, got); diff != "" {
+		t.Error(diff, report.Excluded, report.Failed)
+	}
+	if diff := cmp.Diff(map[string]string{"x/exact.dcm": "no-label", "x/broken.dcm": "no-label"}, codes(report.Excluded)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -203,9 +255,12 @@ func TestBomb(t *testing.T) {
 
 func TestParams(t *testing.T) {
 	for params, want := range map[string]string{
-		`{"size": 0}`:                               "size: 0 is not between",
-		`{"channels": 2}`:                           "channels: 2, want 1 or 3",
-		`{"fit": "crop"}`:                           "fit: \"crop\"",
+		`{"size": 0}`:       "size: 0 is not between",
+		`{"channels": 2}`:   "channels: 2, want 1 or 3",
+		`{"fit": "crop"}`:   "fit: \"crop\"",
+		`{"range": "auto"}`: "range: \"auto\"",
+		`{"windows": [{"level": 1, "width": 0}]}`:                                                   "windows[0]: level 1, width 0",
+		`{"windows": [{"level": 1, "width": 1},{"level": 1, "width": 1},{"level": 1, "width": 1}]}`: "three are for 3 channels",
 		`{"files": "["}`:                            "files:",
 		`{"pattern": "("}`:                          "pattern:",
 		`{"pattern": "(?P<person>x)"}`:              "unknown group \"person\"",
@@ -220,9 +275,10 @@ func TestParams(t *testing.T) {
 	}
 }
 
+// What image/png decodes to may change between Go releases. The decoder of JPEG is part of the plugin's version.
 func TestDecodersAreIdentity(t *testing.T) {
 	parts := curate.Plugin().Spec().Components
-	if len(parts) != 2 || parts[0].Name != "image/jpeg" || !strings.HasPrefix(parts[0].Version, "go1.") || strings.Count(parts[0].Version, ".") != 1 {
+	if len(parts) != 2 || parts[0].Name != "image/gif" || parts[1].Name != "image/png" || !strings.HasPrefix(parts[0].Version, "go1.") || strings.Count(parts[0].Version, ".") != 1 {
 		t.Fatalf("components %v", parts)
 	}
 }
@@ -264,6 +320,9 @@ func TestChestXray(t *testing.T) {
 	}
 	if n := info.Counts["train"]["normal"] + info.Counts["test"]["normal"]; n != 160 {
 		t.Errorf("%d normal, want 160", n)
+	}
+	if len(report.Duplicates) != 0 {
+		t.Errorf("of 320 different chests, these are taken for the same: %v", report.Duplicates)
 	}
 	sides := map[string]bool{}
 	for path, s := range samples {
@@ -333,6 +392,9 @@ func TestISIC(t *testing.T) {
 		"split": {"rule": "publisher"}}`, "isic2017")
 	if report.Done != 190 || info.Samples["train"] != 140 || info.Samples["validation"] != 50 {
 		t.Fatalf("done %d, %v", report.Done, info.Samples)
+	}
+	if len(report.Duplicates) != 0 {
+		t.Errorf("of 190 different lesions, these are taken for the same: %v", report.Duplicates)
 	}
 	if n := info.Counts["train"]["melanoma"] + info.Counts["validation"]["melanoma"]; n != 80 {
 		t.Errorf("%d melanomas, want 80", n)

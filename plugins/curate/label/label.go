@@ -6,7 +6,14 @@
 //	  pattern: 'scans/(?P<id>case_\d+)/'
 //
 // A table's row is found by the file's name, with or without its extension, or by the group id of the
-// pattern, for files that all have the same name in folders of their own.
+// pattern, for files that all have the same name in folders of their own. Tables are .csv, .tsv or lists of JSON objects, packed with
+// gzip or not. What one table does not say, others may:
+//
+//	params:
+//	  pattern: '/s(?P<id>\d+)/'            # the study
+//	  labels:
+//	    {from: csv, table: "*-chexpert.csv.gz", id: study_id, columns: [Edema, Fracture], task: multilabel, uncertain: {cells: ["-1.0"], as: negative}}
+//	    also: [{table: "*-split.csv.gz", id: dicom_id, side: split, subject: subject_id}]
 package label
 
 import (
@@ -24,9 +31,11 @@ import (
 // Place is the part of a plugin's parameters that says where labels, subjects and sides are. It is embedded in them.
 type Place struct {
 	Labels     Params `json:"labels" jsonschema:"where the labels are"`
-	Pattern    string `json:"pattern" jsonschema:"regular expression over the path with any of the named groups label, subject, split and id, which is the name to look for in a table"`
+	Pattern    string `json:"pattern" jsonschema:"regular expression over the path with any of the named groups label, subject, split and id, which is the name to look for in a table; what group id2 matches follows it after a slash"`
 	Restart    bool   `json:"restart" jsonschema:"the publisher numbers subjects anew on each side, so a number on two sides is two subjects"`
 	SideFolder int    `json:"sideFolder" jsonschema:"depth of the folder that names the publisher's side, 0 for none"`
+
+	Sides map[string]string `json:"sides,omitempty" jsonschema:"renames the publisher's sides to train, validation or test"`
 }
 
 // Params say where the labels are.
@@ -34,7 +43,7 @@ type Params struct {
 	From      string       `json:"from" jsonschema:"folder, name (group label of the pattern) or csv"`
 	Depth     int          `json:"depth" jsonschema:"folder: how many folders up, 1 is the one that holds the file"`
 	Task      string       `json:"task" jsonschema:"multiclass or multilabel"`
-	Classes   labelmap.Map `json:"classes" jsonschema:"a map, or the name of a shipped one, that renames and merges labels; an empty class drops its samples; if given, other labels are left out"`
+	Classes   labelmap.Map `json:"classes" jsonschema:"a map, or the name of a shipped one, that renames and merges labels; an empty class drops its samples, or the label alone if samples have several; if given, samples with other labels are left out"`
 	Table     string       `json:"table" jsonschema:"csv: glob of the tables, comma-separated with a header"`
 	ID        string       `json:"id" jsonschema:"csv: column with the file's name, with or without folder and extension"`
 	Columns   []string     `json:"columns" jsonschema:"csv: one column whose cells are labels, or several that are labels themselves where their cell is positive"`
@@ -42,6 +51,44 @@ type Params struct {
 	Positive  []string     `json:"positive" jsonschema:"csv: cells that make a column's label true"`
 	Subject   string       `json:"subject" jsonschema:"csv: column of the subject"`
 	Side      string       `json:"side" jsonschema:"csv: column of the publisher's side"`
+
+	IDs       []string            `json:"ids,omitempty" jsonschema:"csv: several columns that name a file together, their cells joined by slashes; in the place of id"`
+	IDPattern string              `json:"idPattern,omitempty" jsonschema:"csv: regular expression over the cell of id; its first group is the name of the file; without one the name is what follows the last slash"`
+	Join      string              `json:"join,omitempty" jsonschema:"csv: the cells of all columns make one label, with this between them; true, True and 1.0 are written as 1, false, False and 0.0 as 0"`
+	Where     map[string][]string `json:"where,omitempty" jsonschema:"csv: a row counts only if it has one of these cells in each of these columns"`
+	Rows      string              `json:"rows,omitempty" jsonschema:"csv: what several rows about one file say together: same (they have to agree), any (all that one of them says), majority (what more than half of them say), highest (the greatest number); same if not given"`
+	Uncertain *Uncertain          `json:"uncertain,omitempty" jsonschema:"csv: cells that say neither yes nor no"`
+	Empty     string              `json:"empty,omitempty" jsonschema:"multilabel: exclude leaves out what has no label; it is kept if not given"`
+	Also      []Also              `json:"also,omitempty" jsonschema:"csv: further tables of subjects and sides"`
+	Key       *Key                `json:"key,omitempty" jsonschema:"csv: a table that says under which name the others have a file"`
+
+	SidePattern string `json:"sidePattern,omitempty" jsonschema:"csv: regular expression over the cell of side; its first group is the side"`
+}
+
+// Key is a table that says which other name a file has, under which labels and further tables of by id name it.
+type Key struct {
+	Table     string `json:"table" jsonschema:"glob of the tables"`
+	ID        string `json:"id" jsonschema:"column with the file's own name"`
+	IDPattern string `json:"idPattern,omitempty" jsonschema:"as that of the labels"`
+	Name      string `json:"name" jsonschema:"column with the other name"`
+}
+
+// Uncertain says what becomes of cells that leave it open whether a label is true. The labels stand in the sample's meta.
+type Uncertain struct {
+	Cells []string `json:"cells" jsonschema:"such cells"`
+	As    string   `json:"as" jsonschema:"negative, positive, or exclude, which leaves the sample out"`
+}
+
+// Also is a table that names a file's subject or side. A file that it does not name is left out.
+type Also struct {
+	Table     string   `json:"table" jsonschema:"glob of the tables"`
+	ID        string   `json:"id,omitempty" jsonschema:"column with the file's name"`
+	IDPattern string   `json:"idPattern,omitempty" jsonschema:"as that of the labels"`
+	Each      []string `json:"each,omitempty" jsonschema:"in the place of id: columns of which each names a file, all of one subject, such as two eyes"`
+	By        string   `json:"by,omitempty" jsonschema:"name looks for the file's name, id for what the pattern calls id; name if not given"`
+	Comma     string   `json:"comma,omitempty" jsonschema:"what lies between cells; a comma, or a tab in .tsv, if not given"`
+	Subject   string   `json:"subject,omitempty" jsonschema:"column of the subject"`
+	Side      string   `json:"side,omitempty" jsonschema:"column of the publisher's side"`
 }
 
 // Places where labels can be.
@@ -69,8 +116,8 @@ func (p Place) Validate() error {
 		return fmt.Errorf("pattern: %w", err)
 	}
 	for _, name := range re.SubexpNames() {
-		if !slices.Contains([]string{"", "label", "subject", "split", "id"}, name) {
-			return fmt.Errorf("pattern: unknown group %q, want label, subject, split or id", name)
+		if !slices.Contains([]string{"", "label", "subject", "split", "id", "id2"}, name) {
+			return fmt.Errorf("pattern: unknown group %q, want label, subject, split, id or id2", name)
 		}
 	}
 	if p.Labels.From == FromName && re.SubexpIndex("label") < 0 {
@@ -87,13 +134,10 @@ func (l Params) validate() error {
 		return fmt.Errorf("labels.from: %q, want %s, %s or %s", l.From, FromFolder, FromName, FromTable)
 	case l.From == FromFolder && l.Depth < 1:
 		return fmt.Errorf("labels.depth: %d, want 1 or more", l.Depth)
-	case l.From == FromTable && (l.Table == "" || l.ID == "" || len(l.Columns) == 0):
+	case l.From == FromTable && (l.Table == "" || l.ID == "" && len(l.IDs) == 0 || len(l.Columns) == 0):
 		return fmt.Errorf("labels: from csv needs table, id and columns")
 	}
-	if _, err := path.Match(l.Table, ""); err != nil {
-		return fmt.Errorf("labels.table: %q: %w", l.Table, err)
-	}
-	return nil
+	return l.validateTable()
 }
 
 // Finder says what is known of each file.
@@ -101,6 +145,8 @@ type Finder struct {
 	Place
 	pattern *regexp.Regexp
 	table   table
+	also    []further
+	keys    table
 }
 
 // Read reads the tables, if labels come from any.
@@ -110,7 +156,15 @@ func (p Place) Read(in plugins.Tree) (*Finder, error) {
 		return nil, fmt.Errorf("pattern: %w", err)
 	}
 	t, err := p.Labels.read(in)
-	return &Finder{p, re, t}, err
+	if err != nil {
+		return nil, err
+	}
+	also, err := p.Labels.readFurther(in)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := p.Labels.Key.read(in)
+	return &Finder{p, re, t, also, keys}, err
 }
 
 // Task is the task that the labels are for.
@@ -137,18 +191,35 @@ func (f *Finder) Candidate(file string, others ...string) plugins.Candidate {
 	case FromName:
 		labels = []string{groups["label"]}
 	case FromTable:
+		if f.Labels.Key != nil {
+			groups["id"] = f.keys.find(append(names(file), others...)).subject
+		}
 		row := f.table.find(append(f.named(file, groups["id"]), others...))
 		labels, c.Subject, c.Split = row.labels, first(row.subject, c.Subject), first(row.side, c.Split)
-		c.Excluded = row.problem
+		c.Excluded, c.Meta, c.Row = row.problem, row.meta(), row.row
 	}
-	c.Split = first(groups["split"], c.Split)
+	for _, t := range f.also {
+		t.add(&c, file, groups["id"], others)
+	}
+	c.Split = f.side(first(groups["split"], c.Split))
 	if f.Restart && c.Subject != "" {
 		c.Subject = c.Split + "/" + c.Subject
 	}
 	if c.Excluded == nil {
 		c.Labels, c.Excluded = f.Labels.classes(labels)
 	}
+	if c.Excluded == nil && len(c.Labels) == 0 && f.Labels.Empty == Exclude {
+		c.Excluded = &plugins.Exclusion{Code: "no-label", Reason: "no class is positive"}
+	}
 	return c
+}
+
+// side is the name of a publisher's side after it was renamed.
+func (f *Finder) side(name string) string {
+	if to, ok := f.Sides[name]; ok {
+		return to
+	}
+	return name
 }
 
 func (f *Finder) named(file, id string) []string {
@@ -166,6 +237,9 @@ func (f *Finder) groups(file string) map[string]string {
 		if m != nil && name != "" {
 			out[name] = m[i]
 		}
+	}
+	if more := out["id2"]; more != "" {
+		out["id"] += "/" + more
 	}
 	return out
 }
@@ -188,7 +262,7 @@ func first(a, b string) string {
 
 // vocabulary is the sorted set of classes that the map names; empty means those that occur.
 func (l Params) vocabulary() []string {
-	if l.From == FromTable && len(l.Columns) > 1 && len(l.Classes) == 0 {
+	if l.From == FromTable && len(l.Columns) > 1 && len(l.Classes) == 0 && l.Join == "" {
 		return slices.Sorted(slices.Values(l.Columns))
 	}
 	return l.Classes.Classes()
@@ -207,6 +281,8 @@ func (l Params) classes(found []string) ([]string, *plugins.Exclusion) {
 			class = label
 		case !known:
 			return nil, &plugins.Exclusion{Code: "unknown-label", Reason: fmt.Sprintf("label %q is not in labels.classes", label)}
+		case class == "" && l.Task == document.Multilabel:
+			continue
 		case class == "":
 			return nil, &plugins.Exclusion{Code: "dropped-class", Reason: fmt.Sprintf("label %q is dropped by labels.classes", label)}
 		}

@@ -76,17 +76,29 @@ const (
 	Pad     = "pad"     // keeps the aspect, on black
 )
 
+// Fitted is the size that a picture of w x h pixels gets by Fit, without what is laid around it.
+func Fitted(w, h, size int, how string) (int, int) {
+	if how == Stretch {
+		return size, size
+	}
+	long := max(w, h)
+	return scaled(w, size, long), scaled(h, size, long)
+}
+
 // Fit resizes into a square of that many pixels a side, in one of the ways above.
 func (p Raster) Fit(size int, how string) Raster {
-	if how == Stretch {
-		return p.Resize(size, size)
+	return p.Resize(Fitted(p.W, p.H, size, how)).Centre(size)
+}
+
+// Centre lays a picture on a black square of that many pixels a side.
+func (p Raster) Centre(size int) Raster {
+	if p.W == size && p.H == size {
+		return p
 	}
-	long := max(p.W, p.H)
-	small := p.Resize(scaled(p.W, size, long), scaled(p.H, size, long))
 	out := Blank(size, size, p.Channels)
-	left, top := (size-small.W)/2, (size-small.H)/2
-	for y := range small.H {
-		copy(out.Row(top + y)[left*p.Channels:], small.Row(y))
+	left, top := (size-p.W)/2, (size-p.H)/2
+	for y := range p.H {
+		copy(out.Row(top + y)[left*p.Channels:], p.Row(y))
 	}
 	return out
 }

@@ -1,4 +1,4 @@
-"""Writes the golden vectors with pydicom 3.0.2, NumPy 2.4.6 and Pillow 13.0.0: python3 vectors.py
+"""Writes the golden vectors with pydicom 3.0.2, NumPy 2.4.6, Pillow 13.0.0, pylibjpeg-libjpeg 2.5.0, pyjpegls 1.5.1 and imagecodecs 2026.3.6: python3 vectors.py
 
 Every file is generated noise. vectors.json says what pydicom reads from it: the SHA-256 of its rescaled pixels as little-endian
 float64, frame after frame, or the pixels themselves where they come from a JPEG, whose decoders differ by a little.
@@ -9,9 +9,10 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.pixels import apply_rescale
+from pydicom.pixels import apply_color_lut, apply_modality_lut
 from pydicom.sequence import Sequence
-from pydicom.uid import (DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian,
+import imagecodecs, jpeg_ls
+from pydicom.uid import (JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian,
                          JPEGBaseline8Bit, RLELossless)
 
 here = pathlib.Path(__file__).parent
@@ -57,11 +58,12 @@ def save(name, made, syntax, exact=True, frames=None):
     if frames:
         ds["PixelData"].is_undefined_length = True
     if syntax == RLELossless:
-        ds.compress(RLELossless, generate_instance_uid=False)
+        ds.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
     ds.save_as(here / name, enforce_file_format=True, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=order == "<")
     back = dcmread(here / name)
-    values = np.asarray(apply_rescale(back.pixel_array, back), "<f8")
-    want[name] = {"syntax": str(syntax), "rows": back.Rows, "columns": back.Columns, "frames": int(back.get("NumberOfFrames", 1)), "samples": back.SamplesPerPixel}
+    indexed = back.PhotometricInterpretation == "PALETTE COLOR"
+    values = np.asarray(apply_modality_lut(apply_color_lut(back.pixel_array, back) if indexed else back.pixel_array, back), "<f8")
+    want[name] = {"syntax": str(syntax), "rows": back.Rows, "columns": back.Columns, "frames": int(back.get("NumberOfFrames", 1)), "samples": 3 if indexed else back.SamplesPerPixel}
     if exact:
         want[name]["sha256"] = hashlib.sha256(values.tobytes()).hexdigest()
     else:
@@ -106,4 +108,71 @@ save("jpeg-grey.dcm", dataset(grey[None], 8), JPEGBaseline8Bit, False, encapsula
 save("jpeg-fragments.dcm", dataset(grey[None], 8), JPEGBaseline8Bit, False, encapsulate([jpeg(grey)], fragments_per_frame=3))
 save("jpeg-frames.dcm", dataset(np.stack([grey, grey[::-1]]), 8), JPEGBaseline8Bit, False, encapsulate([jpeg(grey), jpeg(grey[::-1])]))
 save("jpeg-colour.dcm", dataset(colour[None], 8, "YBR_FULL"), JPEGBaseline8Bit, False, encapsulate([jpeg(colour)]))
+
+
+def ll(pixels, bits, predictor=1):
+    rgb = {"colorspace": "RGB", "outcolorspace": "RGB"} if pixels.ndim == 3 else {}
+    return imagecodecs.jpeg8_encode(pixels, lossless=True, predictor=predictor, bitspersample=bits, **rgb)
+
+
+deep, seen = noise(np.uint16, 12, (3, 9, 11)), noise(np.uint8, 8, (1, 6, 8, 3))
+signed = noise(np.int16, 16, (1, 9, 11))
+save("lossless-12.dcm", dataset(deep[:1], 12, **rescale), JPEGLosslessSV1, frames=encapsulate([ll(deep[0], 12)]))
+save("lossless-frames.dcm", dataset(deep, 12), JPEGLosslessSV1, frames=encapsulate([ll(p, 12) for p in deep], fragments_per_frame=2))
+save("lossless-fragments.dcm", dataset(deep[:1], 12), JPEGLossless, frames=encapsulate([ll(deep[0], 12, 5)], fragments_per_frame=3, has_bot=False))
+save("lossless-signed.dcm", dataset(signed, 16, **rescale), JPEGLossless, frames=encapsulate([ll(signed[0].view(np.uint16), 16, 6)]))
+save("lossless-rgb.dcm", dataset(seen, 8, "RGB"), JPEGLosslessSV1, frames=encapsulate([ll(seen[0], 8)]))
+save("jpegls-12.dcm", dataset(deep[:1], 12, **rescale), JPEGLSLossless, frames=encapsulate([bytes(jpeg_ls.encode_array(deep[0]))]))
+save("jpegls-near.dcm", dataset(deep, 12), JPEGLSNearLossless, frames=encapsulate([bytes(jpeg_ls.encode_array(p, lossy_error=2)) for p in deep]))
+save("jpegls-signed.dcm", dataset(signed, 16), JPEGLSLossless, frames=encapsulate([bytes(jpeg_ls.encode_array(signed[0].view(np.uint16)))]))
+for mode in (1, 2):
+    save(f"jpegls-rgb-{mode}.dcm", dataset(seen, 8, "RGB"), JPEGLSLossless, frames=encapsulate([bytes(jpeg_ls.encode_array(seen[0], interleave_mode=mode))]))
+save("ybr.dcm", dataset(noise(np.uint8, 8, (2, 4, 6, 3)), 8, "YBR_FULL"), ExplicitVRLittleEndian)
+save("ybr-planar.dcm", dataset(noise(np.uint8, 8, (2, 4, 6, 3)), 8, "YBR_FULL", planar=1), ExplicitVRLittleEndian)
+save("ybr-rle.dcm", dataset(noise(np.uint8, 8, (2, 4, 6, 3)), 8, "YBR_FULL"), RLELossless)
+ds, _ = dataset(noise(np.uint8, 8, (2, 4, 6, 3)), 8, "YBR_FULL_422")
+save("ybr-422.dcm", (ds, noise(np.uint8, 8, (2, 4, 3, 4))), ExplicitVRLittleEndian)
+b = io.BytesIO()
+Image.fromarray(colour).save(b, "JPEG", quality=95, subsampling=0, keep_rgb=True)
+save("jpeg-rgb.dcm", dataset(colour[None], 8, "RGB"), JPEGBaseline8Bit, False, encapsulate([b.getvalue()]))
+bits = np.random.default_rng(5).integers(0, 2, (3, 5, 7)).astype(np.uint8)
+ds, _ = dataset(bits, 8)
+ds.BitsAllocated = ds.BitsStored = 1
+ds.HighBit = 0
+save("bitmap.dcm", (ds, np.packbits(bits.ravel(), bitorder="little")), ExplicitVRLittleEndian)
+for depth in (8, 16):
+    ds, p = dataset(noise(np.uint8, 8, (1, 5, 7)), 8, "PALETTE COLOR")
+    for i, c in enumerate(("Red", "Green", "Blue")):
+        setattr(ds, c + "PaletteColorLookupTableDescriptor", [200, 20, depth])
+        table = np.random.default_rng(i).integers(0, 1 << depth, 200).astype("<u1" if depth == 8 else "<u2")
+        setattr(ds, c + "PaletteColorLookupTableData", table.tobytes())
+    save(f"palette-{depth}.dcm", (ds, p), ExplicitVRLittleEndian)
+for mark, dtype, first in (("unsigned", np.uint16, 100), ("signed", np.int16, -50)):
+    ds, p = dataset(noise(dtype, 9, (1, 5, 7)), 12)
+    item = Dataset()
+    item.LUTDescriptor, item.LUTData, item.ModalityLUTType = [150, first, 16], np.random.default_rng(9).integers(0, 65536, 150).tolist(), "US"
+    item["LUTDescriptor"].VR = "SS" if first < 0 else "US"
+    item["LUTData"].VR = "US"
+    ds.ModalityLUTSequence = Sequence([item])
+    save(f"table-{mark}.dcm", (ds, p), ExplicitVRLittleEndian)
+# an enhanced image: what is said of all frames, and of each
+ds, p = dataset(noise(np.int16, 12, (3, 5, 7)), 12)
+shared = Dataset()
+shared.PlaneOrientationSequence = Sequence([Dataset()])
+shared.PlaneOrientationSequence[0].ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+ds.SharedFunctionalGroupsSequence = Sequence([shared])
+groups = []
+for z in (10, -5, 2.5):
+    g = Dataset()
+    for name, at, value in (("PlanePositionSequence", "ImagePositionPatient", [1, 2, z]), ("PixelValueTransformationSequence", "RescaleSlope", z),
+                            ("FrameVOILUTSequence", "WindowCenter", z)):
+        setattr(g, name, Sequence([Dataset()]))
+        setattr(getattr(g, name)[0], at, value)
+    g.PixelValueTransformationSequence[0].RescaleIntercept = 1
+    g.FrameVOILUTSequence[0].WindowWidth = 7
+    groups.append(g)
+ds.PerFrameFunctionalGroupsSequence = Sequence(groups)
+save("enhanced.dcm", (ds, p), ExplicitVRLittleEndian)
+scaled = np.stack([f * z + 1 for f, z in zip(p, (10, -5, 2.5))]).astype("<f8")  # pydicom leaves this to its caller
+want["enhanced.dcm"]["sha256"] = hashlib.sha256(scaled.tobytes()).hexdigest()
 (here / "vectors.json").write_text(json.dumps(want, indent=1, sort_keys=True) + "\n")

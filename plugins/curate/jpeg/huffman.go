@@ -1,0 +1,180 @@
+package jpeg
+
+import (
+	"errors"
+	"fmt"
+)
+
+// zigzag is where the coefficients, in the order in which they come, lie in the rows of a block.
+var zigzag = [64]uint8{
+	0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5,
+	12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
+	35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
+	58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+}
+
+const lookBits = 9
+
+// huffman is a Huffman code.
+type huffman struct {
+	symbols []byte
+	look    [1 << lookBits]uint16 // by the next bits: length << 8 | symbol; 0 for longer codes
+	limit   [17]uint32            // by length: the first code that is too large for it
+	first   [17]int               // by length: its first symbol, less its first code
+	pairs   *[1 << pairBits]pair
+}
+
+// newHuffman reads a table and says how many bytes it has.
+func newHuffman(b []byte, dc bool) (*huffman, int, error) {
+	if len(b) < 16 {
+		return nil, 0, errors.New("cut off")
+	}
+	total := 0
+	for _, n := range b[:16] {
+		total += int(n)
+	}
+	if total > 256 || len(b) < 16+total {
+		return nil, 0, fmt.Errorf("%d symbols in %d bytes", total, len(b)-16)
+	}
+	h := &huffman{symbols: b[16:][:total]}
+	code, at := uint32(0), 0
+	for length := 1; length <= 16; length++ {
+		h.first[length] = at - int(code)
+		for range b[length-1] {
+			if s := h.symbols[at]; dc && s > 15 {
+				return nil, 0, fmt.Errorf("a difference of %d bits", s)
+			}
+			h.lookUp(code, length, h.symbols[at])
+			code++
+			at++
+		}
+		if code > 1<<length {
+			return nil, 0, fmt.Errorf("more codes of %d bits than there are", length)
+		}
+		h.limit[length] = code
+		code <<= 1
+	}
+	return h, 16 + total, nil
+}
+
+func (h *huffman) lookUp(code uint32, length int, symbol byte) {
+	if length > lookBits || code >= 1<<length {
+		return
+	}
+	free := lookBits - length
+	for i := range 1 << free {
+		h.look[int(code)<<free|i] = uint16(length)<<8 | uint16(symbol)
+	}
+}
+
+// find is the symbol that the bits begin with, and the length of its code; 0 says that there is none.
+func (h *huffman) find(acc uint64) (symbol byte, length uint) {
+	if e := h.look[acc>>(64-lookBits)]; e != 0 {
+		return byte(e), uint(e >> 8)
+	}
+	for n := lookBits + 1; n <= 16; n++ {
+		if code := uint32(acc >> (64 - n)); code < h.limit[n] {
+			return h.symbols[h.first[n]+int(code)], uint(n)
+		}
+	}
+	return 0, 0
+}
+
+// pairBits is how many bits are looked at at once. Most codes with their values have fewer, often two together.
+const pairBits = 12
+
+// pair is what the next bits say of the coefficients to come: one or two, each a step forward and its value. From the
+// lowest bits: the length of all codes and values (8), the first step (8), the second (8), the length of the first alone
+// (8), the first value (16), the second (16). Without a second coefficient its step is 0 and its value that of the first.
+type pair uint64
+
+const (
+	endOfBlock = 128 // a step beyond all
+
+	// long is a code that is not known from so few bits. It ends a block, too, which saves a comparison.
+	long pair = endOfBlock << 8
+)
+
+func single(length uint, step, value int) pair {
+	v := pair(uint16(value))
+	return pair(length) | pair(step)<<8 | pair(length)<<24 | v<<32 | v<<48
+}
+
+func (p pair) length() uint { return uint(p & 0xff) }
+func (p pair) step() int    { return int(p >> 8 & 0xff) }
+func (p pair) second() int  { return int(p >> 16 & 0xff) }
+func (p pair) alone() uint  { return uint(p >> 24 & 0xff) }
+func (p pair) value() int16 { return int16(p >> 32) }
+
+// then adds a second coefficient.
+func (p pair) then(q pair) pair {
+	const first = 0x0000ffff_ff00ff00
+	return p&first | pair(p.length()+q.length()) | pair(q.step())<<16 | pair(uint16(q.value()))<<48
+}
+
+// coefficient is the pair of one value that the bits begin with, long if there is none.
+func (h *huffman) coefficient(acc uint64) pair {
+	symbol, n := h.find(acc)
+	if n == 0 {
+		return long
+	}
+	size := uint(symbol & 15)
+	return single(n+size, step(symbol), extended(uint32(acc<<n>>32>>(32-size)), size))
+}
+
+// step is how far a symbol of an AC code leads.
+func step(symbol byte) int {
+	if symbol&15 == 0 && symbol != 0xf0 {
+		return endOfBlock
+	}
+	return int(symbol>>4) + 1
+}
+
+// prepare makes the pairs of a code; alone, if each value is followed by those of another code.
+func (h *huffman) prepare(alone bool) {
+	if h.pairs != nil {
+		return
+	}
+	singles := h.singles()
+	h.pairs = singles
+	if alone {
+		return
+	}
+	h.pairs = new([1 << pairBits]pair)
+	for i, p := range singles {
+		h.pairs[i] = p
+		if p.step() == endOfBlock {
+			continue
+		}
+		if q := singles[i<<p.length()&(1<<pairBits-1)]; q != long && p.length()+q.length() <= pairBits {
+			h.pairs[i] = p.then(q)
+		}
+	}
+}
+
+// singles has pairs of one value.
+func (h *huffman) singles() *[1 << pairBits]pair {
+	out := new([1 << pairBits]pair)
+	for i := range out {
+		out[i] = long
+	}
+	for n, first := 1, 0; n <= pairBits; n++ {
+		for code := first; code < int(h.limit[n]); code++ {
+			symbol := h.symbols[h.first[n]+code]
+			size := int(symbol & 15)
+			free := pairBits - n - size
+			if free < 0 {
+				continue
+			}
+			for v := range 1 << size {
+				p := single(uint(n+size), step(symbol), extended(uint32(v), uint(size)))
+				i := (code<<size | v) << free
+				for j := range out[i : i+1<<free] {
+					out[i+j] = p
+				}
+			}
+		}
+		first = int(h.limit[n]) << 1
+	}
+	return out
+}
