@@ -51,16 +51,22 @@ func gcd(a, b int) int {
 	return a
 }
 
+// Same says whether the rate stays as it is.
+func (r *Resampler) Same() bool { return r.up == r.down }
+
 // Outputs is how many samples n samples become.
 func (r *Resampler) Outputs(n int) int { return (n*r.up + r.down - 1) / r.down }
 
 // Run gives the first n output samples of x, fewer if x has no more. Where the rate stays as it is they are those of x itself.
-func (r *Resampler) Run(x []float64, n int) []float64 {
+func (r *Resampler) Run(x []float64, n int) []float64 { return r.RunInto(nil, x, n) }
+
+// RunInto is Run in the memory of into, where that is enough. It must not be that of x.
+func (r *Resampler) RunInto(into, x []float64, n int) []float64 {
 	n = min(n, r.Outputs(len(x)))
-	if r.up == r.down {
+	if r.Same() {
 		return x[:n]
 	}
-	out := make([]float64, n)
+	out := slices.Grow(into[:0], n)[:n]
 	for m := 0; m < n; {
 		if pos := m * r.down; m+lanes <= n && r.inside(x, pos) {
 			r.several((*[lanes]float64)(out[m:]), x, pos)
