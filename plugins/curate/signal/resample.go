@@ -243,15 +243,3 @@ func PerMillivolt(units string) (divisor float64, ok bool) {
 func IsFlat(x []float32) bool {
 	return !slices.ContainsFunc(x, func(v float32) bool { return v != x[0] })
 }
-
-// P95 is the 95th percentile of the absolute values, interpolated as numpy.quantile does. It overwrites x.
-func P95(x []float64) float64 {
-	for i, v := range x {
-		x[i] = math.Abs(v)
-	}
-	slices.Sort(x)
-	last := 95 * (len(x) - 1) // hundredths of a place
-	low, part := x[last/100], float64(last%100)/100
-	high := x[min(last/100+1, len(x)-1)]
-	return low + float64(float64(high-low)*part)
-}

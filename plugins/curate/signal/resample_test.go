@@ -3,6 +3,7 @@ package signal
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -73,4 +74,43 @@ func BenchmarkResample(b *testing.B) {
 	for b.Loop() {
 		r.Run(x, 1000)
 	}
+}
+
+// TestP95 compares with sorting, and with numpy.quantile(numpy.abs(x), 0.95) of NumPy 2.
+func TestP95(t *testing.T) {
+	sorted := func(x []float64) float64 {
+		var sizes []float64
+		for _, v := range x {
+			sizes = append(sizes, math.Abs(v))
+		}
+		slices.Sort(sizes)
+		last := 95 * (len(x) - 1)
+		low, high := sizes[last/100], sizes[min(last/100+1, len(x)-1)]
+		return low + (high-low)*(float64(last%100)/100)
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for n := 1; n < 3000; n += 1 + n/7 {
+		for _, levels := range []float64{2, 10, 1e9} {
+			x := make([]float64, n)
+			for i := range x {
+				x[i] = math.Trunc((r.Float64()-0.5)*levels) / 7
+			}
+			if got, want := P95(x), sorted(x); got != want {
+				t.Fatalf("%d numbers: %v, want %v", n, got, want)
+			}
+		}
+	}
+	x := make([]float64, 2000)
+	for i := range x {
+		x[i] = float64(i*7919%1009)/1009 - 0.3
+	}
+	const numPy = 0.6494549058473738
+	if got := P95(x); got != numPy {
+		t.Errorf("got %v, NumPy has %v", got, numPy)
+	}
+	for i := range x { // ascending, descending and with what is no number: it ends
+		x[i] = float64(i)
+	}
+	x[5] = math.NaN()
+	P95(x)
 }
