@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -67,12 +68,17 @@ func TestResampleSideBySide(t *testing.T) {
 
 func BenchmarkResample(b *testing.B) {
 	x := make([]float64, 5000)
-	r, err := NewResampler(500, 100)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		r.Run(x, 1000)
+	for _, from := range []float64{500, 250, 360} {
+		b.Run(fmt.Sprint(from), func(b *testing.B) {
+			r, err := NewResampler(from, 100)
+			if err != nil {
+				b.Fatal(err)
+			}
+			var y []float64
+			for b.Loop() {
+				y = r.RunInto(y, x, math.MaxInt)
+			}
+		})
 	}
 }
 
