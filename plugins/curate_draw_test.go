@@ -101,16 +101,30 @@ func TestFlawsAreWarnings(t *testing.T) {
 	}
 }
 
+// Whoever the publisher has on two sides stays on the first.
+func TestSubjectsOnTwoSides(t *testing.T) {
+	raw := plugintest.Files{"a": []byte("s1 train x 1"), "b": []byte("s1 test x 2"), "c": []byte("s2 val x 3"), "d": []byte("s2 test x 4"), "e": []byte("s3 test x 5"), "f": []byte("s1 val x 6")}
+	_, report := read(t, curateCase(lines{document.Multiclass, []string{"x"}}, `{"rule":"publisher","subjects":"drop-test"}`, raw).Deterministic(t))
+	got := map[string]string{}
+	for _, o := range report.Excluded {
+		got[o.Sample] = o.Code
+	}
+	if diff := cmp.Diff(map[string]string{"b": "subject-of-train", "f": "subject-of-train", "d": "subject-of-validation"}, got); diff != "" || len(report.Warnings) > 0 {
+		t.Error(diff, report.Warnings)
+	}
+}
+
 func TestDrawParams(t *testing.T) {
 	for split, want := range map[string]string{
-		`{"rule":"prefix"}`:             "want shares of both that add up to 1",
-		`{"rule":"seeded","draw":{}}`:   "rule seeded draws nothing",
-		`{"rule":"other"}`:              `want one of ["publisher" "file" "seeded" "prefix" "pandas" "sklearn"]`,
-		`{"draw":{"unit":"x"}}`:         "draw.unit",
-		`{"draw":{"order":"x"}}`:        "draw.order",
-		`{"draw":{"round":"x"}}`:        "draw.round",
-		`{"draw":{"seed":-1}}`:          "seed",
-		`{"draw":{"seed":1,"other":2}}`: "other",
+		`{"rule":"prefix"}`:                "want shares of both that add up to 1",
+		`{"rule":"seeded","subjects":"x"}`: "split subjects",
+		`{"rule":"seeded","draw":{}}`:      "rule seeded draws nothing",
+		`{"rule":"other"}`:                 `want one of ["publisher" "file" "seeded" "prefix" "pandas" "sklearn"]`,
+		`{"draw":{"unit":"x"}}`:            "draw.unit",
+		`{"draw":{"order":"x"}}`:           "draw.order",
+		`{"draw":{"round":"x"}}`:           "draw.round",
+		`{"draw":{"seed":-1}}`:             "seed",
+		`{"draw":{"seed":1,"other":2}}`:    "other",
 	} {
 		if !strings.Contains(split, "rule") {
 			split = strings.Replace(split, "{", `{"rule":"pandas","train":0.8,"validation":0,"test":0.2,`, 1)

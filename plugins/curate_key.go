@@ -27,8 +27,8 @@ func keyByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
 }
 
-// checkKey says what keeps an ID from being a file name in every store, shell and loader.
-func checkKey(id string) error {
+// CheckKey says what keeps an ID from being a file name in every store, shell and loader.
+func CheckKey(id string) error {
 	if id == "" || len(id) > maxKey {
 		return fmt.Errorf("sample id %q: want 1 to %d bytes, have %d", id, maxKey, len(id))
 	}

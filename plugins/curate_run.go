@@ -112,7 +112,7 @@ func (k *curator) run(ctx context.Context) error {
 	}
 	k.rule.assign(k.counted(), k.call.Seed)
 	if k.rule.Rule != RuleSeeded {
-		crossings(k.open())
+		k.rule.crossings(k.open())
 	}
 	if err := k.refuseFiles(); err != nil {
 		return err
@@ -176,7 +176,7 @@ func (k *curator) planSafely(ctx context.Context) (found Curation, err error) {
 
 func (k *curator) checkIDs() error {
 	for i, j := range k.jobs {
-		if err := checkKey(j.ID); err != nil {
+		if err := CheckKey(j.ID); err != nil {
 			return err
 		}
 		if i > 0 && k.jobs[i-1].ID == j.ID {

@@ -22,6 +22,8 @@ type SplitRule struct {
 	Duplicates string            `json:"duplicates" jsonschema:"samples with the same bytes or arrays on two sides: report them, drop-test leaves out those on the test side that training has too, fail ends the step"`
 	Near       string            `json:"near" jsonschema:"images and signals that are nearly the same on two sides: off, report, drop-test or fail"`
 
+	Subjects string `json:"subjects,omitempty" jsonschema:"subjects whom the publisher has on two sides: report warns of them, drop-test keeps them where they come first, in training, else in validation; report if not given"`
+
 	Draw  *Draw    `json:"draw,omitempty" jsonschema:"prefix, pandas and sklearn: what is drawn"`
 	Flaws []string `json:"flaws,omitempty" jsonschema:"what is known to be wrong with this recipe, one sentence each; they are warnings about the whole dataset"`
 }
@@ -69,6 +71,9 @@ func (r SplitRule) Validate() error {
 	}
 	if sum := r.Train + r.Validation + r.Test; r.Rule == RuleSeeded && math.Abs(sum-1) > 1e-9 {
 		return fmt.Errorf("split shares add up to %v, want 1", sum)
+	}
+	if words = []string{"", DuplicatesReport, DuplicatesDrop}; !slices.Contains(words, r.Subjects) {
+		return fmt.Errorf("split subjects %q: want one of %q", r.Subjects, words[1:])
 	}
 	if err := r.validateDraw(); err != nil {
 		return err
@@ -232,8 +237,8 @@ func rank(seed uint64, what, name string) string {
 	return string(sum[:])
 }
 
-// crossings warns of subjects whom the publisher put on more than one side.
-func crossings(jobs []*job) {
+// crossings warns of subjects who are on more than one side, or keeps each on the first of them, if the rule says so.
+func (r SplitRule) crossings(jobs []*job) {
 	sides := map[string]map[string]bool{}
 	for _, j := range jobs {
 		if sides[j.Subject] == nil {
@@ -242,8 +247,13 @@ func crossings(jobs []*job) {
 		sides[j.Subject][j.side] = true
 	}
 	for _, j := range jobs {
-		if on := sides[j.Subject]; len(on) > 1 && j.side != train {
-			j.warn("subject-on-two-sides", fmt.Sprintf("subject %s is on %s", j.Subject, strings.Join(inOrder(on), " and ")))
+		on := inOrder(sides[j.Subject])
+		switch said := fmt.Sprintf("subject %s is on %s", j.Subject, strings.Join(on, " and ")); {
+		case len(on) < 2:
+		case r.Subjects == DuplicatesDrop && j.side != on[0]:
+			j.exclude("subject-of-"+on[0], said)
+		case r.Subjects != DuplicatesDrop && j.side != train:
+			j.warn("subject-on-two-sides", said)
 		}
 	}
 }

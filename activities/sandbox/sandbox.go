@@ -85,6 +85,15 @@ func OpenFile(ctx context.Context, store cas.Store, id digest.Digest, path strin
 	return openPlace(ctx, store, p)
 }
 
+// OpenPlace opens a file whose place is known.
+func OpenPlace(ctx context.Context, store cas.Store, p artifact.Place) (io.ReadCloser, error) {
+	r, err := openPlace(ctx, store, p)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
 func openPlace(ctx context.Context, store cas.Store, p artifact.Place) (*checked, error) {
 	r, err := store.OpenAt(ctx, p.Blob)
 	if err != nil {

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	_ "embed" // the Python sides
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -98,18 +98,21 @@ func curate(ctx context.Context, p plugins.Plugin, modality, params string, args
 		return errors.New("curate: want a folder to read and one to write")
 	}
 	start, before := time.Now(), used()
-	in, err := readTree(args[0])
+	in, err := openTree(args[0])
 	if err != nil {
 		return err
 	}
-	out, err := plugintest.Case{
-		Plugin: p, Params: params, Seed: 1, Inputs: map[string]plugintest.Files{"raw": in},
+	normal, err := p.Normalise(json.RawMessage(params))
+	if err != nil {
+		return err
+	}
+	err = p.Run(ctx, plugins.Call{
+		Params: normal, Seed: 1, Workers: 1, Scratch: args[1], Progress: func(plugins.Progress) {},
+		Inputs:  []plugins.Input{{Name: "raw", Tree: in}},
+		Output:  output(args[1]),
 		Dataset: &action.Dataset{ID: "d", Modality: modality, Licence: "CC0-1.0", Access: "open"},
-	}.Run(ctx, 1, args[1])
+	})
 	if err != nil {
-		return err
-	}
-	if err := writeTree(args[1], out); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(os.Stdout, "figure seconds %f\nfigure cpu %f\n", time.Since(start).Seconds(), (used() - before).Seconds())
@@ -123,18 +126,6 @@ func used() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-func readTree(dir string) (plugintest.Files, error) {
-	out := plugintest.Files{}
-	root := os.DirFS(dir)
-	return out, fs.WalkDir(root, ".", func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		out[p], err = fs.ReadFile(root, p)
-		return err
-	})
 }
 
 func writeTree(dir string, files plugintest.Files) error {

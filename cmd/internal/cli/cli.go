@@ -155,8 +155,12 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.home, "home", "", "folder of store, cache and engine (default $CAIRN_HOME, else $XDG_DATA_HOME/cairn)")
 	root.PersistentFlags().StringVar(&a.store, "store", "", "oci://host/repository that homes share as their store (default $CAIRN_STORE, else none)")
 	root.PersistentFlags().StringVar(&a.address, "address", "", "host:port of a Temporal cluster (default: TEMPORAL_ADDRESS or the TEMPORAL_PROFILE, else the engine in the box)")
-	root.AddCommand(a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.serverCommand(), a.workerCommand(), a.planCommand(), a.verifyCommand(), a.showCommand(), a.lsCommand(), a.catCommand(), a.proveCommand(),
-		a.explainCommand(), a.diffCommand(), a.affectedCommand(), a.approveCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.fmtCommand(), a.schemaCommand(), a.pluginCommand(), a.catalogCommand(), a.doctorCommand(), a.versionCommand())
+	root.AddCommand(
+		a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.serverCommand(), a.workerCommand(),
+		a.planCommand(), a.explainCommand(), a.approveCommand(), a.fmtCommand(), a.schemaCommand(),
+		a.verifyCommand(), a.proveCommand(), a.diffCommand(), a.affectedCommand(),
+		a.showCommand(), a.lsCommand(), a.catCommand(), a.exportCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(),
+		a.pluginCommand(), a.catalogCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
 

@@ -46,36 +46,6 @@ func (w *workshop) ref(ctx context.Context, name string) (digest.Digest, error) 
 	return "", exit(exitUsage, "nothing is called %q: give a digest or one of: %s", name, strings.Join(names, ", "))
 }
 
-func (a *app) showCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "show REF",
-		Short: "Show a document of the store: a manifest, an action, a record, a plan, the log of a failed step",
-		Args:  args(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			w, err := a.open()
-			if err != nil {
-				return err
-			}
-			d, err := w.ref(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			text, err := cas.ReadAll(c.Context(), w.store, d, maxShown)
-			if err != nil {
-				return err
-			}
-			var doc any
-			if json.Unmarshal(text, &doc) != nil {
-				_, err := a.Stdout.Write(text)
-				return err
-			}
-			enc := json.NewEncoder(a.Stdout)
-			enc.SetIndent("", "  ")
-			return enc.Encode(doc)
-		},
-	}
-}
-
 func (a *app) lsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ls [REF]",

@@ -82,6 +82,10 @@ func fundus() []recipe {
 			// int(.8 * n) of each grade: 8 + 4 + 4 + 1 + 1. Which: pandas 3.1.1, sample(n, random_state=0) of the ten rows of grade 0 leaves 0 and 5.
 			asPublished: {done: 24, labels: grades, subjects: 24, count: "18/0/6", flaws: 1, sides: map[string]string{"id00.png": "test", "id05.png": "test", "id01.png": "train", "id09.png": "train"}},
 		}},
+		{id: "messidor-2", raw: messidor, want: map[string]want{
+			sound:       {done: 11, labels: map[string]int{"No DR": 5, "Mild DR": 5, "Severe DR": 1}, subjects: 6, left: map[string]int{"row-left-out": 1, "no-label": 1}, more: eyesTogether},
+			asPublished: {done: 11, labels: map[string]int{"No DR": 5, "Mild DR": 5, "Severe DR": 1}, subjects: 11, count: "8/0/3", flaws: 1, left: map[string]int{"row-left-out": 1, "no-label": 1}}, // 4 + 4 + 0
+		}},
 		{id: "jichi", raw: jichi, want: map[string]want{
 			sound:       {done: 20, labels: map[string]int{"No DR": 10, "Mild DR": 5, "Severe DR": 3, "Proliferative DR": 2}, subjects: 5},
 			asPublished: {done: 20, labels: map[string]int{"No DR": 10, "Mild DR": 5, "Severe DR": 3, "Proliferative DR": 2}, subjects: 5, count: "15/0/5", flaws: 1}, // 8 + 4 + 2 + 1
@@ -96,6 +100,28 @@ func aptos(t *testing.T) plugintest.Files {
 		names = append(names, fmt.Sprintf("train_images/id%02d.png", i))
 	}
 	return pictures(t, plugintest.Files{"train.csv": lines("id_code,diagnosis", rows...)}, names...)
+}
+
+func messidor(t *testing.T) plugintest.Files {
+	var rows, pairs, names []string
+	for i, grade := range []string{"0", "0", "0", "0", "0", "1", "1", "1", "1", "1", "3"} {
+		rows = append(rows, fmt.Sprintf("IM%06d.jpg,%s,0,1", i, grade))
+	}
+	for i := 0; i < 12; i += 2 {
+		pairs = append(pairs, fmt.Sprintf("IM%06d.JPG;IM%06d.JPG", i, i+1))
+		names = append(names, fmt.Sprintf("IMAGES/IM%06d.JPG", i), fmt.Sprintf("IMAGES/IM%06d.JPG", i+1))
+	}
+	return pictures(t, plugintest.Files{
+		"messidor-2-grades/messidor_data.csv": lines("image_id,adjudicated_dr_grade,adjudicated_dme,adjudicated_gradable", append(rows, "IM000011.jpg,,,0")...),
+		"messidor-2.csv":                      lines("left;right", append(pairs, "IM000098.JPG;IM000099.JPG")...),
+	}, append(names, "IMAGES/IM000099.JPG")...) // which nobody has graded
+}
+
+func eyesTogether(t *testing.T, samples map[string]document.Sample) {
+	left, right, other := samples["IMAGES/IM000004.JPG"], samples["IMAGES/IM000005.JPG"], samples["IMAGES/IM000006.JPG"]
+	if left.Subject == "" || left.Subject != right.Subject || left.Subject == other.Subject {
+		t.Errorf("subjects %q, %q and %q", left.Subject, right.Subject, other.Subject)
+	}
 }
 
 func jichi(t *testing.T) plugintest.Files {

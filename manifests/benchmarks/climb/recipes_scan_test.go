@@ -20,6 +20,11 @@ func chestCT() []recipe {
 			// RandomState(0).permutation(8) is 6 2 1 7 3 0 5 4
 			asPublished: {done: 8, labels: emboli, subjects: 4, count: "6/0/2", flaws: 3, left: map[string]int{"no-label": 1}, sides: map[string]string{"1.2.3.5.dcm": "test", "1.2.3.4.dcm": "test", "1.2.3.6.dcm": "train"}},
 		}},
+		{id: "kits23", raw: kits23, want: map[string]want{
+			sound: {done: 7, labels: map[string]int{"Benign": 2, "Malignant": 5}, subjects: 7, left: map[string]int{"no-label": 1}},
+			// Six of the eight rows are training, one of which nobody has called either.
+			asPublished: {done: 7, labels: map[string]int{"Benign": 2, "Malignant": 5}, subjects: 7, count: "5/0/2", flaws: 2, left: map[string]int{"no-label": 1}},
+		}},
 		{id: "inspect", raw: inspect, want: map[string]want{
 			sound:       {done: 5, labels: kinds, subjects: 4, count: "2/1/2", left: map[string]int{"no-label": 1}, sides: map[string]string{"CTPA/PE5.nii.gz": "test", "CTPA/PE3.nii.gz": "validation"}},
 			asPublished: {done: 5, labels: kinds, subjects: 4, count: "3/0/2", flaws: 3, left: map[string]int{"no-label": 1}, sides: map[string]string{"CTPA/PE5.nii.gz": "train"}}, // the first row
@@ -38,6 +43,19 @@ func rspect(*testing.T) plugintest.Files {
 	return files
 }
 
+func kits23(*testing.T) plugintest.Files {
+	text := ""
+	files := plugintest.Files{}
+	for i, malignant := range []string{"true", "false", "null", "true", "true", "false", "true", "true"} {
+		text += fmt.Sprintf(`,{"case_id": "case_%05d", "malignant": %s, "comorbidities": {"copd": false}}`, i, malignant)
+		files[fmt.Sprintf("dataset/case_%05d/segmentation.nii.gz", i)] = niftiVolume(50 + i)
+		files[fmt.Sprintf("dataset/case_%05d/instances/kidney_instance-1_annotation-1.nii.gz", i)] = niftiVolume(70 + i)
+		files[fmt.Sprintf("kits23-images/images/master_%05d.nii.gz", i)] = niftiVolume(i)
+	}
+	files["dataset/kits23.json"] = []byte("[" + text[1:] + "]")
+	return files
+}
+
 func inspect(*testing.T) plugintest.Files {
 	files := plugintest.Files{
 		"full/labels_20250611.tsv":        lines("impression_id\tpe_positive_nlp\tpe_acute\tpe_subsegmentalonly", "15\tTrue\t0.0\t0.0", "11\tFalse\t0\t0", "12\tTrue\t1\t0", "13\tTrue\t1\t1", "14\tTrue\t0\t1"),
@@ -52,10 +70,31 @@ func inspect(*testing.T) plugintest.Files {
 
 func mammography() []recipe {
 	return []recipe{
+		{id: "cbis-ddsm", raw: cbis, want: map[string]want{
+			sound:       {done: 3, labels: map[string]int{"BI-RADS 2": 1, "BI-RADS 3": 1, "BI-RADS 5": 1}, subjects: 3, left: map[string]int{"no-label": 2, "row-left-out": 1, "subject-of-train": 1}, sides: map[string]string{"1.2.3.5.dcm": "test"}},
+			asPublished: {done: 4, labels: map[string]int{"BI-RADS 2": 1, "BI-RADS 3": 1, "BI-RADS 4": 1, "BI-RADS 5": 1}, subjects: 3, count: "2/0/2", flaws: 2, left: map[string]int{"no-label": 2, "row-left-out": 1}},
+		}},
 		{id: "vindr-mammo", raw: vindrMammo, want: map[string]want{
 			sound: {done: 8, labels: map[string]int{"BI-RADS 1": 3, "BI-RADS 2": 2, "BI-RADS 3": 1, "BI-RADS 4": 1, "BI-RADS 5": 1}, subjects: 4, sides: map[string]string{"s3/i6.dicom": "test", "s3/i7.dicom": "test"}, left: map[string]int{"no-label": 1}},
 		}},
 	}
+}
+
+func cbis(*testing.T) plugintest.Files {
+	const header = "patient_id,breast_density,left or right breast,image view,abnormality id,abnormality type,mass shape,mass margins,assessment,pathology,subtlety,image file path,cropped image file path,ROI mask file path"
+	row := func(series, who string, grade int) string {
+		return fmt.Sprintf("%s,3,LEFT,CC,1,mass,OVAL,SPICULATED,%d,MALIGNANT,4,%s/1.2/1.3/000000.dcm,%s_1/1.2/1.3/000000.dcm,\"%s_1/1.2/1.3/000001.dcm\n\"", who, grade, series, series, series)
+	}
+	files := plugintest.Files{
+		"cbis-ddsm-cases/mass_case_description_train_set.csv": lines(header, row("Mass-Training_P_00001_LEFT_CC", "P_00001", 2), row("Mass-Training_P_00001_LEFT_CC", "P_00001", 5), row("Mass-Training_P_00002_LEFT_CC", "P_00002", 0)),
+		"cbis-ddsm-cases/calc_case_description_train_set.csv": lines(header, row("Calc-Training_P_00003_LEFT_CC", "P_00003", 2)),
+		"cbis-ddsm-cases/mass_case_description_test_set.csv":  lines(header, row("Mass-Test_P_00004_LEFT_CC", "P_00004", 3)),
+		"cbis-ddsm-cases/calc_case_description_test_set.csv":  lines(header, row("Calc-Test_P_00001_LEFT_CC", "P_00001", 4)),
+	}
+	for i, name := range []string{"Mass-Training_P_00001_LEFT_CC", "Mass-Training_P_00001_LEFT_CC_1", "Mass-Training_P_00002_LEFT_CC", "Calc-Training_P_00003_LEFT_CC", "Calc-Test_P_00001_LEFT_CC", "Mass-Test_P_00004_LEFT_CC", "Mass-Test_P_00004_LEFT_CC_1"} {
+		files[fmt.Sprintf("1.2.3.%d.2/1.2.3.%d.dcm", i, i)] = dicomImage(i, name)
+	}
+	return files
 }
 
 func vindrMammo(*testing.T) plugintest.Files {

@@ -1,7 +1,6 @@
 // Package dicom reads the pixels of DICOM files (Part 10), and what of the header is needed to make volumes of them.
 //
-// Read are explicit and implicit VR little endian, explicit VR big endian, deflated, RLE lossless, lossless JPEG, JPEG-LS, and JPEG of 8 bits, whose
-// decoder is image/jpeg; pixels of 1, 8, 16 and 32 bits, signed or not, of one colour, a palette, RGB or YBR, in one frame or several, of which
+// Read are explicit and implicit VR little endian, explicit VR big endian, deflated, RLE lossless, lossless JPEG, JPEG-LS, and JPEG of 8 bits; pixels of 1, 8, 16 and 32 bits, signed or not, of one colour, a palette, RGB or YBR, in one frame or several, of which
 // enhanced images say where each lies.
 // Numbers of sections are those of the standard: PS3.3 (modules), PS3.5 (encoding), PS3.10 (files).
 //

@@ -62,7 +62,7 @@ func all(b []byte) (*File, []float64, error) {
 
 // Values are pydicom's to the last bit; those of a JPEG may be off by what decoders round differently.
 func TestAgreesWithPydicom(t *testing.T) {
-	const slack = 3
+	const slack = 1
 	for name, want := range vectors(t) {
 		t.Run(name, func(t *testing.T) {
 			f, values, err := all(file(t, name))

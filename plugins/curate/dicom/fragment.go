@@ -5,11 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
-	"image/jpeg"
 	"io"
+	"slices"
 
+	"github.com/cairn-bench/cairn/plugins/curate/jpeg"
 	"github.com/cairn-bench/cairn/plugins/curate/lossless"
 )
 
@@ -190,49 +189,37 @@ func packBits(cells []uint32, b []byte) error {
 
 // picture decodes a JPEG, whose size must be that of the header.
 func (f *File) picture(out []float64, b []byte) error {
-	c, err := jpeg.DecodeConfig(bytes.NewReader(b))
+	h, err := jpeg.ReadHeader(b)
+	switch {
+	case err != nil:
+		return fmt.Errorf("JPEG: %w", err)
+	case h.W != f.Columns || h.H != f.Rows:
+		return fmt.Errorf("JPEG: %d x %d pixels, the header announces %d x %d", h.W, h.H, f.Columns, f.Rows)
+	case h.Components != f.in:
+		return fmt.Errorf("JPEG: %d colours, the header announces %d", h.Components, f.in)
+	}
+	if f.Photometric == rgb {
+		b = plain(b)
+	}
+	p, err := jpeg.Decode(b, jpeg.Options{Channels: f.in})
 	if err != nil {
 		return fmt.Errorf("JPEG: %w", err)
 	}
-	if c.Width != f.Columns || c.Height != f.Rows {
-		return fmt.Errorf("JPEG: %d x %d pixels, the header announces %d x %d", c.Width, c.Height, f.Columns, f.Rows)
+	for i, v := range p.Pix {
+		out[i] = float64(v)
+		if f.in == 1 {
+			out[i] = f.stored(uint32(v))
+		}
 	}
-	img, err := jpeg.Decode(bytes.NewReader(b))
-	if err != nil {
-		return fmt.Errorf("JPEG: %w", err)
+	return nil
+}
+
+// plain says in a JPEG that says nothing of its colours that they are red, green and blue, as the header does (Adobe's segment, transform 0).
+func plain(b []byte) []byte {
+	head := b[:min(len(b), 64)]
+	if bytes.Contains(head, []byte("JFIF\x00")) || bytes.Contains(head, []byte("Adobe\x00")) {
+		return b
 	}
-	switch m := img.(type) {
-	case *image.Gray:
-		if f.in != 1 {
-			break
-		}
-		for i := range f.Rows * f.Columns {
-			out[i] = f.stored(uint32(m.Pix[i/f.Columns*m.Stride+i%f.Columns]))
-		}
-		return nil
-	case *image.YCbCr:
-		if f.in != 3 {
-			break
-		}
-		raw := f.Photometric == rgb && m.SubsampleRatio == image.YCbCrSubsampleRatio444 && !bytes.Contains(b[:min(len(b), 32)], []byte("JFIF"))
-		for i := range f.Rows * f.Columns {
-			p := m.YCbCrAt(i%f.Columns, i/f.Columns)
-			r, g, b := p.Y, p.Cb, p.Cr // as they are, if nothing says that they are not red, green and blue
-			if !raw {
-				r, g, b = color.YCbCrToRGB(p.Y, p.Cb, p.Cr)
-			}
-			out[3*i], out[3*i+1], out[3*i+2] = float64(r), float64(g), float64(b)
-		}
-		return nil
-	case *image.RGBA:
-		if f.in != 3 || f.Photometric != rgb {
-			break
-		}
-		for i := range f.Rows * f.Columns {
-			p := m.RGBAAt(i%f.Columns, i/f.Columns)
-			out[3*i], out[3*i+1], out[3*i+2] = float64(p.R), float64(p.G), float64(p.B)
-		}
-		return nil
-	}
-	return fmt.Errorf("JPEG: its colours are not the %d of %s", f.in, f.Photometric)
+	const adobe = "\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+	return slices.Concat(b[:2], []byte(adobe), b[2:])
 }

@@ -59,7 +59,7 @@ func (f *File) Read(out []float64) error {
 	switch {
 	case f.Photometric == palette:
 		f.paint(out)
-	case f.Photometric[0] == 'Y' && !f.isJPEG(): // image/jpeg does it
+	case f.Photometric[0] == 'Y' && !f.isJPEG(): // whose decoder does it
 		toRGB(out)
 	}
 	switch {

@@ -5,7 +5,9 @@
 // channel and [size, size, 3] for three. What a file is, is read from its first bytes, never from its name.
 // An image is decoded, turned as its EXIF orientation says, brought to grey or RGB (transparent pixels lie
 // on black) and resized with a triangle filter in whole numbers, so that the bytes are the same on every
-// machine. The decoders of Go's library are components of the plugin's identity, as they may change between releases.
+// machine. A JPEG that is at least twice as large as wanted is decoded at half, a quarter or an eighth of its
+// size, as thumbnails are (see curate/jpeg). The decoders of Go's library are components of the plugin's identity, as they
+// may change between releases.
 //
 // Grey of more than 8 bits is brought to 8 by windows or, without them, by what range says: a DICOM file recommends a table or a window, and
 // one without either, or with range: values, goes from its least to its greatest value. An image in which 0 is white (MONOCHROME1)

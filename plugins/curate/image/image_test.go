@@ -11,6 +11,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -171,6 +172,33 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// The vectors of curate/jpeg, in colour with half the chroma and progressive, are decoded at half and at a quarter of their
+// 67 x 45 pixels.
+func TestGoldenJPEG(t *testing.T) {
+	in := plugintest.Files{}
+	for _, name := range []string{"colour-s2-q75", "progressive-s1"} {
+		b, err := os.ReadFile("../jpeg/testdata/" + name + ".jpg")
+		if err != nil {
+			t.Fatal(err)
+		}
+		in["x/"+name+".jpg"] = turned(b, 6)
+	}
+	for params, want := range map[string]digest.Digest{
+		`{"size": 20, "channels": 3}`:               "sha256:22c4cb8d759c945028f462a5fcbe847119c66b67141ee723a50ac676cf7db042",
+		`{"size": 11, "channels": 1, "fit": "pad"}`: "sha256:1737d41108cc72050aeb3710c9fed2ccc3b61dd23ff195e54fd1ad048df7bd82",
+	} {
+		out := run(t, params, in)
+		samples, _, _ := open(t, out)
+		var arrays []byte
+		for _, name := range slices.Sorted(maps.Keys(in)) {
+			arrays = append(arrays, out[samples[name].Media[0].Path]...)
+		}
+		if got := digest.FromBytes(arrays); got != want {
+			t.Errorf("%s: %s, want %s", params, got, want)
+		}
+	}
+}
+
 func TestLabelTable(t *testing.T) {
 	in := plugintest.Files{
 		"a/one.png": pngOf(t, picture(4, 4)), "a/two.png": pngOf(t, picture(5, 4)), "a/three.png": pngOf(t, picture(4, 5)), "a/four.png": pngOf(t, picture(6, 5)),
@@ -247,6 +275,7 @@ func TestParams(t *testing.T) {
 	}
 }
 
+// What image/png decodes to may change between Go releases. The decoder of JPEG is part of the plugin's version.
 func TestDecodersAreIdentity(t *testing.T) {
 	parts := curate.Plugin().Spec().Components
 	if len(parts) != 2 || parts[0].Name != "image/gif" || parts[1].Name != "image/png" || !strings.HasPrefix(parts[0].Version, "go1.") || strings.Count(parts[0].Version, ".") != 1 {
@@ -291,6 +320,9 @@ func TestChestXray(t *testing.T) {
 	}
 	if n := info.Counts["train"]["normal"] + info.Counts["test"]["normal"]; n != 160 {
 		t.Errorf("%d normal, want 160", n)
+	}
+	if len(report.Duplicates) != 0 {
+		t.Errorf("of 320 different chests, these are taken for the same: %v", report.Duplicates)
 	}
 	sides := map[string]bool{}
 	for path, s := range samples {
@@ -360,6 +392,9 @@ func TestISIC(t *testing.T) {
 		"split": {"rule": "publisher"}}`, "isic2017")
 	if report.Done != 190 || info.Samples["train"] != 140 || info.Samples["validation"] != 50 {
 		t.Fatalf("done %d, %v", report.Done, info.Samples)
+	}
+	if len(report.Duplicates) != 0 {
+		t.Errorf("of 190 different lesions, these are taken for the same: %v", report.Duplicates)
 	}
 	if n := info.Counts["train"]["melanoma"] + info.Counts["validation"]["melanoma"]; n != 80 {
 		t.Errorf("%d melanomas, want 80", n)

@@ -3,55 +3,92 @@ package jpeg
 import (
 	"bytes"
 	"encoding/binary"
-	"slices"
 )
 
-// slack is the zeros behind the bytes of a segment: more than any block can ask for, so that the end needs to be looked
-// at only once a block.
-const slack = 512
+// What is copied of a segment at once, and how much of it there is at least when a block begins: more than any block can
+// ask for, so that the end needs to be looked at only once a block. Behind the end of a segment these are zeros.
+const (
+	window = within + 1 - slack
+	slack  = 512
+	within = 1<<13 - 1 // masks what at can be, so that the compiler sees that it is inside
+)
 
 // bits reads a segment of entropy-coded bytes, from the highest bit of each. The segment is copied without the zeros
 // that are stuffed behind 0xff, so that eight bytes can be taken at once.
 type bits struct {
-	buf []byte // with the slack
-	end int    // of the bytes that came
+	src   []byte // what is not yet copied
+	ended bool   // the segment: src begins with a marker or is empty
+
+	buf *[within + 8]byte
+	end int    // of what came of the segment
+	low int    // when at is beyond it, more has to be copied, or the end is near
 	at  int    // the next byte of buf to be loaded
 	acc uint64 // loaded bits, the next one on top; below the n that count are those that the next load brings again
 	n   uint   // at most 63
 }
 
-func (r *bits) reserve(n int) { r.buf = make([]byte, 0, n+slack) }
-
-// open copies the segment at the start of b, which ends at a marker or with the file, and gives the rest.
-func (r *bits) open(b []byte) (rest []byte) {
-	r.buf = r.buf[:0]
-	for {
-		i := bytes.IndexByte(b, 0xff)
-		if i < 0 {
-			r.buf, b = append(r.buf, b...), nil
-			break
-		}
-		r.buf = append(r.buf, b[:i]...)
-		next := i + 1
-		for next < len(b) && b[next] == 0xff { // fill bytes
-			next++
-		}
-		if next == len(b) || b[next] != 0 {
-			b = b[i:]
-			break
-		}
-		r.buf, b = append(r.buf, 0xff), b[next+1:]
+// open begins the segment at the start of b.
+func (r *bits) open(b []byte) {
+	if r.buf == nil {
+		r.buf = new([within + 8]byte)
 	}
-	r.end = len(r.buf)
-	r.buf = slices.Grow(r.buf, slack)[:r.end+slack]
-	clear(r.buf[r.end:])
-	r.at, r.acc, r.n = 0, 0, 0
-	return b
+	r.src, r.ended, r.end, r.at, r.acc, r.n = b, false, 0, 0, 0, 0
+	r.more()
+}
+
+// more copies the next bytes of the segment, behind those that were not yet read.
+func (r *bits) more() {
+	read, bit := r.position()>>3, r.position()&7
+	r.end = copy(r.buf[:], r.buf[read:r.end])
+	for !r.ended && r.end < window {
+		n := bytes.IndexByte(r.src, 0xff)
+		if n < 0 {
+			n = len(r.src)
+		}
+		n = copy(r.buf[r.end:window], r.src[:n])
+		r.end, r.src = r.end+n, r.src[n:]
+		if r.end < window {
+			r.stuffed()
+		}
+	}
+	r.low = r.end - slack
+	if r.ended {
+		clear(r.buf[r.end : r.end+slack])
+		r.low = r.end
+	}
+	r.seek(bit)
+}
+
+// stuffed takes a 0xff and the zero behind it, or sees the end of the segment.
+func (r *bits) stuffed() {
+	switch b := skip(r.src); {
+	case len(b) == 0 || b[0] != 0:
+		r.ended = true
+	default:
+		r.buf[r.end] = 0xff
+		r.end, r.src = r.end+1, b[1:]
+	}
+}
+
+// close gives what is behind the segment, from the marker on.
+func (r *bits) close() []byte {
+	for !r.ended {
+		i := bytes.IndexByte(r.src, 0xff)
+		if i < 0 {
+			return nil
+		}
+		r.src = r.src[i:]
+		b := skip(r.src)
+		if r.ended = len(b) == 0 || b[0] != 0; !r.ended {
+			r.src = b[1:]
+		}
+	}
+	return r.src
 }
 
 // load makes sure of 56 bits.
 func (r *bits) load() {
-	r.acc |= binary.BigEndian.Uint64(r.buf[r.at:]) >> (r.n & 63)
+	r.acc |= binary.BigEndian.Uint64(r.buf[r.at&within:]) >> (r.n & 63)
 	r.at += int((63 - r.n) >> 3)
 	r.n |= 56
 }
@@ -80,8 +117,23 @@ func (r *bits) seek(bit int) {
 // position is the next bit of the segment.
 func (r *bits) position() int { return 8*r.at - int(r.n) }
 
-// cut says that more was read than there is.
-func (r *bits) cut() bool { return r.position() > 8*r.end }
+// settle makes ready for the next block, and sees whether the last one ended before the segment did.
+func (r *bits) settle() error {
+	if r.at <= r.low {
+		return nil
+	}
+	return r.renew()
+}
+
+func (r *bits) renew() error {
+	if !r.ended {
+		r.more()
+	}
+	if r.position() > 8*r.end {
+		return errCut
+	}
+	return nil
+}
 
 // symbol reads one symbol of a Huffman code; !ok says that the code has none.
 func (r *bits) symbol(h *huffman) (s byte, ok bool) {

@@ -124,7 +124,7 @@ func (d *decoder) apply(marker byte, body []byte) error {
 		}
 		d.restart = int(binary.BigEndian.Uint16(body))
 	case marker == app0:
-		d.jfif = d.jfif || bytes.HasPrefix(body, []byte("JFIF\x00"))
+		d.jfif = d.jfif || len(body) >= 14 && bytes.HasPrefix(body, []byte("JFIF\x00"))
 	case marker == app14 && bytes.HasPrefix(body, []byte("Adobe")) && len(body) >= 12:
 		d.adobe, d.transfer = true, body[11]
 	}
@@ -187,9 +187,9 @@ func (d *decoder) defineQuantizers(b []byte) error {
 		q := new([64]uint16)
 		for k := range q {
 			if wide == 1 {
-				q[zigzag[k+1]] = binary.BigEndian.Uint16(b[2*k:])
+				q[k] = binary.BigEndian.Uint16(b[2*k:])
 			} else {
-				q[zigzag[k+1]] = uint16(b[k])
+				q[k] = uint16(b[k])
 			}
 		}
 		d.quants[id], b = q, b[64*(1+wide):]

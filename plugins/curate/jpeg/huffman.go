@@ -5,28 +5,13 @@ import (
 	"fmt"
 )
 
-// zigzag is where the coefficient before the k-th, in the order in which they come, lies in a block. What is beyond the
-// last falls behind the block.
-var zigzag = func() (z [256]uint8) {
-	for i := range z {
-		z[i] = 64
-	}
-	k, x, y := 1, 0, 0
-	for ; k <= 64; k++ {
-		z[k] = uint8(8*y + x)
-		switch up := (x+y)%2 == 0; {
-		case up && x == 7, !up && y < 7 && x == 0:
-			y++
-		case up && y == 0, !up && y == 7:
-			x++
-		case up:
-			x, y = x+1, y-1
-		default:
-			x, y = x-1, y+1
-		}
-	}
-	return z
-}()
+// zigzag is where the coefficients, in the order in which they come, lie in the rows of a block.
+var zigzag = [64]uint8{
+	0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5,
+	12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
+	35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
+	58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+}
 
 const lookBits = 9
 
@@ -98,33 +83,40 @@ func (h *huffman) find(acc uint64) (symbol byte, length uint) {
 // pairBits is how many bits are looked at at once. Most codes with their values have fewer, often two together.
 const pairBits = 12
 
-// pair is what the next bits say of the coefficients to come: one or two, each a step forward in the order of the zigzag
-// and the value that stands before where it leads. From the lowest bits: the length of all (8), the first step (8), the
-// second (8), the length of the first alone (8), the first value (16), the second (16). The end of a block is a step
-// beyond all. Zero says that the bits do not suffice.
+// pair is what the next bits say of the coefficients to come: one or two, each a step forward and its value. From the
+// lowest bits: the length of all codes and values (8), the first step (8), the second (8), the length of the first alone
+// (8), the first value (16), the second (16). Without a second coefficient its step is 0 and its value that of the first.
 type pair uint64
 
-const endOfBlock = 128
+const (
+	endOfBlock = 128 // a step beyond all
 
-func single(length uint, step int, value int) pair {
+	// long is a code that is not known from so few bits. It ends a block, too, which saves a comparison.
+	long pair = endOfBlock << 8
+)
+
+func single(length uint, step, value int) pair {
 	v := pair(uint16(value))
 	return pair(length) | pair(step)<<8 | pair(length)<<24 | v<<32 | v<<48
 }
 
 func (p pair) length() uint { return uint(p & 0xff) }
 func (p pair) step() int    { return int(p >> 8 & 0xff) }
+func (p pair) second() int  { return int(p >> 16 & 0xff) }
+func (p pair) alone() uint  { return uint(p >> 24 & 0xff) }
+func (p pair) value() int16 { return int16(p >> 32) }
 
 // then adds a second coefficient.
 func (p pair) then(q pair) pair {
-	const firstOnly = 0x0000ffff_ff00ff00
-	return p&firstOnly | (p+q)&0xff | (q & 0xff00 << 8) | q&(0xffff<<32)<<16
+	const first = 0x0000ffff_ff00ff00
+	return p&first | pair(p.length()+q.length()) | pair(q.step())<<16 | pair(uint16(q.value()))<<48
 }
 
-// coefficient is the pair of one value that the bits begin with, 0 for none.
+// coefficient is the pair of one value that the bits begin with, long if there is none.
 func (h *huffman) coefficient(acc uint64) pair {
 	symbol, n := h.find(acc)
 	if n == 0 {
-		return 0
+		return long
 	}
 	size := uint(symbol & 15)
 	return single(n+size, step(symbol), extended(uint32(acc<<n>>32>>(32-size)), size))
@@ -151,18 +143,21 @@ func (h *huffman) prepare(alone bool) {
 	h.pairs = new([1 << pairBits]pair)
 	for i, p := range singles {
 		h.pairs[i] = p
-		if p == 0 || p.step() == endOfBlock {
+		if p.step() == endOfBlock {
 			continue
 		}
-		if q := singles[i<<p.length()&(1<<pairBits-1)]; q != 0 && p.length()+q.length() <= pairBits {
+		if q := singles[i<<p.length()&(1<<pairBits-1)]; q != long && p.length()+q.length() <= pairBits {
 			h.pairs[i] = p.then(q)
 		}
 	}
 }
 
-// singles has a pair of one value for all bits that suffice for it.
+// singles has pairs of one value.
 func (h *huffman) singles() *[1 << pairBits]pair {
 	out := new([1 << pairBits]pair)
+	for i := range out {
+		out[i] = long
+	}
 	for n, first := 1, 0; n <= pairBits; n++ {
 		for code := first; code < int(h.limit[n]); code++ {
 			symbol := h.symbols[h.first[n]+code]

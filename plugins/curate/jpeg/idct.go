@@ -9,24 +9,31 @@ const (
 	betweenBits = 2
 )
 
-// quantizer holds what coefficients are multiplied with.
+// quantizer holds what coefficients are multiplied with, in the order of the zigzag, and what those of transform2 are.
 type quantizer struct {
 	whole   [64]int32
-	quarter [5][5]int32 // columns 0, 1, 3, 5 and 7, of each the same rows, times the factor of the row in transform2
+	quarter [5][5]int32 // columns 0, 1, 3, 5 and 7, of each the same rows, times the factor of the row
 }
 
 func newQuantizer(q *[64]uint16) *quantizer {
 	out := &quantizer{}
-	for i, v := range q {
-		out.whole[i] = int32(v)
+	for k, v := range q {
+		out.whole[k] = int32(v)
 	}
-	for i, row := range odd {
-		for j, column := range odd {
-			out.quarter[j][i] = out.whole[8*row+column] * weights2[i]
+	for j, column := range quarters {
+		for i, k := range column {
+			out.quarter[j][i] = out.whole[k] * weights[i]
 		}
 	}
 	return out
 }
+
+// quarters is where the coefficients lie, in the order of the zigzag, that the averages of 4 x 4 pixels have: columns
+// 0, 1, 3, 5 and 7, and of each the same rows.
+var quarters = [5][5]int{{0, 2, 9, 20, 35}, {1, 4, 11, 22, 36}, {6, 13, 24, 38, 49}, {15, 26, 40, 51, 58}, {28, 42, 53, 60, 63}}
+
+// weights are the factors of these rows.
+var weights = [5]int32{1 << (factorBits + 2), 29692, -10426, 6967, -5906}
 
 // clamp brings a value, 0 in the middle, to a byte.
 func clamp(v int32) byte {
@@ -37,38 +44,41 @@ func clamp(v int32) byte {
 }
 
 // transform does the blocks that progressive scans have gathered.
-func (c *component) transform() {
+func (d *decoder) transform(c *component) {
 	if !c.needed {
 		return
 	}
 	for y := range c.down {
 		for x := range c.across {
-			c.pixels(c.plane[(y*c.stride+x)*c.size:], (*[64]int16)(c.at(x, y)))
+			d.pixels(c, c.plane[(y*c.stride+x)*c.size:], (*[64]int16)(c.at(x, y)), 63)
 		}
 	}
 	c.coefficients = nil
 }
 
-// pixels puts the pixels of a block to the start of out.
-func (c *component) pixels(out []byte, b *[64]int16) {
-	switch c.size {
-	case 8:
-		transform8(out, c.stride, b, &c.quant.whole)
-	case 4:
-		transform4(out, c.stride, b, &c.quant.whole)
-	case 2:
+// pixels puts the pixels of a block to the start of out. Behind the last coefficient all are zero.
+func (d *decoder) pixels(c *component, out []byte, b *[64]int16, last int) {
+	switch {
+	case last == 0 || c.size == 1:
+		c.flat(out, b[0])
+	case c.size == 2:
 		transform2(out, c.stride, b, &c.quant.quarter)
 	default:
-		out[0] = level(b[0], c.quant.whole[0])
+		d.work = [64]int32{}
+		for k, v := range b[:last+1] {
+			d.work[zigzag[k]&63] = int32(v) * c.quant.whole[k]
+		}
+		if c.size == 4 {
+			transform4(out, c.stride, &d.work)
+		} else {
+			transform8(out, c.stride, &d.work)
+		}
 	}
 }
 
-// level is the grey of a block that has a first coefficient only.
-func level(dc int16, q int32) byte { return clamp((int32(dc)*q + 4) >> 3) }
-
 // flat fills a block of one grey.
 func (c *component) flat(out []byte, dc int16) {
-	v := level(dc, c.quant.whole[0])
+	v := clamp((int32(dc)*c.quant.whole[0] + 4) >> 3)
 	for y := range c.size {
 		row := out[y*c.stride:][:c.size]
 		for x := range row {
@@ -78,21 +88,20 @@ func (c *component) flat(out []byte, dc int16) {
 }
 
 // transform8 makes 8 x 8 pixels.
-func transform8(out []byte, stride int, b *[64]int16, q *[64]int32) {
+func transform8(out []byte, stride int, b *[64]int32) {
 	const round = 1 << (factorBits - betweenBits - 1)
 	var w [64]int32
 	for i := range 8 {
-		x1, x2, x3 := int32(b[8+i]), int32(b[16+i]), int32(b[24+i])
-		x4, x5, x6, x7 := int32(b[32+i]), int32(b[40+i]), int32(b[48+i]), int32(b[56+i])
-		x0 := int32(b[i]) * q[i]
+		x0, x1, x2, x3 := b[i], b[8+i], b[16+i], b[24+i]
+		x4, x5, x6, x7 := b[32+i], b[40+i], b[48+i], b[56+i]
 		if x1|x2|x3|x4|x5|x6|x7 == 0 {
 			x0 <<= betweenBits
 			w[i], w[8+i], w[16+i], w[24+i] = x0, x0, x0, x0
 			w[32+i], w[40+i], w[48+i], w[56+i] = x0, x0, x0, x0
 			continue
 		}
-		a0, a1, a2, a3 := even8(x0, x2*q[16+i], x4*q[32+i], x6*q[48+i])
-		o0, o1, o2, o3 := odd8(x1*q[8+i], x3*q[24+i], x5*q[40+i], x7*q[56+i])
+		a0, a1, a2, a3 := even8(x0, x2, x4, x6)
+		o0, o1, o2, o3 := odd8(x1, x3, x5, x7)
 		a0, a1, a2, a3 = a0+round, a1+round, a2+round, a3+round
 		w[i], w[56+i] = (a0+o0)>>(factorBits-betweenBits), (a0-o0)>>(factorBits-betweenBits)
 		w[8+i], w[48+i] = (a1+o1)>>(factorBits-betweenBits), (a1-o1)>>(factorBits-betweenBits)
@@ -134,22 +143,20 @@ func odd8(x1, x3, x5, x7 int32) (o0, o1, o2, o3 int32) {
 }
 
 // transform4 makes 4 x 4 pixels, each the average of 2 x 2.
-func transform4(out []byte, stride int, b *[64]int16, q *[64]int32) {
+func transform4(out []byte, stride int, b *[64]int32) {
 	const round = 1 << (factorBits - betweenBits)
 	var w [32]int32
 	for i := range 8 {
 		if i == 4 { // the average of neighbours has none of it
 			continue
 		}
-		x1, x2, x3 := int32(b[8+i]), int32(b[16+i]), int32(b[24+i])
-		x5, x6, x7 := int32(b[40+i]), int32(b[48+i]), int32(b[56+i])
-		x0 := int32(b[i]) * q[i]
+		x0, x1, x2, x3, x5, x6, x7 := b[i], b[8+i], b[16+i], b[24+i], b[40+i], b[48+i], b[56+i]
 		if x1|x2|x3|x5|x6|x7 == 0 {
 			x0 <<= betweenBits
 			w[i], w[8+i], w[16+i], w[24+i] = x0, x0, x0, x0
 			continue
 		}
-		a0, a1, o0, o1 := all4(x0, x1*q[8+i], x2*q[16+i], x3*q[24+i], x5*q[40+i], x6*q[48+i], x7*q[56+i])
+		a0, a1, o0, o1 := all4(x0, x1, x2, x3, x5, x6, x7)
 		a0, a1 = a0+round, a1+round
 		w[i], w[24+i] = (a0+o0)>>(factorBits-betweenBits+1), (a0-o0)>>(factorBits-betweenBits+1)
 		w[8+i], w[16+i] = (a1+o1)>>(factorBits-betweenBits+1), (a1-o1)>>(factorBits-betweenBits+1)
@@ -172,32 +179,22 @@ func all4(x0, x1, x2, x3, x5, x6, x7 int32) (a0, a1, o0, o1 int32) {
 	return middle + z, middle - z, o0, o1
 }
 
-// odd are the rows and columns that the averages of four neighbours have: the first and the odd ones.
-const odd0, odd1 = 0, 1
-
-var odd = [5]int{0, 1, 3, 5, 7}
-
-// weights2 are the factors of transform2.
-var weights2 = [5]int32{1 << (factorBits + 2), 29692, -10426, 6967, -5906}
-
 // transform2 makes 2 x 2 pixels, each the average of 4 x 4.
 func transform2(out []byte, stride int, b *[64]int16, q *[5][5]int32) {
-	top, bottom := column2(b, q, 0)
-	top1, bottom1 := column2(b, q, 1)
-	top3, bottom3 := column2(b, q, 2)
-	top5, bottom5 := column2(b, q, 3)
-	top7, bottom7 := column2(b, q, 4)
-	row2((*[2]byte)(out), top, top1, top3, top5, top7)
-	row2((*[2]byte)(out[stride:]), bottom, bottom1, bottom3, bottom5, bottom7)
+	const down = factorBits - betweenBits + 2
+	const round = 1 << (down - 1)
+	even0, change0 := int32(b[0])*q[0][0]+round, weigh(b[2], b[9], b[20], b[35], &q[0])
+	even1, change1 := int32(b[1])*q[1][0]+round, weigh(b[4], b[11], b[22], b[36], &q[1])
+	even3, change3 := int32(b[6])*q[2][0]+round, weigh(b[13], b[24], b[38], b[49], &q[2])
+	even5, change5 := int32(b[15])*q[3][0]+round, weigh(b[26], b[40], b[51], b[58], &q[3])
+	even7, change7 := int32(b[28])*q[4][0]+round, weigh(b[42], b[53], b[60], b[63], &q[4])
+	row2((*[2]byte)(out), (even0+change0)>>down, (even1+change1)>>down, (even3+change3)>>down, (even5+change5)>>down, (even7+change7)>>down)
+	row2((*[2]byte)(out[stride:]), (even0-change0)>>down, (even1-change1)>>down, (even3-change3)>>down, (even5-change5)>>down, (even7-change7)>>down)
 }
 
-// column2 transforms the j-th of the odd columns.
-func column2(b *[64]int16, q *[5][5]int32, j int) (top, bottom int32) {
-	const down = factorBits - betweenBits + 2
-	c, w := (*[57]int16)(b[odd[j]:]), &q[j]
-	even := int32(c[0])*w[0] + 1<<(down-1)
-	change := int32(c[8])*w[1] + int32(c[24])*w[2] + int32(c[40])*w[3] + int32(c[56])*w[4]
-	return (even + change) >> down, (even - change) >> down
+// weigh is what the odd coefficients of a column add to the upper half and take from the lower.
+func weigh(x1, x3, x5, x7 int16, q *[5]int32) int32 {
+	return int32(x1)*q[1] + int32(x3)*q[2] + int32(x5)*q[3] + int32(x7)*q[4]
 }
 
 func row2(out *[2]byte, x0, x1, x3, x5, x7 int32) {

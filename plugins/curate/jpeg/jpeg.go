@@ -30,7 +30,7 @@ import (
 // Limits above which a picture is refused before anything is allocated for it.
 const (
 	MaxPixels = 100_000_000
-	maxScans  = 1000 // of one file; each costs time that does not depend on its length
+	maxScans  = 200 // of one file: each costs time, however few bytes it has
 )
 
 // Header is what a file says of its picture before the pixels.
@@ -94,8 +94,8 @@ func scale(w, h int, o Options) int {
 	return 8
 }
 
-// block is 64 coefficients, row after row, the lowest frequencies first. What is behind them is never read: it lets
-// every index of a byte be written.
+// block is 64 coefficients in the order of the zigzag. What is behind them is never read: it lets every index of a byte
+// be written.
 type block [256]int16
 
 // component is one of the planes of a picture.
@@ -113,7 +113,7 @@ type component struct {
 	plane  []byte // across * size pixels a row
 	stride int
 
-	coefficients []int16 // of progressive files, 64 a block
+	coefficients []int16 // of progressive files, 64 a block in the order of the zigzag
 	quant        *quantizer
 	seen         bool // in a scan
 }
@@ -138,6 +138,7 @@ type decoder struct {
 	huffmans [2][4]*huffman // DC and AC
 	bits     bits
 	block    block
+	work     [64]int32 // coefficients in rows, multiplied
 }
 
 // begin decides what is decoded at which size, and makes room for it.
@@ -145,10 +146,7 @@ func (d *decoder) begin(o Options) error {
 	if d.w > MaxPixels/d.h {
 		return fmt.Errorf("%d x %d pixels, the limit is %d", d.w, d.h, MaxPixels)
 	}
-	var err error
-	if d.colours, err = d.model(); err != nil {
-		return err
-	}
+	d.colours = d.model()
 	d.size = scale(d.w, d.h, o)
 	blocks := 0
 	for i := range d.comps {
@@ -167,7 +165,6 @@ func (d *decoder) begin(o Options) error {
 	for i := range d.comps {
 		d.comps[i].allocate(d.progressive)
 	}
-	d.bits.reserve(len(d.rest))
 	return nil
 }
 

@@ -17,7 +17,7 @@ const (
 func (c colours) luma() bool { return c == grey || c == yCbCr }
 
 // model finds the colours as libjpeg does: by JFIF's and Adobe's markers, else by the names of the components.
-func (d *decoder) model() (colours, error) {
+func (d *decoder) model() colours {
 	named := func(names string) bool {
 		for i, c := range d.comps {
 			if c.id != names[i] {
@@ -28,17 +28,17 @@ func (d *decoder) model() (colours, error) {
 	}
 	switch {
 	case len(d.comps) == 1:
-		return grey, nil
+		return grey
 	case len(d.comps) == 4 && d.adobe && d.transfer != 0:
-		return ycck, nil
+		return ycck
 	case len(d.comps) == 4:
-		return cmyk, nil
+		return cmyk
 	case d.jfif:
-		return yCbCr, nil
+		return yCbCr
 	case d.adobe && d.transfer == 0, !d.adobe && named("RGB"):
-		return rgb, nil
+		return rgb
 	}
-	return yCbCr, nil
+	return yCbCr
 }
 
 // picture brings the planes to one size and the colours to grey or RGB.
@@ -131,6 +131,12 @@ func (d *decoder) convert(out []byte, rows [][]byte, channels int) {
 			out[3*x], out[3*x+1], out[3*x+2] = v, v, v
 		}
 		return
+	case d.colours == yCbCr:
+		cb, cr := rows[1], rows[2]
+		for x, y := range rows[0] {
+			out[3*x], out[3*x+1], out[3*x+2] = full(y, cb[x], cr[x])
+		}
+		return
 	}
 	for x := range rows[0] {
 		c := [4]byte{rows[0][x], rows[1][x], rows[2][x]}
@@ -146,18 +152,16 @@ func (d *decoder) convert(out []byte, rows [][]byte, channels int) {
 	}
 }
 
-// rgb converts one pixel.
+// rgb converts one pixel of RGB, CMYK or YCCK.
 func (c colours) rgb(p [4]byte) (r, g, b byte) {
 	switch c {
 	case rgb:
 		return p[0], p[1], p[2]
 	case cmyk:
 		return inked(p[0], p[3]), inked(p[1], p[3]), inked(p[2], p[3])
-	case ycck:
-		r, g, b := full(p[0], p[1], p[2])
-		return inked(255-r, p[3]), inked(255-g, p[3]), inked(255-b, p[3])
 	}
-	return full(p[0], p[1], p[2])
+	r, g, b = full(p[0], p[1], p[2])
+	return inked(255-r, p[3]), inked(255-g, p[3]), inked(255-b, p[3])
 }
 
 // inked is what is left of the white k, less the share of it that an ink takes. Both are stored inverted.

@@ -6,7 +6,7 @@ import (
 )
 
 // progression chooses how the blocks of a progressive scan are read (T.81, G.1.2). nil means that nobody needs the scan.
-func (d *decoder) progression(s *scan) (func(*scan, *part, int, int) error, error) {
+func (d *decoder) progression(s *scan) (visitor, error) {
 	if s.from == 0 && s.to > 0 {
 		return nil, errors.New("a progressive one has the first coefficient together with others")
 	}
@@ -19,16 +19,16 @@ func (d *decoder) progression(s *scan) (func(*scan, *part, int, int) error, erro
 	case len(s.parts) == 1 && !s.parts[0].needed: // the next marker is found without its blocks
 		return nil, nil
 	case s.from == 0 && s.high == 0:
-		return d.firstDC, nil
+		return (*decoder).firstDC, nil
 	case s.from == 0:
-		return d.moreDC, nil
+		return (*decoder).moreDC, nil
 	case s.high == 0:
-		return d.firstAC, nil
+		return (*decoder).firstAC, nil
 	}
-	return d.moreAC, nil
+	return (*decoder).moreAC, nil
 }
 
-// at is the coefficients of a block, nil if they are not needed.
+// at is the coefficients of a block in the order of the zigzag, nil if they are not needed.
 func (c *component) at(x, y int) []int16 {
 	if !c.needed {
 		return nil
@@ -74,7 +74,7 @@ func (d *decoder) firstAC(s *scan, p *part, x, y int) error {
 			if k += zeros; k > s.to {
 				return errBand
 			}
-			b[zigzag[k+1]] = int16(d.bits.extend(size) << s.low)
+			b[k] = int16(d.bits.extend(size) << s.low)
 		case zeros == 15:
 			k += 15
 		default:
@@ -119,7 +119,7 @@ func (d *decoder) moreAC(s *scan, p *part, x, y int) error {
 			return errBand
 		}
 		if value != 0 {
-			b[zigzag[k+1]] = value
+			b[k] = value
 		}
 		k++
 	}
@@ -134,7 +134,7 @@ func (d *decoder) moreAC(s *scan, p *part, x, y int) error {
 // next one.
 func (d *decoder) refine(b []int16, k, to, zeros int, one int16) int {
 	for ; k <= to; k++ {
-		v := &b[zigzag[k+1]]
+		v := &b[k]
 		switch {
 		case *v == 0 && zeros == 0:
 			return k

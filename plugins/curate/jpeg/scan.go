@@ -54,7 +54,7 @@ func (d *decoder) finish() error {
 			return fmt.Errorf("no scan has component %d", c.id)
 		}
 		if d.progressive {
-			c.transform()
+			d.transform(c)
 		}
 	}
 	return nil
@@ -69,7 +69,7 @@ func (d *decoder) scan(body []byte) error {
 		return err
 	}
 	if !d.progressive {
-		return d.walk(s, d.sequential)
+		return d.walk(s, (*decoder).sequential)
 	}
 	visit, err := d.progression(s)
 	if err != nil || visit == nil {
@@ -144,11 +144,14 @@ func (d *decoder) latch(s *scan) error {
 	return nil
 }
 
+// visitor decodes the block at x, y of a part of a scan.
+type visitor func(d *decoder, s *scan, p *part, x, y int) error
+
 // walk visits the blocks of a scan in their order (T.81, A.2).
-func (d *decoder) walk(s *scan, visit func(*scan, *part, int, int) error) error {
-	d.rest = d.bits.open(d.rest)
+func (d *decoder) walk(s *scan, visit visitor) error {
+	d.bits.open(d.rest)
 	across, down := ceil(d.w, 8*d.hmax), ceil(d.h, 8*d.vmax)
-	if len(s.parts) == 1 { // only the blocks that hold pixels
+	if len(s.parts) == 1 { // only the blocks that hold pixels, not in groups
 		across, down = s.parts[0].wide, s.parts[0].high
 	}
 	left, restarts := d.restart, 0
@@ -166,47 +169,42 @@ func (d *decoder) walk(s *scan, visit func(*scan, *part, int, int) error) error 
 			}
 		}
 	}
+	d.rest = d.bits.close()
 	return nil
 }
 
 // unit visits the blocks of an MCU.
-func (d *decoder) unit(s *scan, x, y int, visit func(*scan, *part, int, int) error) error {
+func (d *decoder) unit(s *scan, x, y int, visit visitor) error {
 	if len(s.parts) == 1 {
-		return d.visit(s, &s.parts[0], x, y, visit)
+		if err := visit(d, s, &s.parts[0], x, y); err != nil {
+			return err
+		}
+		return d.bits.settle()
 	}
 	for k := range s.parts {
 		p := &s.parts[k]
-		for j := range p.v {
-			for i := range p.h {
-				if err := d.visit(s, p, x*p.h+i, y*p.v+j, visit); err != nil {
-					return err
-				}
+		for i := range p.h * p.v {
+			if err := visit(d, s, p, x*p.h+i%p.h, y*p.v+i/p.h); err != nil {
+				return err
+			}
+			if err := d.bits.settle(); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-func (d *decoder) visit(s *scan, p *part, x, y int, visit func(*scan, *part, int, int) error) error {
-	if err := visit(s, p, x, y); err != nil {
-		return err
-	}
-	if d.bits.cut() {
-		return errCut
-	}
-	return nil
-}
-
 // resume goes on behind the n-th restart marker.
 func (d *decoder) resume(s *scan, n int) error {
-	b := skip(d.rest)
+	b := skip(d.bits.close())
 	switch {
 	case len(b) == 0:
 		return errCut
 	case b[0] != rst0+byte(n&7):
 		return fmt.Errorf("marker %#x, want that of restart %d", b[0], n)
 	}
-	d.rest = d.bits.open(b[1:])
+	d.bits.open(b[1:])
 	for i := range s.parts {
 		s.parts[i].last = 0
 	}
@@ -220,78 +218,82 @@ var errCode = errors.New("bits that are no Huffman code")
 func (d *decoder) sequential(_ *scan, p *part, x, y int) error {
 	b := &d.block
 	*(*[64]int16)(b[:]) = [64]int16{}
-	difference, flat, err := d.bits.block(b, p.dc, p.ac)
+	difference, last, err := d.bits.block(b, p.dc, p.ac)
 	if err != nil {
 		return err
 	}
-	if p.last += difference; !p.needed {
-		return nil
-	}
-	b[0] = int16(p.last)
-	out := p.plane[(y*p.stride+x)*p.size:]
-	if flat {
-		p.flat(out, b[0])
-	} else {
-		p.pixels(out, (*[64]int16)(b[:]))
+	if p.last += difference; p.needed {
+		b[0] = int16(p.last)
+		d.pixels(p.component, p.plane[(y*p.stride+x)*p.size:], (*[64]int16)(b[:]), last)
 	}
 	return nil
 }
 
-// block reads the coefficients of a block, of the first one the difference to that of the block before; flat says that
-// there are no others. The reader's fields are in variables here, which the compiler keeps in registers.
-func (r *bits) block(b *block, dc, ac *huffman) (difference int, flat bool, err error) {
-	table, buf := ac.pairs, r.buf
-	acc, n, at, k := r.acc, r.n, r.at, 1
-	acc |= binary.BigEndian.Uint64(buf[at:]) >> (n & 63)
-	at += int((63 - n) >> 3)
-	n |= 56
-	p := dc.pairs[acc>>(64-pairBits)]
-	if p == 0 {
-		if p = dc.coefficient(acc); p == 0 {
-			return 0, false, errCode
+// block reads the coefficients of a block, of the first one the difference to that of the block before; last is the
+// place of the last one.
+func (r *bits) block(b *block, dc, ac *huffman) (difference, last int, err error) {
+	r.load()
+	p := dc.pairs[r.acc>>(64-pairBits)]
+	if p == long {
+		if p = dc.coefficient(r.acc); p == long {
+			return 0, 0, errCode
 		}
 	}
-	acc <<= p & 63
-	n -= uint(p & 63)
-	difference = int(int16(p >> 32))
-	for {
-		acc |= binary.BigEndian.Uint64(buf[at:]) >> (n & 63)
-		at += int((63 - n) >> 3)
-		n |= 56
-		for range 4 {
-			p = table[acc>>(64-pairBits)]
-			if p == 0 {
-				// A long code, or none. It may have 31 bits.
-				acc |= binary.BigEndian.Uint64(buf[at:]) >> (n & 63)
-				at += int((63 - n) >> 3)
-				n |= 56
-				if p = ac.coefficient(acc); p == 0 {
-					return 0, false, errCode
-				}
-			}
-			acc <<= p & 63
-			n -= uint(p & 63)
-			k += int(p >> 8 & 0xff)
-			b[zigzag[uint8(k)]] = int16(p >> 32)
-			k += int(p >> 16 & 0xff)
-			b[zigzag[uint8(k)]] = int16(p >> 48)
-			if k >= 64 {
-				r.acc, r.n, r.at = acc, n, at
-				return difference, k == 1+endOfBlock, r.leave(p, k)
-			}
+	r.drop(p.length())
+	difference = int(p.value())
+	k, p := r.run(b, ac.pairs, 0)
+	for p == long {
+		k -= endOfBlock
+		if p = ac.coefficient(r.acc); p == long {
+			return 0, 0, errCode
+		}
+		r.drop(p.length())
+		k += p.step()
+		if b[uint8(k)] = p.value(); k < 63 {
+			k, p = r.run(b, ac.pairs, k)
 		}
 	}
+	switch first := k - p.second(); {
+	case first >= endOfBlock, first < 63 && k >= endOfBlock:
+		return difference, k - endOfBlock, nil
+	case k == 63:
+		return difference, 63, nil
+	case first == 63: // the block was full: what followed in the pair belongs to the next
+		r.seek(r.position() - int(p.length()) + int(p.alone()))
+		return difference, 63, nil
+	}
+	return 0, 0, errors.New("a block has more than 64 coefficients")
 }
 
-// leave sees whether a block ended as it may, behind the pair p with which it came to its end at k. A pair may have looked into the next block.
-func (r *bits) leave(p pair, k int) error {
-	first := k - int(p>>16&0xff)
-	switch {
-	case first < 64 && (k == 64 || k >= endOfBlock), first >= endOfBlock, k == 64:
-		return nil
-	case first == 64: // the block was full: what followed belongs to the next
-		r.seek(r.position() - int(p.length()) + int(p>>24&0xff))
-		return nil
+// run reads pairs from behind the k-th coefficient until the block ends, or a long code comes, for which there are bits
+// enough then. Most of the time is spent here. It calls nothing, so that its variables stay in registers; of n only the
+// lowest bits count.
+func (r *bits) run(b *block, table *[1 << pairBits]pair, k int) (int, pair) {
+	acc, n, at, buf := r.acc, r.n, r.at, r.buf
+	var p pair
+	for k < 63 {
+		acc |= binary.BigEndian.Uint64(buf[at&within:]) >> (n & 63)
+		at += int(^n & 63 >> 3)
+		n = n&63 | 56
+		p = table[acc>>(64-pairBits)]
+		acc <<= p & 63
+		n -= uint(p)
+		k += int(uint8(p >> 8))
+		b[uint8(k)] = int16(p >> 32)
+		k += int(uint8(p >> 16))
+		b[uint8(k)] = int16(p >> 48)
+		if k >= 63 {
+			break
+		}
+		p = table[acc>>(64-pairBits)] // the same again: the bits suffice
+		acc <<= p & 63
+		n -= uint(p)
+		k += int(uint8(p >> 8))
+		b[uint8(k)] = int16(p >> 32)
+		k += int(uint8(p >> 16))
+		b[uint8(k)] = int16(p >> 48)
 	}
-	return errors.New("a block has more than 64 coefficients")
+	r.acc, r.n, r.at = acc, n&63, at
+	r.load()
+	return k, p
 }

@@ -36,7 +36,7 @@ type Volume struct {
 
 // Open reads the header and passes over the extensions. Gzip is known by its first bytes.
 func Open(r io.Reader) (*Volume, error) {
-	in := bufio.NewReaderSize(r, 1<<16)
+	in := bufio.NewReaderSize(r, 1<<14)
 	var body io.Reader = in
 	if head, err := in.Peek(2); err == nil && head[0] == 0x1f && head[1] == 0x8b {
 		z, err := gzip.NewReader(in)
@@ -56,7 +56,7 @@ func Open(r io.Reader) (*Volume, error) {
 	if _, err := io.CopyN(io.Discard, body, h.offset-read); err != nil {
 		return nil, fmt.Errorf("extensions: %w", short(err))
 	}
-	return &Volume{Header: h, r: body, left: h.Voxels(), buffer: make([]byte, 1<<16)}, nil
+	return &Volume{Header: h, r: body, left: h.Voxels(), buffer: make([]byte, 1<<14)}, nil
 }
 
 // Read reads the next len(out) voxels, scaled.

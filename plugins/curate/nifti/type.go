@@ -35,7 +35,8 @@ func (t Type) decode(out []float64, raw []byte) {
 		}
 	case "int16":
 		for i := range out {
-			out[i] = float64(int16(le.Uint16(raw[2*i:])))
+			out[i] = float64(int16(le.Uint16(raw)))
+			raw = raw[2:]
 		}
 	case "uint16":
 		for i := range out {

@@ -14,7 +14,7 @@ import (
 	"github.com/cairn-bench/cairn/plugins/curate/label"
 )
 
-// dicomSeries is the paths of the files that are the planes of a volume, in the order of their places.
+// dicomSeries is the paths of the files that are the planes of a volume, in the order of their places, or that of an enhanced image, which has all.
 type dicomSeries []string
 
 // series collects the planes of a volume in one folder.
@@ -40,6 +40,10 @@ func (r recipe) dicomVolumes(in plugins.Tree, labels *label.Finder) []plugins.Ca
 			continue
 		}
 		h, err := dicomHeader(in, f.Path)
+		if err == nil && len(h.Places) > 1 {
+			out = append(out, enhanced(f.Path, h, labels))
+			continue
+		}
 		if err == nil {
 			err = usable(h)
 		}
@@ -51,7 +55,7 @@ func (r recipe) dicomVolumes(in plugins.Tree, labels *label.Finder) []plugins.Ca
 			order = append(order, s)
 		}
 		if err == nil {
-			err = s.add(f.Path, h)
+			err = s.add(f.Path, h, f.Path)
 		}
 		if err != nil {
 			out = append(out, plugins.Candidate{ID: plugins.Key(f.Path), Files: []string{f.Path}, Excluded: because(f.Path, err)})
@@ -83,7 +87,14 @@ func usable(h dicom.Header) error {
 	case !h.Placed:
 		return plugins.Exclude("no-position", "position and orientation in the patient are not given")
 	case h.Frames > 1:
-		return plugins.Exclude("multi-frame", "%d frames, of which the places are not read", h.Frames)
+		return plugins.Exclude("multi-frame", "%d frames, of which no places are given", h.Frames)
+	}
+	return grey(h)
+}
+
+// grey says why an image is not one of values.
+func grey(h dicom.Header) error {
+	switch {
 	case slices.Contains(h.ImageType, "MOSAIC"):
 		return plugins.Exclude("mosaic", "a mosaic of several slices in one image")
 	case h.Photometric != "MONOCHROME2":
@@ -92,23 +103,59 @@ func usable(h dicom.Header) error {
 	return nil
 }
 
-// add puts a plane into the series it names.
-func (s *series) add(file string, h dicom.Header) error {
+// enhanced makes a volume of a file whose frames say where they lie.
+func enhanced(file string, h dicom.Header, labels *label.Finder) plugins.Candidate {
+	s, err := &series{first: h, taken: map[float64]string{}}, grey(h)
+	s.first.Place = h.Places[0]
+	for i, p := range h.Places {
+		h.Place = p
+		if err == nil && !p.Placed {
+			err = plugins.Exclude("no-position", "frame %d: position and orientation in the patient are not given", i)
+		}
+		if err == nil {
+			err = s.add(file, h, fmt.Sprintf("frame %d", i))
+		}
+	}
+	if err != nil {
+		return plugins.Candidate{ID: plugins.Key(file), Files: []string{file}, Excluded: because(file, err)}
+	}
+	c := s.candidate(labels)
+	c.Files = c.Files[:1]
+	return c
+}
+
+// ranks are the places of an enhanced image's frames in the order along their normal.
+func ranks(places []dicom.Place) []int {
+	order := make([]int, len(places))
+	for i := range order {
+		order[i] = i
+	}
+	n := normal(places[0].Orientation)
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(along(n, places[a].Position), along(n, places[b].Position)) })
+	out := make([]int, len(places))
+	for rank, i := range order {
+		out[i] = rank
+	}
+	return out
+}
+
+// add puts a plane into the series it names. name is that of the file, or of a frame in it.
+func (s *series) add(file string, h dicom.Header, name string) error {
 	same := h.Rows == s.first.Rows && h.Columns == s.first.Columns
 	for i, v := range h.Orientation {
 		same = same && math.Abs(v-s.first.Orientation[i]) < 1e-3
 	}
 	if !same {
-		return plugins.Exclude("other-geometry", "size or orientation differ from those of %s in the same series", s.planes[0].file)
+		return plugins.Exclude("other-geometry", "%s: size or orientation differ from those of the first of the same series", name)
 	}
 	p := plane{file, along(normal(s.first.Orientation), h.Position)}
 	place := math.Round(float64(p.place * 1000))
 	for _, near := range []float64{place - 1, place, place + 1} {
 		if other, taken := s.taken[near]; taken {
-			return plugins.Exclude("same-place", "lies where %s of the same series lies", other)
+			return plugins.Exclude("same-place", "%s lies where %s of the same series lies", name, other)
 		}
 	}
-	s.taken[place] = file
+	s.taken[place] = name
 	s.planes = append(s.planes, p)
 	return nil
 }
@@ -163,7 +210,10 @@ func (files dicomSeries) stack(in plugins.Tree) (stack, error) {
 	if err != nil {
 		return stack{}, err
 	}
-	s := stack{dims: [3]int{h.Columns, h.Rows, len(files)}}
+	s := stack{dims: [3]int{h.Columns, h.Rows, len(files)}, times: 1}
+	if len(h.Places) > 1 {
+		s.dims[2], h.Orientation = len(h.Places), h.Places[0].Orientation
+	}
 	if err := s.check(); err != nil {
 		return s, err
 	}
@@ -176,10 +226,10 @@ func (files dicomSeries) stack(in plugins.Tree) (stack, error) {
 // anterior turns DICOM's left and posterior into right and anterior.
 func anterior(v [3]float64) [3]float64 { return [3]float64{-v[0], -v[1], v[2]} }
 
-func (files dicomSeries) planes(in plugins.Tree, needed func(k int) bool, use func(k int, plane []float64)) error {
+func (files dicomSeries) planes(in plugins.Tree, needed func(k int) bool, use func(t, k int, plane []float64)) error {
 	var plane []float64
 	for k, file := range files {
-		if !needed(k) {
+		if !needed(k) && len(files) > 1 {
 			continue
 		}
 		err := open(in, file, true, func(r io.Reader) error {
@@ -190,12 +240,31 @@ func (files dicomSeries) planes(in plugins.Tree, needed func(k int) bool, use fu
 			if plane == nil {
 				plane = make([]float64, f.Rows*f.Columns)
 			}
-			return f.Read(plane)
+			if len(f.Places) > 1 {
+				return frames(f, plane, needed, use)
+			}
+			if err := f.Read(plane); err != nil {
+				return err
+			}
+			use(0, k, plane)
+			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
-		use(k, plane)
+	}
+	return nil
+}
+
+// frames gives those of an enhanced image.
+func frames(f *dicom.File, plane []float64, needed func(k int) bool, use func(t, k int, plane []float64)) error {
+	for _, k := range ranks(f.Places) {
+		if err := f.Read(plane); err != nil {
+			return err
+		}
+		if needed(k) {
+			use(0, k, plane)
+		}
 	}
 	return nil
 }

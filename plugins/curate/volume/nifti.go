@@ -9,8 +9,11 @@ import (
 	"github.com/cairn-bench/cairn/plugins/curate/nifti"
 )
 
-// niftiFile is the path of a file that is a volume.
-type niftiFile string
+// niftiFile is the path of a file, and which of its volumes over time are meant.
+type niftiFile struct {
+	path         string
+	first, times int
+}
 
 // niftiVolumes lists the volumes of a tree.
 func (r recipe) niftiVolumes(in plugins.Tree, labels *label.Finder) []plugins.Candidate {
@@ -25,7 +28,7 @@ func (r recipe) niftiVolumes(in plugins.Tree, labels *label.Finder) []plugins.Ca
 
 func (f niftiFile) stack(in plugins.Tree) (stack, error) {
 	var s stack
-	err := open(in, string(f), false, func(r io.Reader) error {
+	err := open(in, f.path, false, func(r io.Reader) error {
 		v, err := nifti.Open(r)
 		if err == nil {
 			s, err = niftiStack(v.Header)
@@ -36,14 +39,15 @@ func (f niftiFile) stack(in plugins.Tree) (stack, error) {
 }
 
 func niftiStack(h *nifti.Header) (stack, error) {
-	var s stack
+	s := stack{times: 1}
 	if len(h.Dims) < 3 {
 		return s, fmt.Errorf("%d axes, want 3", len(h.Dims))
 	}
-	for _, d := range h.Dims[3:] {
-		if d > 1 {
+	for i, d := range h.Dims[3:] {
+		if i > 0 && d > 1 {
 			return s, plugins.Exclude("several-volumes", "axes of %v voxels", h.Dims)
 		}
+		s.times *= d
 	}
 	s.dims = [3]int(h.Dims[:3])
 	if err := s.check(); err != nil {
@@ -54,8 +58,8 @@ func niftiStack(h *nifti.Header) (stack, error) {
 	return s, err
 }
 
-func (f niftiFile) planes(in plugins.Tree, needed func(k int) bool, use func(k int, plane []float64)) error {
-	return open(in, string(f), true, func(r io.Reader) error {
+func (f niftiFile) planes(in plugins.Tree, needed func(k int) bool, use func(t, k int, plane []float64)) error {
+	return open(in, f.path, true, func(r io.Reader) error {
 		v, err := nifti.Open(r)
 		if err != nil {
 			return err
@@ -65,11 +69,15 @@ func (f niftiFile) planes(in plugins.Tree, needed func(k int) bool, use func(k i
 			return err
 		}
 		plane := make([]float64, s.dims[0]*s.dims[1])
-		for k := range s.dims[2] {
+		if err := v.Skip(int64(f.first) * s.voxels()); err != nil {
+			return err
+		}
+		for i := range f.times * s.dims[2] {
+			t, k := i/s.dims[2], i%s.dims[2]
 			if !needed(k) {
 				err = v.Skip(int64(len(plane)))
 			} else if err = v.Read(plane); err == nil {
-				use(k, plane)
+				use(t, k, plane)
 			}
 			if err != nil {
 				return err

@@ -28,11 +28,12 @@ func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (p
 	normal := normals[r.Plane]
 	depth := s.dims[s.stored(normal)]
 	cut := newCut(s, normal, r.slices(c.Index, depth))
-	if cut.bytes() > maxSlices/int64(len(windows)) {
-		return plugins.Made{}, plugins.Exclude("too-large", "%s: %d slices of %d x %d pixels in %d colours, the limit is %d bytes", file, len(cut.slots), cut.w, cut.h, len(windows), maxSlices)
+	channels := max(len(windows[0]), len(windows))
+	if cut.bytes() > maxSlices/int64(channels) {
+		return plugins.Made{}, plugins.Exclude("too-large", "%s: %d slices of %d x %d pixels in %d colours, the limit is %d bytes", file, len(cut.slots), cut.w, cut.h, channels, maxSlices)
 	}
-	pictures := cut.blank(len(windows))
-	err = src.planes(in, cut.needs, func(k int, plane []float64) { cut.paint(pictures, windows, k, plane) })
+	pictures := cut.blank(channels)
+	err = src.planes(in, cut.needs, func(t, k int, plane []float64) { cut.paint(pictures, channels, t, windows[t], k, plane) })
 	if err != nil {
 		return plugins.Made{}, fmt.Errorf("decode %s: %w", file, err)
 	}
@@ -46,32 +47,42 @@ func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (p
 	return made, nil
 }
 
-// windows are those of the parameters or, without any, the range of the volume.
-func (r recipe) windows(in plugins.Tree, src source, file string) ([]Window, error) {
+// windows are, for each volume over time, those of the parameters or, without any, the range of that volume.
+func (r recipe) windows(in plugins.Tree, src source, file string) ([][]Window, error) {
+	out := make([][]Window, r.channels())
 	if len(r.Windows) > 0 {
-		return r.Windows, nil
+		for t := range out {
+			out[t] = r.Windows
+		}
+		return out, nil
 	}
-	least, most := math.Inf(1), math.Inf(-1)
-	err := src.planes(in, func(int) bool { return true }, func(_ int, plane []float64) {
+	least, most := make([]float64, len(out)), make([]float64, len(out))
+	for t := range out {
+		least[t], most[t] = math.Inf(1), math.Inf(-1)
+	}
+	err := src.planes(in, func(int) bool { return true }, func(t, _ int, plane []float64) {
 		for _, v := range plane {
 			if math.Abs(v) <= math.MaxFloat32 { // neither infinite nor no number, and no sum runs over
-				least, most = min(least, v), max(most, v)
+				least[t], most[t] = min(least[t], v), max(most[t], v)
 			}
 		}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("decode %s: %w", file, err)
 	}
-	if !(least < most) {
-		return nil, plugins.Exclude("flat", "%s: all voxels have one value", file)
+	for t := range out {
+		if !(least[t] < most[t]) {
+			return nil, plugins.Exclude("flat", "%s: all voxels have one value", file)
+		}
+		out[t] = []Window{raster.Between(least[t], most[t])}
 	}
-	return []Window{{Level: float64((least + most) / 2), Width: most - least}}, nil
+	return out, nil
 }
 
 func (r recipe) media(pictures []raster.Raster) []plugins.MadeMedia {
 	var out []plugins.MadeMedia
 	for i, p := range pictures {
-		p = p.Fit(r.Size, r.Fit)
+		p = r.fit(p)
 		shape, ext := []int{p.H, p.W}, "npy"
 		if p.Channels > 1 {
 			shape = append(shape, p.Channels)
@@ -80,6 +91,24 @@ func (r recipe) media(pictures []raster.Raster) []plugins.MadeMedia {
 			ext = fmt.Sprintf("%04d.npy", i)
 		}
 		out = append(out, plugins.MadeMedia{Ext: ext, Type: "image", Shape: shape, DType: "uint8", Data: npy.Uint8(shape, p.Pix)})
+	}
+	return out
+}
+
+// fit resizes a picture; one that is neither grey nor of three colours channel by channel.
+func (r recipe) fit(p raster.Raster) raster.Raster {
+	if p.Channels == 1 || p.Channels == 3 {
+		return p.Fit(r.Size, r.Fit)
+	}
+	out := raster.Blank(r.Size, r.Size, p.Channels)
+	for c := range p.Channels {
+		one := raster.Blank(p.W, p.H, 1)
+		for i := range one.Pix {
+			one.Pix[i] = p.Pix[i*p.Channels+c]
+		}
+		for i, v := range one.Fit(r.Size, r.Fit).Pix {
+			out.Pix[i*p.Channels+c] = v
+		}
 	}
 	return out
 }
@@ -145,8 +174,8 @@ func (c *cut) blank(channels int) []byte { return make([]byte, int(c.bytes())*ch
 // needs says whether any pixel comes from the k-th plane.
 func (c *cut) needs(k int) bool { return c.at[2][k] >= 0 }
 
-// paint puts the voxels of the k-th plane where they go.
-func (c *cut) paint(pix []byte, windows []Window, k int, plane []float64) {
+// paint puts the voxels of the k-th plane where they go: into as many of the channels as there are windows, from the first on.
+func (c *cut) paint(pix []byte, channels, first int, windows []Window, k int, plane []float64) {
 	across, down := c.at[0], c.at[1]
 	for j, y := range down {
 		if y < 0 {
@@ -156,7 +185,7 @@ func (c *cut) paint(pix []byte, windows []Window, k int, plane []float64) {
 			if x < 0 {
 				continue
 			}
-			at := (c.at[2][k] + y + x) * len(windows)
+			at := (c.at[2][k]+y+x)*channels + first
 			for channel, w := range windows {
 				pix[at+channel] = w.Grey(plane[j*len(across)+i])
 			}

@@ -15,8 +15,9 @@ const (
 
 // stack is how a volume is stored: the voxels along each axis, of which the first runs fastest, and where the axes point.
 type stack struct {
-	dims [3]int
-	axes [3]anatomy.Axis
+	dims  [3]int
+	axes  [3]anatomy.Axis
+	times int // volumes in the file
 }
 
 // stored is the axis that lies along the patient's.
@@ -42,8 +43,9 @@ func (s stack) check() error {
 type source interface {
 	// stack reads how it is stored.
 	stack(in plugins.Tree) (stack, error)
-	// planes gives the planes that are needed, in the order in which they are stored. A plane lasts until the next.
-	planes(in plugins.Tree, needed func(k int) bool, use func(k int, plane []float64)) error
+	// planes gives the planes that are needed, in the order in which they are stored. A plane lasts until the next. Of volumes over
+	// time t counts those that were asked for.
+	planes(in plugins.Tree, needed func(k int) bool, use func(t, k int, plane []float64)) error
 }
 
 // open opens a file. If use reads it whole or finds it broken, open reads on to its end: there a Tree compares it with its digest, so

@@ -24,18 +24,21 @@
 // volume itself. Where publishers give all patients one identifier, name the subject.
 //
 // A sample's media are its slices in order, each a uint8 array [size, size], or [size, size, 3]. Left out, with
-// the reason, are volumes of more than three axes, mosaics, DICOM files of several frames, and planes that do not fit their series.
+// the reason, are mosaics, DICOM files of several frames that do not say where they lie (enhanced images do, and are volumes), and planes that do not fit
+// their series. Of a NIfTI file with several volumes over time, time says what becomes of them: they are left out (exclude), or each is a sample, with the
+// number in its meta (samples), or a channel of the slices, [size, size, times] (channels), each with the range of its own unless there is a window.
 package volume
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/curate/label"
@@ -52,6 +55,8 @@ type Params struct {
 	Stride  int      `json:"stride" jsonschema:"runs: slices from the beginning of a run to that of the next"`
 	Size    int      `json:"size" jsonschema:"width and height of a slice in pixels"`
 	Fit     string   `json:"fit" jsonschema:"stretch fills the square, pad keeps the aspect on black"`
+	Time    string   `json:"time" jsonschema:"nifti: what becomes of the volumes over time in one file: exclude leaves the file out; samples makes each a sample, all with the file's subject; channels makes each a channel of the slices"`
+	Times   int      `json:"times" jsonschema:"time: channels: how many volumes a file has to have"`
 	Windows []Window `json:"windows" jsonschema:"one window for grey, three for colours, none for the range of the volume"`
 	label.Place
 	Split plugins.SplitRule `json:"split" jsonschema:"how samples come to train, validation and test"`
@@ -67,6 +72,10 @@ const (
 
 	Even = "even"
 	Runs = "runs"
+
+	Exclude  = "exclude"
+	Samples  = "samples"
+	Channels = "channels"
 )
 
 // The planes, by the patient's axis that crosses them.
@@ -75,12 +84,13 @@ var normals = map[string]int{"sagittal": 0, "coronal": 1, "axial": 2}
 const (
 	maxSize   = 2048
 	maxFrames = 1024
+	maxTimes  = 1024
 	maxWork   = 1 << 39 // voxels read for the runs of one volume, about half an hour
 )
 
 func defaults() Params {
 	return Params{
-		Format: NIfTI, Plane: "axial", Take: Even, Frames: 16, Stride: 1, Size: 64, Fit: raster.Stretch, Windows: []Window{},
+		Format: NIfTI, Plane: "axial", Take: Even, Frames: 16, Stride: 1, Size: 64, Fit: raster.Stretch, Time: Exclude, Times: 1, Windows: []Window{},
 		Place: label.Default(),
 		Split: plugins.DefaultSplit(),
 	}
@@ -105,6 +115,9 @@ func (p Params) Validate() error {
 	case p.Fit != raster.Stretch && p.Fit != raster.Pad:
 		return fmt.Errorf("fit: %q, want %s or %s", p.Fit, raster.Stretch, raster.Pad)
 	}
+	if err := p.validateTime(); err != nil {
+		return err
+	}
 	if err := raster.CheckWindows(p.Windows); err != nil {
 		return err
 	}
@@ -114,13 +127,26 @@ func (p Params) Validate() error {
 	return p.Place.Validate()
 }
 
+func (p Params) validateTime() error {
+	switch {
+	case p.Time != Exclude && p.Time != Samples && p.Time != Channels:
+		return fmt.Errorf("time: %q, want %s, %s or %s", p.Time, Exclude, Samples, Channels)
+	case p.Time != Exclude && p.Format != NIfTI:
+		return fmt.Errorf("time: %s is for format %s", p.Time, NIfTI)
+	case p.Times < 1 || p.Times > maxTimes || p.Time != Channels && p.Times != 1:
+		return fmt.Errorf("times: %d, want 1 to %d, and more than 1 only with time: %s", p.Times, maxTimes, Channels)
+	case p.Time == Channels && len(p.Windows) > 1:
+		return fmt.Errorf("windows: %d, want none or one with time: %s", len(p.Windows), Channels)
+	}
+	return nil
+}
+
 // Plugin makes the plugin curate/volume.
 func Plugin() plugins.Plugin {
 	spec := catalog.Spec{
 		Name: "volume", Version: "2", Summary: "volumes of CT and MRI as windowed slices of one size",
 		Determinism: catalog.Exact, Queue: catalog.QueueCPU, MemoryBytes: 1 << 30,
 		Modalities: []string{"ct", "mri"},
-		Components: []action.Component{raster.Decoder("image/jpeg")}, // of DICOM's JPEG
 	}
 	return plugins.Curate(spec, defaults(), func(p Params) plugins.SplitRule { return p.Split }, newRecipe)
 }
@@ -161,17 +187,34 @@ func (r recipe) source(c plugins.Candidate) source {
 	if r.Format == DICOM {
 		return dicomSeries(c.Files)
 	}
-	return niftiFile(c.Files[0])
+	first, err := strconv.Atoi(c.Meta[when])
+	if err != nil {
+		first = 0 // all of them are meant, or the only one
+	}
+	return niftiFile{c.Files[0], first, r.channels()}
 }
+
+// when names the fact of which volume over time a sample is, from 0.
+const when = "time"
+
+// channels are the volumes over time of a sample.
+func (r recipe) channels() int { return r.Times }
 
 func (r recipe) features() []string {
 	if len(r.Windows) == 3 {
 		return []string{"red", "green", "blue"}
 	}
+	if r.Time == Channels {
+		out := make([]string, r.Times)
+		for t := range out {
+			out[t] = fmt.Sprintf("time %d", t)
+		}
+		return out
+	}
 	return []string{"grey"}
 }
 
-// candidates are the samples of one volume. Without a subject of its own, the volume is the subject.
+// candidates are the samples of one file. Without a subject of its own, the file is the subject.
 func (r recipe) candidates(in plugins.Tree, c plugins.Candidate) []plugins.Candidate {
 	if c.Subject == "" {
 		c.Subject = c.Files[0]
@@ -180,10 +223,46 @@ func (r recipe) candidates(in plugins.Tree, c plugins.Candidate) []plugins.Candi
 		return []plugins.Candidate{c}
 	}
 	s, err := r.source(c).stack(in)
+	if err == nil {
+		err = r.timesOf(s)
+	}
+	if err != nil {
+		c.Excluded = because(c.Files[0], err)
+		return []plugins.Candidate{c}
+	}
+	if r.Time != Samples || s.times == 1 {
+		return r.ofVolume(c, s)
+	}
+	var out []plugins.Candidate
+	for t := range s.times {
+		one := c
+		one.ID, one.Meta = fmt.Sprintf("%s-t%05d", c.ID, t), maps.Clone(c.Meta)
+		if one.Meta == nil {
+			one.Meta = map[string]string{}
+		}
+		one.Meta[when] = strconv.Itoa(t)
+		out = append(out, r.ofVolume(one, s)...)
+	}
+	return out
+}
+
+// timesOf says why a file has another number of volumes than is wanted.
+func (r recipe) timesOf(s stack) error {
+	switch {
+	case r.Time == Exclude && s.times > 1:
+		return plugins.Exclude("several-volumes", "%d volumes over time", s.times)
+	case r.Time == Channels && s.times != r.Times:
+		return plugins.Exclude("other-times", "%d volumes over time, want %d", s.times, r.Times)
+	case s.times > maxTimes:
+		return plugins.Exclude("too-large", "%d volumes over time, the limit is %d", s.times, maxTimes)
+	}
+	return nil
+}
+
+// ofVolume are the samples of one volume.
+func (r recipe) ofVolume(c plugins.Candidate, s stack) []plugins.Candidate {
 	depth := s.dims[s.stored(normals[r.Plane])]
 	switch {
-	case err != nil:
-		c.Excluded = because(c.Files[0], err)
 	case r.Take == Runs && depth < r.Frames:
 		c.Excluded = &plugins.Exclusion{Code: "few-slices", Reason: fmt.Sprintf("%s has %d %s slices, a run has %d", c.Files[0], depth, r.Plane, r.Frames)}
 	case r.Take == Runs && !r.alone(c, s) && r.work(s) > maxWork:
@@ -210,7 +289,7 @@ func (r recipe) alone(c plugins.Candidate, s stack) bool {
 // work is the voxels that are read if every run reads its volume again.
 func (r recipe) work(s stack) int64 {
 	runs := (s.dims[s.stored(normals[r.Plane])]-r.Frames)/r.Stride + 1
-	return s.voxels() * int64(runs)
+	return s.voxels() * int64(s.times) * int64(runs)
 }
 
 // runs makes a sample of every run.

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/plugins"
+)
+
+// tree is a folder on disk as the input of a step. Its files are hashed once, as a run checks what it reads, and read
+// when they are asked for.
+type tree struct {
+	root  fs.FS
+	files []plugins.File
+}
+
+func openTree(dir string) (*tree, error) {
+	f := &tree{root: os.DirFS(dir)}
+	return f, fs.WalkDir(f.root, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		r, err := f.root.Open(p)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		counted := &counter{Reader: r}
+		sum, err := digest.FromReader(counted)
+		f.files = append(f.files, plugins.File{Path: p, Size: counted.n, Digest: sum})
+		return err
+	})
+}
+
+// counter counts what is read.
+type counter struct {
+	io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func (f *tree) Files() []plugins.File { return f.files }
+
+func (f *tree) Open(path string) (io.ReadCloser, error) { return f.root.Open(path) }
+
+func (f *tree) ReadFile(path string) ([]byte, error) { return fs.ReadFile(f.root, path) }
+
+// output is a folder on disk that a step writes.
+type output string
+
+func (o output) Create(path string) (io.WriteCloser, error) {
+	if !fs.ValidPath(path) {
+		return nil, fmt.Errorf("create %q: not a clean relative path", path)
+	}
+	file := filepath.Join(string(o), filepath.FromSlash(path))
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return nil, err
+	}
+	return os.Create(file)
+}

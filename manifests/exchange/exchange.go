@@ -1,0 +1,109 @@
+// Package exchange holds the formats in which curated data goes to programs that know nothing of Cairn: CLIMB's
+// annotations, a Parquet table of the labels, CSV, AVI, MATLAB files, and the notice that goes with all of them. It turns samples
+// into bytes and writes no disk; activities/export decides which file lies where.
+//
+// One dataset has one rendering, byte for byte: nothing here asks a clock, a host or the order of a map.
+package exchange
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/manifests"
+	"github.com/cairn-bench/cairn/manifests/document"
+)
+
+// Schema names the document that lies in every folder that was exported.
+const Schema = "cairn/export/v1"
+
+// The formats.
+const (
+	Climb      = "climb"
+	WebDataset = "webdataset"
+	Parquet    = "parquet"
+	Dir        = "dir"
+)
+
+// Formats lists them.
+func Formats() []string { return []string{Climb, WebDataset, Parquet, Dir} }
+
+// Names of files that lie beside the data.
+const (
+	ExportFile = "export.json"
+	NoticeFile = "NOTICE.txt"
+	LabelsFile = "labels.csv"
+	TableFile  = "labels.parquet"
+)
+
+// Export is export.json: what a folder was made of.
+type Export struct {
+	Schema     string         `json:"schema"`
+	Format     string         `json:"format"`
+	Dataset    string         `json:"dataset"`
+	Artifact   digest.Digest  `json:"artifact"`
+	Licence    string         `json:"licence"`
+	Access     string         `json:"access"`
+	Restricted string         `json:"restricted,omitempty"` // why it may not be passed on
+	Samples    map[string]int `json:"samples"`              // by split
+	Files      int            `json:"files"`
+	Bytes      int64          `json:"bytes"`
+	Notes      []string       `json:"notes,omitempty"` // what a reader of this format has to know of these data
+}
+
+// New describes the export of a dataset before anything is written.
+func New(format string, artifact digest.Digest, d document.Dataset) Export {
+	return Export{
+		Schema: Schema, Format: format, Dataset: d.ID, Artifact: artifact, Licence: d.Licence, Access: d.Access,
+		Restricted: manifests.Restriction(d.Licence, d.Access), Samples: map[string]int{},
+	}
+}
+
+// Notice writes what everybody who finds the folder has to know, in words.
+func (e Export) Notice(w io.Writer) error {
+	say := fmt.Sprintf("This folder was made from the dataset %s\n%s\n\nLicence: %s\nAccess:  %s\n", e.Dataset, e.Artifact, orUnknown(e.Licence), orUnknown(e.Access))
+	if e.Restricted != "" {
+		say += fmt.Sprintf("\nRESTRICTED: do not pass these files on, and do not publish pictures of them: %s.\n"+
+			"Everything that is made of them stays under the same terms. Records and digests may travel.\n", e.Restricted)
+	}
+	_, err := io.WriteString(w, say)
+	return err
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "not stated"
+	}
+	return s
+}
+
+// ClassFolder makes a folder's name of a class. Letters, digits, blanks and most signs stay; what some file system
+// refuses, such as a slash, becomes "~" and two hexadecimal digits a byte. Different classes have different folders.
+func ClassFolder(class string) string {
+	var b strings.Builder
+	for i := range len(class) {
+		c := class[i]
+		edge := i == 0 || i == len(class)-1
+		if c < 0x20 || c == 0x7f || strings.IndexByte(`/\:*?"<>|~`, c) >= 0 || edge && (c == '.' || c == ' ') {
+			fmt.Fprintf(&b, "~%02x", c)
+			continue
+		}
+		b.WriteByte(c)
+	}
+	if b.Len() == 0 {
+		return "~"
+	}
+	return b.String()
+}
+
+// positive says for every class of the task whether a sample has it.
+func positive(classes, labels []string) []bool {
+	out := make([]bool, len(classes))
+	for i, c := range classes {
+		out[i] = slices.Contains(labels, c)
+	}
+	return out
+}
