@@ -218,3 +218,32 @@ func FuzzCells(f *testing.F) {
 		}
 	})
 }
+
+// TestMalformed: every odd record of the folder ends in a sample or in a reason.
+func TestMalformed(t *testing.T) {
+	raw := sharedFolder(t, "malformed/wfdb_formats")
+	for p, b := range sharedFolder(t, "malformed/wfdb_formats/multi-segment/s25047") {
+		raw[p] = b
+	}
+	params := `{"leads": ["II"], "rate": 125, "seconds": 4, "task": "multiclass", "codes": {"pattern": "(?P<code>.)"}, "labels": {"*": "any"}}`
+	out := plugintest.Case{Plugin: Plugin(), Params: params, Seed: 1, Dataset: dataset, Inputs: map[string]plugintest.Files{"raw": raw}}.Deterministic(t)
+	d, report := openOut(t, out)
+	got := map[string]string{}
+	for _, o := range slices.Concat(report.Excluded, report.Failed) {
+		got[o.Sample] = o.Code
+	}
+	for _, s := range d.Samples {
+		got[s.ID] = "done"
+	}
+	want := map[string]string{
+		"100-no-len": "missing-file", "100skew": "missing-file", "drive02-no-len": "missing-file", "n16": "missing-file", "3234460_layout": "missing-file",
+		"a103l": "done", "a103l-no-len": "done", "mixedsignals": "sampling-rate", "binformats": "missing-lead", "flacformats": "missing-lead",
+		"flac_3_constant": "missing-lead", "s25047-2704-05-04-10-44": "multi-segment", "s25047-2704-05-04-10-44n": "missing-lead",
+	}
+	for i := 1; i <= 18; i++ {
+		want[fmt.Sprintf("3234460_%04d", i)] = "done"
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
