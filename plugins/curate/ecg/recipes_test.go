@@ -124,7 +124,7 @@ func TestForce(t *testing.T) {
 	}
 }
 
-// The rows are those of BenchMD's CPSC_splits.csv and Ga_splits.csv: row, positive classes by their number, label.
+// The rows are those of the split tables of BenchMD for CPSC, Georgia, Chapman and PTB-XL: row, positive classes by their number, label.
 func TestDrawn(t *testing.T) {
 	for _, c := range []struct {
 		row      uint32
@@ -134,6 +134,7 @@ func TestDrawn(t *testing.T) {
 		{0, "1", 1}, {2, "15", 1}, {8, "15", 5}, {10, "", 1}, {16, "15", 5}, {43, "", 4}, {56, "", 5}, {73, "", 6}, {81, "", 3}, {151, "13", 1},
 		{162, "13", 3}, {688, "15", 5}, {759, "", 0}, {764, "", 6}, {832, "135", 3}, {833, "14", 4}, {834, "135", 1},
 		{246, "01", 0}, {247, "1234", 4}, {295, "0136", 0}, {367, "2346", 4}, {380, "", 2}, {397, "", 4}, {425, "", 5},
+		{982, "0134", 3}, {1032, "012346", 0}, {1046, "1356", 5}, {3567, "0124", 4}, {3577, "01246", 4}, {3583, "02346", 6}, {3680, "1356", 5}, {3705, "12456", 6},
 	} {
 		var positive []string
 		for _, n := range c.positive {
