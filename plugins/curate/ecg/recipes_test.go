@@ -248,3 +248,34 @@ func TestMalformed(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// FuzzCurate: whatever the files, the run ends and the outcomes add up.
+func FuzzCurate(f *testing.F) {
+	good := record("r", []string{"I", "II"}, "100", 100, "#Dx: 1\n", wave)
+	f.Add(string(good["r.hea"]), good["r.dat"], "id,code\nr,\"{'a': 1.0}\"\n")
+	f.Add("r/2 2 100 100\na 50\n~ 50\n", []byte("MATLAB 5.0"), "id,code\n")
+	f.Fuzz(func(t *testing.T, header string, data []byte, table string) {
+		raw := plugintest.Files{"r.hea": []byte(header), "r.dat": data, "a.mat": data, "t.csv": []byte(table)}
+		for _, params := range []string{
+			`{"leads":["I","II"],"rate":100,"seconds":1,"labels":{"*":"x"}}`,
+			`{"leads":["I"],"files":"?.*","rate":200,"seconds":1,"scale":"range","labels":{"a":"x","*":"y"},"codes":{"table":"t.csv","id":"id","columns":["code"]},"task":"multiclass","draw":["x","y"]}`,
+		} {
+			out, err := plugintest.Case{Plugin: Plugin(), Params: params, Dataset: dataset, Inputs: map[string]plugintest.Files{"raw": raw}}.Run(t.Context(), 2, "")
+			if err != nil {
+				if strings.Contains(err.Error(), "panic") {
+					t.Fatal(err)
+				}
+				continue
+			}
+			d, report := openOut(t, out)
+			if report.Expected != report.Done+len(report.Excluded)+len(report.Failed) || len(d.Samples) != report.Done {
+				t.Fatalf("%d samples, report %+v", len(d.Samples), report)
+			}
+			for _, o := range report.Failed {
+				if o.Code == "panic" {
+					t.Fatal(o.Reason)
+				}
+			}
+		}
+	})
+}

@@ -83,6 +83,7 @@ type layout struct {
 }
 
 func (r *recipe) layout(names []string) (layout, error) {
+	names = slices.Clone(names) // those of the parameters are everybody's
 	for i := range names {
 		names[i] = strings.TrimSpace(names[i])
 	}
