@@ -14,7 +14,17 @@ import (
 // added here with them.
 func TestShipped(t *testing.T) {
 	want := map[string]string{
-		"climb-7": "sha256:5e9c2f052ca298e807bd3b3ac076791221f70b85bd0abf4497a1aba5354d51e0",
+		"hugadb-12":          "sha256:3fd68c039b57dd62b9c68a53de1bfe3abfc6d52b72b93d50ce451eb50cd0958f",
+		"benchmd-chapman":    "sha256:2439104b4aaca3c1c75a9f8355fbef2e2002b10f5a596b1352ff96c356854d8f",
+		"benchmd-cpsc-also":  "sha256:faa98e45c1f31084198e68e858b791fc12708576610a4f486f246054e570c4fd",
+		"benchmd-cpsc":       "sha256:bac93d778c39025cd91214340f288954b3a5ed6b8dd9d7e801f9eaebe028d1f3",
+		"benchmd-georgia":    "sha256:9db1aa0b48b87c0478bd09cf9b9245b5546077824e7467a96eabeb85c4e1693e",
+		"benchmd-ptb-xl-scp": "sha256:41f8f47e652b3bee2519230c9c9d85e1f848af19205b17ab1a167da3a539492e",
+		"benchmd-ptb-xl":     "sha256:97728879a81d43e4f083b0ca0ef0a1705b4658d5924e9ebd99fe15d368348597",
+		"cpsc-2018-7":        "sha256:c38893f37cd9458486dd38b12ac3350776c9f45aea230ef0ea4a21f2ba513d56",
+		"ptb-xl-7":           "sha256:a0819c26a220e836da1d0b0f27e7ab0e6b14990cfbb6bae15ca362e63ca09e99",
+		"ptb-xl-superclass":  "sha256:08557734889e5cd80688170b4437434cedb28cb314410d9644acb294ec9b7b21",
+		"climb-7":            "sha256:5e9c2f052ca298e807bd3b3ac076791221f70b85bd0abf4497a1aba5354d51e0",
 	}
 	files, err := labelmap.Files()
 	if err != nil {
