@@ -186,14 +186,26 @@ func Matches(glob, file string) bool {
 
 // Candidate makes the sample that is one file. A table is searched for the file's own names and then for the others.
 func (f *Finder) Candidate(file string, others ...string) plugins.Candidate {
+	return f.candidate(file, nil, others)
+}
+
+// Labelled makes the sample that is one file, of which the caller knows the label, and the place all else.
+func (f *Finder) Labelled(file, label string) plugins.Candidate {
+	return f.candidate(file, []string{label}, nil)
+}
+
+// candidate looks for the labels unless they are known.
+func (f *Finder) candidate(file string, known, others []string) plugins.Candidate {
 	c := plugins.Candidate{ID: plugins.Key(file), Files: []string{file}}
 	groups := f.groups(file)
 	labels := []string{folder(file, f.Labels.Depth)}
 	c.Split, c.Subject = folder(file, f.SideFolder), groups["subject"]
-	switch f.Labels.From {
-	case FromName:
+	switch from := f.Labels.From; {
+	case known != nil:
+		labels = known
+	case from == FromName:
 		labels = []string{groups["label"]}
-	case FromTable, FromXML:
+	case from == FromTable || from == FromXML:
 		if f.Labels.Key != nil {
 			groups["id"] = f.keys.find(append(names(file), others...)).subject
 		}
