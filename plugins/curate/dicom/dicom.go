@@ -252,7 +252,9 @@ func (h *Header) isLossless() bool {
 func (h *Header) isJPEG2000() bool { return h.Syntax == j2kLossless || h.Syntax == j2k }
 
 // packed says whether frames are compressed and in fragments.
-func (h *Header) packed() bool { return h.Syntax == rle || h.isJPEG() || h.isLossless() || h.isJPEG2000() }
+func (h *Header) packed() bool {
+	return h.Syntax == rle || h.isJPEG() || h.isLossless() || h.isJPEG2000()
+}
 
 // halved says whether two pixels share their colours: Y, Y, Cb, Cr (PS3.3, C.7.6.3.1.2). A JPEG says so itself.
 func (h *Header) halved() bool { return h.Photometric == ybr422 && !h.packed() }

@@ -16,12 +16,8 @@ import (
 	"github.com/cairn-bench/cairn/plugins/curate/lossless"
 )
 
-// Limits above which an image is taken for hostile.
-const (
-	maxPrecincts = 1 << 20 // of a tile
-	maxPackets   = 1 << 22
-	maxLevels    = 32
-)
+// maxLevels is how often an image can be halved.
+const maxLevels = 32
 
 // Markers (T.800, table A.2).
 const (

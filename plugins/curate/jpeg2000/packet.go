@@ -3,6 +3,7 @@ package jpeg2000
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"math/bits"
 	"slices"
 )
@@ -69,8 +70,8 @@ type packet struct {
 	precincts                      []*precinct
 }
 
-// plan makes the bands, precincts and packets of a component.
-func (p *component) plan(area rect, part, bitsOf int, layers int) ([]resolution, []packet, error) {
+// plan makes the bands, precincts and packets of a component. There are no more packets than most: each takes a byte at least.
+func (p *component) plan(area rect, part, bitsOf, most int) ([]resolution, []packet, error) {
 	var out []resolution
 	var packets []packet
 	for r := range p.levels + 1 {
@@ -93,8 +94,8 @@ func (p *component) plan(area rect, part, bitsOf int, layers int) ([]resolution,
 		}
 		px, py := p.precincts[r][0], p.precincts[r][1]
 		wide, high := (res.x1+1<<px-1)>>px-res.x0>>px, (res.y1+1<<py-1)>>py-res.y0>>py
-		if wide*high > maxPrecincts || len(packets)+wide*high > maxPrecincts || wide*high > maxPackets/layers {
-			return nil, nil, errors.New("more packets than any image has")
+		if wide > most || high > most || len(packets)+wide*high > most {
+			return nil, nil, fmt.Errorf("%w: more packets than bytes", errCut)
 		}
 		for n := range wide * high {
 			x, y := (res.x0>>px+n%wide)<<px, (res.y0>>py+n/wide)<<py

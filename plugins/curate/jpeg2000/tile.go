@@ -16,12 +16,10 @@ func (d *decoder) tile(t *tile, p, q int) error {
 	for i := range t.parts {
 		var own []packet
 		var err error
-		if planes[i], own, err = t.parts[i].plan(area, i, d.bits, t.layers); err != nil {
+		if planes[i], own, err = t.parts[i].plan(area, i, d.bits, len(t.data)/t.layers-len(packets)); err != nil {
 			return err
 		}
-		if packets = append(packets, own...); len(packets) > maxPackets/t.layers {
-			return errors.New("more packets than any image has")
-		}
+		packets = append(packets, own...)
 	}
 	if err := t.read(packets); err != nil {
 		return err
