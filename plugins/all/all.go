@@ -5,11 +5,16 @@ import (
 	"net/http"
 
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/connectome"
 	"github.com/cairn-bench/cairn/plugins/curate/ecg"
 	"github.com/cairn-bench/cairn/plugins/curate/eeg"
+	"github.com/cairn-bench/cairn/plugins/curate/ehr"
+	"github.com/cairn-bench/cairn/plugins/curate/expression"
 	"github.com/cairn-bench/cairn/plugins/curate/graph"
 	"github.com/cairn-bench/cairn/plugins/curate/image"
+	"github.com/cairn-bench/cairn/plugins/curate/node"
 	"github.com/cairn-bench/cairn/plugins/curate/table"
+	"github.com/cairn-bench/cairn/plugins/curate/text"
 	"github.com/cairn-bench/cairn/plugins/curate/volume"
 	"github.com/cairn-bench/cairn/plugins/evaluate/classification"
 	"github.com/cairn-bench/cairn/plugins/fetch/atlas"
@@ -47,7 +52,7 @@ func Over(client *http.Client) (plugins.Set, error) {
 		physionet.Plugin(client), kaggle.Plugin(client), huggingface.Plugin(client), github.Plugin(client),
 		zenodo.Plugin(client), figshare.Plugin(client), mendeley.Plugin(client),
 		isic.Plugin(client), tcia.Plugin(client), geo.Plugin(client), atlas.Plugin(client), tudataset.Plugin(client), snap.Plugin(client),
-		ecg.Plugin(), eeg.Plugin(), graph.Plugin(), image.Plugin(), table.Plugin(), volume.Plugin(),
+		connectome.Plugin(), ecg.Plugin(), eeg.Plugin(), ehr.Plugin(), expression.Plugin(), graph.Plugin(), image.Plugin(), node.Plugin(), table.Plugin(), text.Plugin(), volume.Plugin(),
 		gopretrain.New(),
 		classification.Plugin(),
 	)

@@ -29,6 +29,7 @@ const (
 	maxLine   = 1 << 26
 	maxValues = 1 << 28 // of a set, 1 GiB
 	maxFacts  = 1 << 22
+	maxAlike  = 1 << 10 // facts of one key about one sample
 )
 
 // missingBits are those of the one NaN that stands for a missing value.
@@ -139,8 +140,8 @@ func (s *Set) fact(a *Sample, key, value string) error {
 	if value == "" || slices.Contains(a.Facts[key], value) {
 		return nil
 	}
-	if s.facts++; s.facts > maxFacts {
-		return fmt.Errorf("more than %d facts about samples", maxFacts)
+	if s.facts++; s.facts > maxFacts || len(a.Facts[key]) == maxAlike {
+		return fmt.Errorf("more than %d facts about samples, or %d alike about one", maxFacts, maxAlike)
 	}
 	a.Facts[key] = append(a.Facts[key], value)
 	return nil

@@ -181,7 +181,7 @@ func (a *atlas) header(c []string) error {
 			a.table.columns = append(a.table.columns, one)
 		}
 	}
-	if !slices.Contains(a.skip, 0) || len(a.table.columns) == 0 {
+	if len(a.skip) > 3 || !slices.Contains(a.skip, 0) || len(a.table.columns) == 0 {
 		return errors.New("the header is none of Expression Atlas: want Gene ID, Gene Name and samples")
 	}
 	return nil

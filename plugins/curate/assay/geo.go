@@ -93,14 +93,17 @@ func (t *table) row(s *Set, cells []string) error {
 // within one, so a quoted cell ends at a quote before a tab or the end.
 func cells(line string) []string {
 	var out []string
+	closed := true // a quote that is never closed is looked for once
 	for {
 		cell, rest, more := strings.Cut(line, "\t")
-		if strings.HasPrefix(line, `"`) {
-			if end := strings.Index(line[1:]+"\t", "\"\t"); end >= 0 {
-				cell, rest, more = line[1:1+end], "", len(line) > end+2
-				if more {
-					rest = line[end+3:]
-				}
+		if closed && strings.HasPrefix(line, `"`) {
+			switch end := strings.Index(line[1:], "\"\t"); {
+			case end >= 0:
+				cell, rest, more = line[1:1+end], line[end+3:], true
+			case len(line) > 1 && strings.HasSuffix(line, `"`):
+				cell, more = line[1:len(line)-1], false
+			default:
+				closed = false
 			}
 		}
 		out = append(out, strings.TrimSpace(cell))

@@ -22,7 +22,7 @@ type softParser struct {
 	subset  subset
 	about   []subset
 	titles  map[string]string // of the columns of a dataset
-	platfm  string            // of a dataset
+	array   string            // platform of a dataset
 	inTable bool
 	header  bool // the next line of the table is its header
 	table   *table
@@ -107,7 +107,7 @@ func (p *softParser) attribute(name, value string) error {
 		}
 	case "DATASET":
 		if name == "dataset_platform" {
-			p.platfm = value
+			p.array = value
 		}
 	}
 	return nil
@@ -172,7 +172,7 @@ func (p *softParser) datasetHeader(line []string) error {
 		if err != nil {
 			return err
 		}
-		a.Title, a.Platform = p.titles[id], p.platfm
+		a.Title, a.Platform = p.titles[id], p.array
 		p.table.columns = append(p.table.columns, a)
 	}
 	for _, s := range p.about {

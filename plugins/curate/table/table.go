@@ -1,4 +1,4 @@
-// Package table curates rows of comma- or tab-separated files into vectors.
+// Package table curates rows of comma- or tab-separated files, or of Parquet files, into vectors.
 //
 // A sample is one row and its one array is float32, [features]; a missing cell is NaN, the quiet one with
 // the bits 0x7fc00000. By default every column that has no other role is a number; a category becomes one
@@ -33,6 +33,7 @@ import (
 type Params struct {
 	Files       string            `json:"files" jsonschema:"glob of the tables, matched with the base name or, if it holds a slash, with the whole path"`
 	Separator   string            `json:"separator" jsonschema:"one character between cells, or the word tab"`
+	Encoding    string            `json:"encoding,omitempty" jsonschema:"utf-8, utf-16le, utf-16be, windows-1252 or latin-1; empty is UTF-8, or what a byte order mark says"`
 	Header      bool              `json:"header" jsonschema:"the first row names the columns"`
 	Columns     []string          `json:"columns" jsonschema:"names of the columns if there is no header, or in its place"`
 	Features    []Feature         `json:"features" jsonschema:"columns that need a word, such as categories"`
@@ -84,6 +85,9 @@ func (p Params) Validate() error {
 	if _, err := p.comma(); err != nil {
 		return err
 	}
+	if err := tabular.CheckEncoding(p.Encoding); err != nil {
+		return err
+	}
 	switch {
 	case !p.Header && len(p.Columns) == 0:
 		return fmt.Errorf("columns: without a header the columns need names")
@@ -119,7 +123,7 @@ func (p Params) comma() (rune, error) {
 // Plugin makes the plugin curate/table.
 func Plugin() plugins.Plugin {
 	spec := catalog.Spec{
-		Name: "table", Version: "2", Summary: "rows of CSV and TSV files as float32 vectors, missing cells as NaN",
+		Name: "table", Version: "2", Summary: "rows of CSV, TSV and Parquet files as float32 vectors, missing cells as NaN",
 		Determinism: catalog.Exact, Queue: catalog.QueueCPU, MemoryBytes: 1 << 30,
 		Modalities: []string{"table"},
 	}
@@ -170,7 +174,7 @@ func (r *recipe) read(in plugins.Tree) ([]*tabular.Table, error) {
 		if !matches(r.Files, f.Path) {
 			continue
 		}
-		t, err := tabular.Read(in, f.Path, tabular.Format{Comma: comma, Header: r.Header, Columns: r.Columns})
+		t, err := tabular.Read(in, f.Path, tabular.Format{Comma: comma, Header: r.Header, Columns: r.Columns, Encoding: r.Encoding})
 		if err != nil {
 			return nil, err
 		}

@@ -166,6 +166,7 @@ func TestParams(t *testing.T) {
 		`{"files": "["}`:                                            "files:",
 		`{"separator": ",,"}`:                                       "separator:",
 		`{"separator": "\""}`:                                       "separator:",
+		`{"encoding": "ascii"}`:                                     "encoding",
 		`{"header": false}`:                                         "without a header",
 		`{"label": {"column": ""}}`:                                 "label.column is required",
 		`{"features": [{"name": ""}]}`:                              "features[0]: name",

@@ -1,16 +1,17 @@
-// Package tabular reads comma- and tab-separated text as publishers write it: with or without a header or
-// a byte order mark, LF or CRLF, quotes, and blanks around cells, which are cut off.
+// Package tabular reads tables as publishers write them: comma- and tab-separated text with or without a header or a
+// byte order mark, in several encodings, LF or CRLF, quotes, and blanks around cells, which are cut off; and Parquet, whose
+// values become the text that they would have there. Text may be packed with gzip.
 //
 // One broken row does not spoil a file: it is given with its error, so that it can be counted. Only what
 // makes all rows doubtful (no header, a column named twice, a file above MaxBytes) is an error of Read.
 package tabular
 
 import (
-	"bufio"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -24,9 +25,10 @@ const MaxBytes = 1 << 30
 
 // Format says how a file is written.
 type Format struct {
-	Comma   rune     // 0 means a comma
-	Header  bool     // the first row names the columns
-	Columns []string // names of the columns if there is no header, or in its place
+	Comma    rune     // 0 means a comma
+	Header   bool     // the first row names the columns
+	Columns  []string // names of the columns if there is no header, or in its place
+	Encoding string   // one of Encodings; "" is UTF-8, or what a byte order mark says
 }
 
 // Table is a file that was read.
@@ -56,6 +58,9 @@ func (t Table) Cell(r Row, column string) string {
 
 // Read reads one file of a tree, packed with gzip or not. A file whose name ends in .json or .json.gz is read as ParseJSON does.
 func Read(in plugins.Tree, file string, f Format) (Table, error) {
+	if strings.EqualFold(path.Ext(file), ".parquet") {
+		return readParquet(in, file, f)
+	}
 	r, err := inflate.Open(in, file, MaxBytes)
 	if err != nil {
 		return Table{}, err
@@ -67,11 +72,36 @@ func Read(in plugins.Tree, file string, f Format) (Table, error) {
 	return Parse(r, file, f)
 }
 
-// Parse reads a table. file is only used to name it.
+// Parse reads a table of text. file is only used to name it.
 func Parse(r io.Reader, file string, f Format) (Table, error) {
-	text := bufio.NewReader(r)
-	if bom, err := text.Peek(3); err == nil && string(bom) == "\ufeff" {
-		_, _ = text.Discard(3) // they were peeked at
+	rows, err := NewReader(r, file, f)
+	if err != nil {
+		return Table{}, err
+	}
+	for {
+		row, err := rows.Next()
+		if errors.Is(err, io.EOF) {
+			return rows.Table, nil
+		}
+		if err != nil {
+			return Table{}, err
+		}
+		rows.Rows = append(rows.Rows, row)
+	}
+}
+
+// Reader reads a table row by row, for tables that are too long to be held.
+type Reader struct {
+	Table // without its rows
+	csv   *csv.Reader
+	wide  bool // of two bytes a character
+}
+
+// NewReader reads the header, if there is one. file is only used to name the table.
+func NewReader(r io.Reader, file string, f Format) (*Reader, error) {
+	text, wide, err := decode(r, f.Encoding)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	cr := csv.NewReader(text)
 	cr.FieldsPerRecord = -1
@@ -79,20 +109,8 @@ func Parse(r io.Reader, file string, f Format) (Table, error) {
 	if f.Comma != 0 {
 		cr.Comma = f.Comma
 	}
-	t := Table{File: file, Columns: slices.Clone(f.Columns)}
-	if err := t.header(cr, f); err != nil {
-		return Table{}, err
-	}
-	for {
-		row, err := t.next(cr)
-		if errors.Is(err, io.EOF) {
-			return t, nil
-		}
-		if err != nil {
-			return Table{}, err
-		}
-		t.Rows = append(t.Rows, row)
-	}
+	out := &Reader{Table: Table{File: file, Columns: slices.Clone(f.Columns)}, csv: cr, wide: wide}
+	return out, out.header(cr, f)
 }
 
 func (t *Table) header(cr *csv.Reader, f Format) error {
@@ -108,6 +126,11 @@ func (t *Table) header(cr *csv.Reader, f Format) error {
 	if len(t.Columns) == 0 {
 		return fmt.Errorf("%s: no header and no names of columns given", t.File)
 	}
+	return t.distinct()
+}
+
+// distinct refuses columns of one name.
+func (t *Table) distinct() error {
 	seen := map[string]bool{}
 	for _, name := range t.Columns {
 		if seen[name] {
@@ -118,26 +141,44 @@ func (t *Table) header(cr *csv.Reader, f Format) error {
 	return nil
 }
 
-func (t *Table) next(cr *csv.Reader) (Row, error) {
-	cells, err := cr.Read()
+// Next returns the next row, io.EOF after the last. A row that is broken is no error of Next.
+func (t *Reader) Next() (Row, error) {
+	cells, err := t.csv.Read()
 	var broken *csv.ParseError
 	switch {
 	case errors.As(err, &broken):
-		return Row{Line: broken.StartLine, Err: fmt.Errorf("%s:%d: %w", t.File, broken.StartLine, broken.Err)}, nil
+		return t.broken(broken), nil
 	case errors.Is(err, io.EOF):
 		return Row{}, io.EOF
 	case err != nil:
 		return Row{}, fmt.Errorf("read %s: %w", t.File, err)
 	}
-	line, _ := cr.FieldPos(0)
+	line, _ := t.csv.FieldPos(0)
 	row := Row{Line: line, Cells: trimmed(cells)}
+	whole := strings.Join(cells, "")
 	switch {
+	case strings.ContainsRune(whole, 0):
+		row.Err = fmt.Errorf("%s:%d: a NUL byte: the file is corrupt here, or no text of this encoding", t.File, line)
+	case t.wide && strings.ContainsRune(whole, utf8.RuneError):
+		row.Err = fmt.Errorf("%s:%d: text is not UTF-16", t.File, line)
+	case !utf8.ValidString(whole):
+		row.Err = fmt.Errorf("%s:%d: text is not UTF-8", t.File, line)
 	case len(cells) != len(t.Columns):
-		return Row{Line: line, Err: fmt.Errorf("%s:%d: %d cells, want %d", t.File, line, len(cells), len(t.Columns))}, nil
-	case !utf8.ValidString(strings.Join(cells, "")):
-		return Row{Line: line, Err: fmt.Errorf("%s:%d: text is not UTF-8", t.File, line)}, nil
+		row.Err = fmt.Errorf("%s:%d: %d cells, want %d", t.File, line, len(cells), len(t.Columns))
+	}
+	if row.Err != nil {
+		row.Cells = nil
 	}
 	return row, nil
+}
+
+// broken says which lines a broken row takes with it: a quote that is not closed goes on to the next one.
+func (t *Reader) broken(e *csv.ParseError) Row {
+	err := fmt.Errorf("%s:%d: %w", t.File, e.StartLine, e.Err)
+	if e.Line > e.StartLine {
+		err = fmt.Errorf("%s:%d: lines to %d are one row with it: %w", t.File, e.StartLine, e.Line, e.Err)
+	}
+	return Row{Line: e.StartLine, Err: err}
 }
 
 func trimmed(cells []string) []string {
