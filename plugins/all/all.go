@@ -15,6 +15,7 @@ import (
 	"github.com/cairn-bench/cairn/plugins/curate/node"
 	"github.com/cairn-bench/cairn/plugins/curate/table"
 	"github.com/cairn-bench/cairn/plugins/curate/text"
+	"github.com/cairn-bench/cairn/plugins/curate/video"
 	"github.com/cairn-bench/cairn/plugins/curate/volume"
 	"github.com/cairn-bench/cairn/plugins/evaluate/classification"
 	"github.com/cairn-bench/cairn/plugins/fetch/atlas"
@@ -52,7 +53,7 @@ func Over(client *http.Client) (plugins.Set, error) {
 		physionet.Plugin(client), kaggle.Plugin(client), huggingface.Plugin(client), github.Plugin(client),
 		zenodo.Plugin(client), figshare.Plugin(client), mendeley.Plugin(client),
 		isic.Plugin(client), tcia.Plugin(client), geo.Plugin(client), atlas.Plugin(client), tudataset.Plugin(client), snap.Plugin(client),
-		connectome.Plugin(), ecg.Plugin(), eeg.Plugin(), ehr.Plugin(), expression.Plugin(), graph.Plugin(), image.Plugin(), node.Plugin(), table.Plugin(), text.Plugin(), volume.Plugin(),
+		connectome.Plugin(), ecg.Plugin(), eeg.Plugin(), ehr.Plugin(), expression.Plugin(), graph.Plugin(), image.Plugin(), node.Plugin(), table.Plugin(), text.Plugin(), video.Plugin(), video.FFmpeg(), volume.Plugin(),
 		gopretrain.New(),
 		classification.Plugin(),
 	)

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 
@@ -85,7 +87,21 @@ func (a *app) examine(ctx context.Context) ([]finding, error) {
 	check("store", func() (string, error) { return w.probe(ctx) })
 	check("names", func() (string, error) { return w.named(ctx) })
 	check("engine", func() (string, error) { return a.reach(ctx, w) })
+	all = append(all, ffmpeg(ctx))
 	return append(all, a.credentials(w.plugins)...), nil
+}
+
+// ffmpeg is the program that plugin curate/ffmpeg decodes films with. No other needs it.
+func ffmpeg(ctx context.Context) finding {
+	f := finding{Check: "ffmpeg", OK: true}
+	text, err := exec.CommandContext(ctx, "ffmpeg", "-version").Output()
+	words := strings.Fields(string(text))
+	if err != nil || len(words) < 3 {
+		f.Warning, f.Says = true, "not there: curate/ffmpeg cannot read films (MP4 and others); Motion-JPEG, GIF and DICOM need none"
+		return f
+	}
+	f.Says = "version " + words[2]
+	return f
 }
 
 // free is the room that is left on the disk of a folder.

@@ -60,6 +60,7 @@ type Header struct {
 	Modality                         string
 	ImageType                        []string
 	Rows, Columns, Frames            int
+	Rate                             float64 // frames a second, 0 where the file does not say
 	Samples                          int     // of a pixel that is read: 1, or 3 for red, green and blue
 	Depth                            int     // bits of a sample that is read, before Slope and Intercept: those that are stored, or those of a palette
 	Photometric                      string  // MONOCHROME1 (the least value is white), MONOCHROME2, PALETTE COLOR, RGB, YBR_FULL or YBR_FULL_422
@@ -193,7 +194,7 @@ func (h *Header) set(v values, q sequences) error {
 	h.Slope = 1
 	for _, set := range []func() error{
 		func() error { return h.setShape(v) }, func() error { return h.setBits(v) }, func() error { return h.setScale(v) }, func() error { return h.setPlace(v) },
-		func() error { return h.setFrames(q) }, func() error { return h.setTables(v, q) },
+		func() error { return h.setRate(v) }, func() error { return h.setFrames(q) }, func() error { return h.setTables(v, q) },
 	} {
 		if err := set(); err != nil {
 			return err
@@ -249,6 +250,24 @@ func (h *Header) packed() bool { return h.Syntax == rle || h.isJPEG() || h.isLos
 
 // halved says whether two pixels share their colours: Y, Y, Cb, Cr (PS3.3, C.7.6.3.1.2). A JPEG says so itself.
 func (h *Header) halved() bool { return h.Photometric == ybr422 && !h.packed() }
+
+// setRate: the time of a frame is more exact than a rate in whole numbers (PS3.3, C.7.6.5).
+func (h *Header) setRate(v values) error {
+	for _, t := range []tag{tagFrameTime, tagCineRate} {
+		n, err := v.numbers(t, 1)
+		if err != nil {
+			return err
+		}
+		if len(n) == 0 || n[0] <= 0 {
+			continue
+		}
+		if h.Rate = n[0]; t == tagFrameTime {
+			h.Rate = 1000 / n[0]
+		}
+		return nil
+	}
+	return nil
+}
 
 func (h *Header) setBits(v values) error {
 	var err [4]error

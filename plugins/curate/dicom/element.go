@@ -32,6 +32,8 @@ const (
 	tagInstance    tag = 0x00080018
 	tagStudy       tag = 0x0020000d
 	tagSeries      tag = 0x0020000e
+	tagCineRate    tag = 0x00180040 // frames a second
+	tagFrameTime   tag = 0x00181063 // ms
 	tagPosition    tag = 0x00200032
 	tagOrientation tag = 0x00200037
 	tagSamples     tag = 0x00280002
@@ -60,7 +62,7 @@ func (t tag) String() string { return fmt.Sprintf("(%04X,%04X)", uint32(t)>>16, 
 // wanted are the tags whose values are kept.
 var wanted = map[tag]bool{
 	tagSyntax: true, tagImageType: true, tagModality: true, tagPatient: true, tagInstance: true, tagStudy: true, tagSeries: true,
-	tagPosition: true, tagOrientation: true, tagSamples: true, tagPhotometric: true, tagPlanar: true, tagFrames: true,
+	tagCineRate: true, tagFrameTime: true, tagPosition: true, tagOrientation: true, tagSamples: true, tagPhotometric: true, tagPlanar: true, tagFrames: true,
 	tagRows: true, tagColumns: true, tagAllocated: true, tagStored: true, tagHighBit: true, tagSigned: true,
 	tagCenter: true, tagWidth: true, tagFunction: true, tagIntercept: true, tagSlope: true,
 	tagPaletteDescriptor: true, tagPaletteDescriptor + 1: true, tagPaletteDescriptor + 2: true,

@@ -108,7 +108,7 @@ func spread(row, grey []byte, channels int) {
 
 func packRGBA(row, pix []byte, channels int) {
 	for x := range len(row) / channels {
-		put(row, x, channels, uint32(pix[4*x]), uint32(pix[4*x+1]), uint32(pix[4*x+2]))
+		raster.Put(row, x, channels, uint32(pix[4*x]), uint32(pix[4*x+1]), uint32(pix[4*x+2]))
 	}
 }
 
@@ -116,15 +116,6 @@ func packAny(row []byte, img image.Image, y, channels int) {
 	x0 := img.Bounds().Min.X
 	for x := range len(row) / channels {
 		r, g, b, _ := img.At(x0+x, y).RGBA()
-		put(row, x, channels, r>>8, g>>8, b>>8)
+		raster.Put(row, x, channels, r>>8, g>>8, b>>8)
 	}
-}
-
-// put writes one pixel; grey weighs the colours as ITU-R BT.601 says, in 16-bit fractions.
-func put(row []byte, x, channels int, r, g, b uint32) {
-	if channels == 1 {
-		row[x] = byte((19595*r + 38470*g + 7471*b + 1<<15) >> 16)
-		return
-	}
-	row[3*x], row[3*x+1], row[3*x+2] = byte(r), byte(g), byte(b)
 }

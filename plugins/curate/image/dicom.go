@@ -136,7 +136,7 @@ func (r recipe) colours(values []float64, w, h, depth int) raster.Raster {
 		return min(n, 255)
 	}
 	for i := range w * h {
-		put(out.Pix, i, r.Channels, eight(values[3*i]), eight(values[3*i+1]), eight(values[3*i+2]))
+		raster.Put(out.Pix, i, r.Channels, eight(values[3*i]), eight(values[3*i+1]), eight(values[3*i+2]))
 	}
 	return out
 }
