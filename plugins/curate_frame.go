@@ -87,7 +87,7 @@ type framed struct {
 
 // addFrame adds the framework's parameters to the schema and the defaults of a plugin.
 func addFrame(spec *catalog.Spec) (framed, error) {
-	own := catalog.Spec{Name: spec.Name, Version: spec.Version, Summary: spec.Summary, Determinism: spec.Determinism, Queue: spec.Queue}
+	own := catalog.Spec{Name: spec.Name, Version: spec.Version, Summary: spec.Summary, Determinism: spec.Determinism, Reason: spec.Reason, Queue: spec.Queue}
 	own, decode := typed(own, catalog.Curate, defaultFrame())
 	var mine, ours struct {
 		Properties map[string]json.RawMessage `json:"properties"`

@@ -1,6 +1,7 @@
 package climb_test
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/action"
 	promise "github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/dataset"
@@ -34,11 +36,11 @@ func sides(t *testing.T, variant, id string, raw plugintest.Files) (dataset.Side
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := known.Find(promise.Curate, d.Curate.Plugin)
+	p, params, err := planner(known, d.Curate)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := plugins.Call{Params: d.Curate.Params, Seed: d.Curate.Seed, Dataset: &action.Dataset{ID: id, Modality: d.Modality, Licence: d.Licence, Access: d.Access}}
+	c := plugins.Call{Params: params, Seed: d.Curate.Seed, Dataset: &action.Dataset{ID: id, Modality: d.Modality, Licence: d.Licence, Access: d.Access}}
 	all := inputs(raw, d.Curate.With)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		c.Inputs = append(c.Inputs, plugins.Input{Name: name, Tree: all[name]})
@@ -48,6 +50,25 @@ func sides(t *testing.T, variant, id string, raw plugintest.Files) (dataset.Side
 		t.Fatal(err)
 	}
 	return dataset.Sides{Train: int64(got.Samples["train"]), Validation: int64(got.Samples["validation"]), Test: int64(got.Samples["test"])}, got
+}
+
+// planner is the plugin of a recipe, but for ffmpeg its brother, which names films as it does and asks for no program.
+func planner(known plugins.Set, step manifests.Step) (plugins.Plugin, json.RawMessage, error) {
+	if step.Plugin != "ffmpeg" {
+		p, err := known.Find(promise.Curate, step.Plugin)
+		return p, step.Params, err
+	}
+	var params map[string]json.RawMessage
+	if err := json.Unmarshal(step.Params, &params); err != nil {
+		return plugins.Plugin{}, nil, err
+	}
+	delete(params, "version")
+	text, err := json.Marshal(params)
+	if err != nil {
+		return plugins.Plugin{}, nil, err
+	}
+	p, err := known.Find(promise.Curate, "video")
+	return p, text, err
 }
 
 // TestReruns: what the catalog says of a rerun over labels comes out again, by the recipe in the manifest.
