@@ -55,8 +55,8 @@ type want struct {
 
 var set = sync.OnceValues(all.Plugins)
 
-// curated runs a variant's recipe.
-func curated(t *testing.T, variant, id string, raw plugintest.Files) (map[string]document.Sample, document.Curation, document.Dataset) {
+// caseOf is a variant's recipe on a tree.
+func caseOf(t *testing.T, variant, id string, raw plugintest.Files) plugintest.Case {
 	t.Helper()
 	d, ok := parsed(t, variant).Datasets[id]
 	if !ok || d.Curate.Plugin == "" {
@@ -70,10 +70,15 @@ func curated(t *testing.T, variant, id string, raw plugintest.Files) (map[string
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := plugintest.Case{
+	return plugintest.Case{
 		Plugin: p, Params: string(d.Curate.Params), Seed: d.Curate.Seed, Inputs: inputs(raw, d.Curate.With),
 		Dataset: &action.Dataset{ID: id, Modality: d.Modality, Licence: d.Licence, Access: d.Access},
-	}.Deterministic(t)
+	}
+}
+
+// opened reads what a recipe made: its samples by their first files, and its documents.
+func opened(t *testing.T, out plugintest.Files) (map[string]document.Sample, document.Curation, document.Dataset) {
+	t.Helper()
 	set, err := plugins.OpenCurated(out)
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +135,7 @@ func TestRecipes(t *testing.T) {
 }
 
 func (w want) check(t *testing.T, variant, id string, raw plugintest.Files) {
-	samples, report, info := curated(t, variant, id, raw)
+	samples, report, info := opened(t, caseOf(t, variant, id, raw).Deterministic(t))
 	if report.Done != w.done || report.Expected != report.Done+len(report.Excluded)+len(report.Failed) || len(report.Failed) > 0 {
 		t.Errorf("%d of %d done, want %d; left out %v, failed %v", report.Done, report.Expected, w.done, report.Excluded, report.Failed)
 	}

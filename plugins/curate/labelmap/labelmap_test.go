@@ -14,7 +14,29 @@ import (
 // added here with them.
 func TestShipped(t *testing.T) {
 	want := map[string]string{
-		"climb-7": "sha256:5e9c2f052ca298e807bd3b3ac076791221f70b85bd0abf4497a1aba5354d51e0",
+		"bcss-4":            "sha256:ad9eefd8268608bf43140141808511333d60f5e67d9e21b15c4be86be77a931e",
+		"birads-5":          "sha256:f894dd15adcbdcfdcb2ae3a346a4616b4e789d524d6da26f3c2287d6cd9c5569",
+		"brain-mri-2":       "sha256:5d234d3c3cc3fb61888cbcf8930ae0777513382799eaac07441492e98d92f7d5",
+		"brain-tumor-4":     "sha256:0a4bbdd162c39d84879cc72e7f20f9860a88a13d2bdf1d21904ab1a7f88ef5c4",
+		"busi-3":            "sha256:dd68e5bb51b26706f166b83438f6ea42957fd6265eddce68edf1aad3ee75b850",
+		"chexpert-14":       "sha256:592249bd323f66be243bf30aa6a01f596e1ada782238c7e67f395d8c67333391",
+		"climb-7":           "sha256:5e9c2f052ca298e807bd3b3ac076791221f70b85bd0abf4497a1aba5354d51e0",
+		"cmmd-2":            "sha256:97a330b2e6752164d4d86082b1921498cdfb05885ce3280842579606e207c6e9",
+		"coronahack-3":      "sha256:482c24f5c8cea0d14950bae9587563df0d1977f59948497b0b6d843b0513d2be",
+		"covid-19-cxr-4":    "sha256:a14beea8ccb398a65dab32358e4fddae294b8a5297f4ac0adaf9b1b1c5bdb645",
+		"covid-blues-2":     "sha256:aacef2e88f26c22a52c7bb7e4b96397c415f8318ce29b3b5c0760f76a4b33b0f",
+		"covid-us-3":        "sha256:d1796bb81e5d54bea4b665dc882cbec159ecbafc1ff1f6eabfe84a97d7805843",
+		"davis-5":           "sha256:d195305b512b01d6a315efc5f9bd50d2ca00b8cb1196f318b2f372ebf57bf839",
+		"ham10000-5":        "sha256:95d6f7f6eab5e3d435777adaca534a12a0c2e0a68de62a61b119ba859e5a68b4",
+		"hemorrhage-2":      "sha256:cc03974ad492dcf98462c72b246137cbdd0c56d36dc2d8229a8a9d0e5b452c60",
+		"inspect-5":         "sha256:fbf4de813e8be24af8374a6fadd3c18a3bb035618e73f45b53004c21baa8a0ee",
+		"isic-2020-2":       "sha256:ac5c10dd657642d3b029c7e50586b99dbf00663a6da108ea21e531f84d3d9e69",
+		"jichi-davis-4":     "sha256:76829dc40a79eac0a183c7bf194ccbbf42eb4ce532639c47b03166649ac032c6",
+		"kits23-2":          "sha256:366325b6be05db35db165b2ea9d5f64298eceb046d8898d83e9fb95a0f60267c",
+		"lc25000-5":         "sha256:caafdd512de7e3f2e1cb3becbc2f2dce998839bbf081e0adbab012d0ff5c28dc",
+		"pad-ufes-5":        "sha256:d52df408e5280fb8edb77ac2b204689d0eb87ecebe8d99ba3c6d377257a224c3",
+		"rspect-3":          "sha256:2916be1bb79db1c9de9978157ec0c9301435cedecee6591929c3b46b5decb93d",
+		"vindr-chexpert-14": "sha256:dae154f2e221d32110f5481eb1c76c2d0cfba31714f1908c0f76751c7168fd00",
 	}
 	files, err := labelmap.Files()
 	if err != nil {
