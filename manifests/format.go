@@ -93,6 +93,8 @@ func arrange(root *yaml.Node) {
 					}
 				})
 			})
+		case "overlap":
+			order(n, overlapKeys)
 		case "models":
 			each(n, func(_, model *yaml.Node) { order(model, modelKeys) })
 		case "evaluations":

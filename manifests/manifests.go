@@ -40,6 +40,10 @@
 //	    fetch: {plugin: dir, params: {path: images}}
 //	    curate: {plugin: image}
 //
+//	overlap:                        # samples that two datasets have in common, on two sides of them
+//	  same: fail                    # the same bytes or arrays: report (the default) or fail, which publishes nothing
+//	  near: report                  # images and signals that are nearly the same
+//
 //	models:                         # what is trained on which datasets
 //	  multitask: {plugin: go, datasets: [ecg, xray], seed: 7}
 //	  single: {plugin: go, datasets: [ecg, xray], each: true, seed: 7}   # single/ecg and single/xray
@@ -111,6 +115,7 @@ type Benchmark struct {
 	Description string                `json:"description,omitempty" jsonschema:"a paragraph"`
 	Plugins     map[string]string     `json:"plugins,omitempty" jsonschema:"folders of plugins that come with the manifest, by name"`
 	Datasets    map[string]Dataset    `json:"datasets" jsonschema:"what is fetched and what is made of it, by name"`
+	Overlap     Overlap               `json:"overlap,omitzero" jsonschema:"what becomes of samples that datasets have in common, on more than one side"`
 	Models      map[string]Model      `json:"models,omitempty" jsonschema:"what is trained on which datasets, by name"`
 	Evaluations map[string]Evaluation `json:"evaluations,omitempty" jsonschema:"what is scored, by name"`
 	Claims      []Claim               `json:"claims,omitempty" jsonschema:"published numbers to reproduce"`
@@ -130,6 +135,18 @@ type Dataset struct {
 	Fetch    Step   `json:"fetch" jsonschema:"where the bytes come from"`
 	Curate   Step   `json:"curate,omitzero" jsonschema:"how samples are made of them; not needed for what no model is trained on"`
 }
+
+// Overlap says what becomes of samples that several datasets have in common, on more than one side: "" is to report them.
+type Overlap struct {
+	Same string `json:"same,omitempty" jsonschema:"samples with the same bytes or arrays: report, or fail, which publishes nothing"`
+	Near string `json:"near,omitempty" jsonschema:"images and signals that are nearly the same: report, or fail, which publishes nothing"`
+}
+
+// The words of an Overlap.
+const (
+	OverlapReport = "report"
+	OverlapFail   = "fail"
+)
 
 // Step names a plugin and its parameters.
 type Step struct {

@@ -228,6 +228,7 @@ func TestDigest(t *testing.T) {
 		"default":       {"    models: [multitask", "    split: test\n    plugin: classification\n    models: [multitask"},
 		"flow":          {"    curate: {plugin: image}", "    curate:\n      plugin: image\n      params: {}"},
 		"case":          {"CC-BY-4.0", "cc-by-4.0"},
+		"overlap":       {"\nmodels:", "\noverlap: {near: report, same: report}\nmodels:"},
 	}
 	for name, edit := range same {
 		if got := digestOf(t, replace(t, text, edit)); got != want {
@@ -244,6 +245,7 @@ func TestDigest(t *testing.T) {
 		"metrics":   {"[auroc, accuracy]", "[auroc, accuracy, f1]"},
 		"split":     {"    models: [multitask", "    split: train\n    models: [multitask"},
 		"claim":     {"value: 0.9,", "value: 0.91,"},
+		"overlap":   {"\nmodels:", "\noverlap: {near: fail}\nmodels:"},
 	}
 	for name, edit := range other {
 		edited := replace(t, text, edit)
@@ -379,6 +381,8 @@ func TestSchemaAgreesWithParse(t *testing.T) {
 		"share":             {"value: 0.9,", "value: 90,"},
 		"twice":             {"[auroc, accuracy]", "[auroc, auroc]"},
 		"name":              {"  xray:\n", "  X-Ray:\n"},
+		"overlap":           {"\nmodels:", "\noverlap: {near: drop}\nmodels:"},
+		"what overlaps":     {"\nmodels:", "\noverlap: {far: fail}\nmodels:"},
 	} {
 		edited := replace(t, original, edit)
 		if resolved.Validate(jsonOf(t, edited)) == nil {

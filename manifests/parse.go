@@ -48,8 +48,9 @@ type reader struct {
 
 // Keys in canonical order, as Format writes them.
 var (
-	benchmarkKeys  = []string{"apiVersion", "kind", "name", "title", "description", "plugins", "datasets", "models", "evaluations", "claims"}
+	benchmarkKeys  = []string{"apiVersion", "kind", "name", "title", "description", "plugins", "datasets", "overlap", "models", "evaluations", "claims"}
 	datasetKeys    = []string{"title", "modality", "licence", "access", "version", "size", "terms", "citation", "homepage", "fetch", "curate"}
+	overlapKeys    = []string{"same", "near"}
 	termKeys       = []string{"id", "url", "steps"}
 	stepKeys       = []string{"plugin", "seed", "params"}
 	curateKeys     = []string{"plugin", "seed", "with", "params"}
@@ -86,6 +87,9 @@ func (r *reader) sections(f fields) {
 	for _, e := range datasets {
 		r.together(e)
 	}
+	if n := f.get("overlap"); n != nil {
+		r.bench.Overlap = r.overlap(n)
+	}
 	for _, e := range models {
 		r.watch(e.path, func() { r.bench.Models[e.key] = r.model(e) })
 	}
@@ -119,6 +123,19 @@ func (r *reader) dataset(e entry) Dataset {
 		Fetch:    r.step(f, "fetch", catalog.Fetch),
 		Curate:   r.curated(f),
 	}
+}
+
+// overlap reads what becomes of common samples. To say the default changes nothing.
+func (r *reader) overlap(n *yaml.Node) Overlap {
+	f := r.fields(n, "overlap", overlapKeys)
+	word := func(key string) string {
+		n := f.get(key)
+		if n == nil || f.word(key, "choice", n, newNames([]string{OverlapReport, OverlapFail})) != OverlapFail {
+			return ""
+		}
+		return OverlapFail
+	}
+	return Overlap{Same: word("same"), Near: word("near")}
 }
 
 // licence reads an SPDX expression and returns it as SPDX writes it.

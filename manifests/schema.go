@@ -83,6 +83,9 @@ func nameWords(s *jsonschema.Schema) {
 		s.Properties[section].PropertyNames = &jsonschema.Schema{Pattern: identifier.String(), MaxLength: jsonschema.Ptr(maxIdentifier)}
 	}
 	s.Properties["claims"].MinItems = nil
+	for _, word := range s.Properties["overlap"].Properties {
+		word.Enum, word.Default = words([]string{OverlapReport, OverlapFail}), json.RawMessage(`"`+OverlapReport+`"`)
+	}
 	dataset.Properties["modality"].Enum = words(Modalities())
 	dataset.Properties["access"].Enum = words(Accesses())
 	dataset.Properties["homepage"].Pattern = "^https?://"

@@ -179,6 +179,9 @@ func (p *Publisher) documents(ctx context.Context, req activities.PublishRequest
 	if err != nil {
 		return actioncache.Entry{}, lasting(ctx, err)
 	}
+	if err := report.Refuse(b.Overlap, r.Duplicates); err != nil {
+		return actioncache.Entry{}, lasting(ctx, fmt.Errorf("publish: %w", err))
+	}
 	text, err := report.JSON(r)
 	if err != nil {
 		return actioncache.Entry{}, err

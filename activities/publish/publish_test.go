@@ -22,6 +22,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/execute"
 	"github.com/cairn-bench/cairn/activities/publish"
 	"github.com/cairn-bench/cairn/activities/resolve"
+	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/manifests/report"
@@ -241,6 +242,39 @@ func TestDamagedDocument(t *testing.T) {
 	_, err = b.publisher.Publish(t.Context(), activities.PublishRequest{Plan: p.Plan, Manifest: b.request.Manifest}, "run")
 	if err == nil || !strings.Contains(err.Error(), "evaluate/test/all/a") || !strings.Contains(err.Error(), "metrics.json") {
 		t.Errorf("error is %v", err)
+	}
+	var app *temporal.ApplicationError
+	if !errors.As(activities.Report(err), &app) || !app.NonRetryable() {
+		t.Errorf("%v would be tried again", err)
+	}
+}
+
+// TestOverlap: what two datasets have in common, on two sides of them, is in the report, and publishes nothing where the manifest
+// says so.
+func TestOverlap(t *testing.T) {
+	b := newBench(t)
+	// b fetches what a does, and its seed puts the other file on the training side.
+	text := strings.Replace(activitytest.Text("a", "b"), "params: {name: b}}, curate: {plugin: files,", "params: {name: a}}, curate: {plugin: files, seed: 3,", 1)
+	keep := func(text string) {
+		d, err := cas.PutBytes(t.Context(), b.Store, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.request.Manifest = d
+	}
+	keep(text)
+	out := b.publish(t, b.do(t))
+	var r report.Report
+	if err := json.Unmarshal(b.read(t, out.Report), &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Duplicates) != 2 || r.Duplicates[0].Kind != document.SameBytes || !r.Duplicates[0].Crosses || !r.Duplicates[1].Crosses {
+		t.Fatalf("duplicates %+v", r.Duplicates)
+	}
+	keep(strings.Replace(text, "\nmodels:", "\noverlap: {same: fail}\nmodels:", 1))
+	_, err := b.publisher.Prepare(t.Context(), b.request, "run") // every step has its result, so it publishes
+	if err == nil || !strings.Contains(err.Error(), "overlap.same is fail, and 2 groups of samples are the same on two sides of several datasets: a/") {
+		t.Errorf("error %v", err)
 	}
 	var app *temporal.ApplicationError
 	if !errors.As(activities.Report(err), &app) || !app.NonRetryable() {

@@ -238,7 +238,9 @@ func values(d *curated.Dataset, m document.Media, e *report.Exhibit) error {
 		}
 		e.Values = append(e.Values, report.Value{Name: name, Value: text})
 	}
-	if more := len(all) - maxValues; more > 0 {
+	if more := len(all) - maxValues; more == 1 {
+		e.Note = "and one value more"
+	} else if more > 1 {
 		e.Note = fmt.Sprintf("and %d values more", more)
 	}
 	return nil

@@ -152,7 +152,7 @@ func TestRestricted(t *testing.T) {
 			t.Errorf("%q is in the page", secret)
 		}
 	}
-	for _, want := range []string{"counts only", "credentialed", "short-record", "1 group of samples"} {
+	for _, want := range []string{"counts only", "credentialed", "short-record", "1 group of duplicates"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("no %q in the page", want)
 		}
@@ -177,7 +177,7 @@ func troubled() document.Curation {
 func TestDuplicates(t *testing.T) {
 	s := curatedtest.Many()
 	s.Curation = document.Curation{Duplicates: []document.DuplicateGroup{
-		{Digest: digest.FromString("a"), Samples: []string{"train/x-2", "train/x-4"}},
+		{Kind: document.NearMedia, Distance: 3, Samples: []string{"train/x-2", "train/x-4"}},
 		{Digest: digest.FromString("b"), Samples: []string{"test/gone", "validation/x-1"}, Crosses: true},
 	}}
 	sheet, display, html := page(t, s)
@@ -188,7 +188,7 @@ func TestDuplicates(t *testing.T) {
 	if gone.ID != "gone" || gone.Note != "left out of the dataset" || len(gone.Pictures) != 0 || there.ID != "x-1" || len(there.Pictures) != 1 {
 		t.Errorf("shown: %+v, %+v", gone, there)
 	}
-	if !strings.Contains(html, "Group 2") {
+	if !strings.Contains(html, "nearly the same, at most") {
 		t.Error("the page shows one group")
 	}
 }

@@ -45,7 +45,7 @@ type Value struct{ Name, Value string }
 // Display is what a page shows beside the sheet.
 type Display struct {
 	Classes    []ClassExhibits
-	Duplicates [][]Exhibit // groups of byte-identical samples; an exhibit without anything is a sample that was left out
+	Duplicates [][]Exhibit // the first groups that the sheet lists; an exhibit without anything is a sample that was left out
 }
 
 // ClassExhibits are some samples of one class.
@@ -116,7 +116,7 @@ func draw(e Exhibit) drawing {
 	for i, w := range e.Waves {
 		low, high := bounds(w.Values)
 		top := i * laneOfWave
-		d.Lanes = append(d.Lanes, waveLane{Name: w.Name, NameY: top + 12, Path: envelope(w.Values, (low+high)/2, span, float64(top))})
+		d.Lanes = append(d.Lanes, waveLane{Name: w.Name, NameY: top + 18, Path: envelope(w.Values, (low+high)/2, span, float64(top))})
 		names = append(names, w.Name)
 	}
 	d.Desc = fmt.Sprintf("%s: %s", plural(len(e.Waves), "channel"), strings.Join(names, ", "))

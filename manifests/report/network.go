@@ -16,6 +16,9 @@ type Network struct {
 // networkSize is the side of a drawing of a graph, in its own units.
 const networkSize = 320
 
+// margin stays free around it, for the dots.
+const margin = 8
+
 // sketch is what the template draws of a graph.
 type sketch struct {
 	Size  int
@@ -41,6 +44,7 @@ func layout(n Network) sketch {
 	s := sketch{Size: networkSize, Desc: fmt.Sprintf("a graph of %s and %s", plural(n.Nodes, "node"), plural(len(t.edges), "edge"))}
 	s.Dot = tenth(max(2, min(5, float64(60/math.Sqrt(float64(max(n.Nodes, 1)))))))
 	at := t.places()
+	fit(at)
 	for _, e := range t.edges {
 		a, b := at[e[0]], at[e[1]]
 		s.Lines = append(s.Lines, line{a.X, a.Y, b.X, b.Y, t.parent[e[0]] != e[1] && t.parent[e[1]] != e[0]})
@@ -130,13 +134,35 @@ func (t *branches) places() []tickPoint {
 		rings = max(rings, t.ring[a]+inner)
 	}
 	out := make([]tickPoint, len(t.parent))
-	step := (networkSize/2 - 8) / float64(rings)
+	step := (networkSize/2 - margin) / float64(rings)
 	for a := range out {
 		radius := step * float64(t.ring[a]+inner)
 		sin, cos := math.Sincos(math.Pi * (from[a] + to[a]))
 		out[a] = tickPoint{tenth(networkSize/2 + float64(radius*sin)), tenth(networkSize/2 - float64(radius*cos))}
 	}
 	return out
+}
+
+// fit makes a drawing as large as its frame and puts it in the middle.
+func fit(at []tickPoint) {
+	if len(at) == 0 {
+		return
+	}
+	low, high := at[0], at[0]
+	for _, p := range at {
+		low, high = tickPoint{min(low.X, p.X), min(low.Y, p.Y)}, tickPoint{max(high.X, p.X), max(high.Y, p.Y)}
+	}
+	const inside = networkSize - 2*margin
+	scale := 1.0
+	if side := max(high.X-low.X, high.Y-low.Y); side > 0 {
+		scale = inside / side
+	}
+	for i, p := range at {
+		at[i] = tickPoint{
+			tenth(networkSize/2 + float64(scale*(p.X-(low.X+high.X)/2))),
+			tenth(networkSize/2 + float64(scale*(p.Y-(low.Y+high.Y)/2))),
+		}
+	}
 }
 
 // share cuts an angle into parts, each as wide as the leaves of a node.

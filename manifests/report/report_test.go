@@ -285,3 +285,30 @@ func TestShared(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestRefuse(t *testing.T) {
+	all := []Duplicate{
+		{Kind: document.SameBytes, Samples: []string{"a/test/1", "b/test/1"}},
+		{Kind: document.SameMedia, Samples: []string{"a/test/2", "b/train/2"}, Crosses: true},
+	}
+	for range 12 {
+		all = append(all, Duplicate{Kind: document.NearMedia, Samples: []string{"a/test/3", "b/train/3"}, Crosses: true})
+	}
+	for _, c := range []struct {
+		overlap manifests.Overlap
+		want    string
+	}{
+		{manifests.Overlap{}, ""},
+		{manifests.Overlap{Same: manifests.OverlapFail}, "overlap.same is fail, and 1 groups of samples are the same on two sides of several datasets: a/test/2 = b/train/2"},
+		{manifests.Overlap{Near: manifests.OverlapFail}, "overlap.near is fail, and 12 groups of samples are nearly the same on two sides of several datasets: a/test/3 = b/train/3; "},
+		{manifests.Overlap{Near: manifests.OverlapFail}, "; and 2 more"},
+	} {
+		err := Refuse(c.overlap, all)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%+v: error %v, want %q", c.overlap, err, c.want)
+		}
+	}
+	if err := Refuse(manifests.Overlap{Same: manifests.OverlapFail, Near: manifests.OverlapFail}, all[:1]); err != nil {
+		t.Errorf("samples on one side: %v", err)
+	}
+}

@@ -2,11 +2,13 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/manifests/fingerprint"
 )
@@ -29,6 +31,33 @@ func Shared(datasets []Contents) []Duplicate {
 	s.media(datasets)
 	s.near(datasets)
 	return s.out
+}
+
+// Refuse is an error that names the samples that a manifest does not want on two sides of two datasets.
+func Refuse(o manifests.Overlap, all []Duplicate) error {
+	for _, r := range []struct {
+		policy, word, what string
+		kinds              []string
+	}{
+		{o.Same, "same", "the same", []string{document.SameBytes, document.SameMedia}},
+		{o.Near, "near", "nearly the same", []string{document.NearMedia}},
+	} {
+		bad := slices.DeleteFunc(slices.Clone(all), func(d Duplicate) bool { return !d.Crosses || !slices.Contains(r.kinds, d.Kind) })
+		if r.policy != manifests.OverlapFail || len(bad) == 0 {
+			continue
+		}
+		const few = 10
+		var names []string
+		for _, d := range bad[:min(len(bad), few)] {
+			names = append(names, strings.Join(d.Samples[:min(len(d.Samples), few)], " = "))
+		}
+		if n := len(bad) - few; n > 0 {
+			names = append(names, fmt.Sprintf("and %d more", n))
+		}
+		return fmt.Errorf("overlap.%s is %s, and %d groups of samples are %s on two sides of several datasets: %s",
+			r.word, r.policy, len(bad), r.what, strings.Join(names, "; "))
+	}
+	return nil
 }
 
 // sharing collects what is found.

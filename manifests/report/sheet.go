@@ -33,6 +33,10 @@ type Sheet struct {
 	Bytes      int64                     `json:"bytes"`
 	Media      []MediaKind               `json:"media"`
 	Split      string                    `json:"split"` // the rule, in one sentence
+	SplitFiles []document.SplitList      `json:"split_files,omitempty"`
+	Labels     document.LabelTally       `json:"labels"`
+	LabelMaps  []document.LabelMap       `json:"label_maps,omitempty"`
+	Published  *document.Published       `json:"published,omitempty"`
 	Expected   int                       `json:"expected"`
 	Done       int                       `json:"done"`
 	Excluded   []Reason                  `json:"excluded"`
@@ -58,11 +62,12 @@ type Reason struct {
 	Examples []document.Outcome `json:"examples"`
 }
 
-// Duplicates are byte-identical samples within a dataset.
+// Duplicates are samples of one dataset that are the same or nearly so.
 type Duplicates struct {
+	Said     string                    `json:"said"` // how many of which kind, in words
 	Groups   int                       `json:"groups"`
 	Crossing int                       `json:"crossing"` // groups that touch more than one side
-	Listed   []document.DuplicateGroup `json:"listed"`   // the first of them, those that cross before the others
+	Listed   []document.DuplicateGroup `json:"listed"`   // the first of them, the gravest before the others
 }
 
 // NewSheet collects what the documents of a dataset say.
@@ -73,7 +78,7 @@ func NewSheet(artifact digest.Digest, d document.Dataset, c document.Curation) S
 		Task:       *d.Task, Features: append([]string{}, d.Features...), Counts: d.Counts, Samples: d.Samples, Subjects: d.Subjects,
 		Files: d.Files, Bytes: d.Bytes, Media: []MediaKind{}, Split: c.Split, Expected: c.Expected, Done: c.Done,
 		Excluded: reasons(c.Excluded), Failed: reasons(c.Failed), Warnings: reasons(c.Warnings),
-		Duplicates: duplicates(c.Duplicates),
+		SplitFiles: c.SplitFiles, Labels: c.Labels, LabelMaps: c.LabelMaps, Published: c.Published, Duplicates: duplicates(c.Duplicates),
 	}
 }
 
@@ -93,11 +98,10 @@ func reasons(outcomes []document.Outcome) []Reason {
 }
 
 func duplicates(groups []document.DuplicateGroup) Duplicates {
-	sorted := slices.Clone(groups)
-	slices.SortStableFunc(sorted, func(a, b document.DuplicateGroup) int {
-		return crossing([]document.DuplicateGroup{b}) - crossing([]document.DuplicateGroup{a})
-	})
-	return Duplicates{Groups: len(groups), Crossing: crossing(groups), Listed: append([]document.DuplicateGroup{}, sorted[:min(len(sorted), listed)]...)}
+	return Duplicates{
+		Said: groupsOf(groups), Groups: len(groups), Crossing: crossing(groups),
+		Listed: append([]document.DuplicateGroup{}, gravest(groups)[:min(len(groups), listed)]...),
+	}
 }
 
 // See counts the media of a sample.
@@ -135,6 +139,6 @@ func (s Sheet) withoutNames() Sheet {
 			(*list)[i].Examples = nil
 		}
 	}
-	s.Duplicates.Listed = nil
+	s.Duplicates.Listed, s.SplitFiles = nil, nil
 	return s
 }

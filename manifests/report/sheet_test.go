@@ -33,8 +33,13 @@ func exampleSheet() Sheet {
 		Warnings: []document.Outcome{{Sample: "b1", Code: "flat", Reason: "lead II"}},
 		Duplicates: []document.DuplicateGroup{
 			{Digest: named("one"), Samples: []string{"train/b1", "train/b2"}},
-			{Digest: named("two"), Samples: []string{"test/b4", "train/b3"}, Crosses: true},
+			{Kind: document.SameMedia, Digest: named("two"), Samples: []string{"test/b4", "train/b3"}, Crosses: true, Conflict: true},
+			{Kind: document.NearMedia, Distance: 2, Samples: []string{"train/b5", "train/b6"}},
 		},
+		Labels:     document.LabelTally{None: 1, One: 12, Several: 1},
+		LabelMaps:  []document.LabelMap{{Param: "labels", Name: "snomed", Digest: named("map"), Codes: 7}},
+		SplitFiles: []document.SplitList{{Side: "test", Path: "test.txt", Digest: named("list"), Names: 3, Unmatched: 1}},
+		Published:  &document.Published{Source: "the paper", Compared: 6, Differences: []document.Difference{{Split: "train", Class: "sinus", Published: 6, Ours: 5, LeftOut: map[string]int{"decode": 1}}}},
 	}
 	s := NewSheet(named("artifact"), d, c)
 	for i := range 10 {
@@ -93,7 +98,7 @@ func TestSheet(t *testing.T) {
 	}, s.Excluded); diff != "" {
 		t.Error(diff)
 	}
-	if d := s.Duplicates; d.Groups != 2 || d.Crossing != 1 || d.Listed[0].Digest != named("two") {
+	if d := s.Duplicates; d.Groups != 3 || d.Crossing != 1 || d.Listed[0].Digest != named("two") {
 		t.Errorf("duplicates: %+v", d)
 	}
 	if diff := cmp.Diff([]MediaKind{{"signal", "float32", 100, []int{2, 100}, []int{2, 109}, 10}}, s.Media); diff != "" {
@@ -112,7 +117,7 @@ func TestSheetHidesWhatIsRestricted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, secret := range []string{"a1", "a4.mat", "b1", "b2", "has 3 s", `class="wave"`} {
+	for _, secret := range []string{"a1", "a4.mat", "b1", "b2", "test.txt", "has 3 s", `class="wave"`} {
 		if regexp.MustCompile(`[^#0-9a-f]` + regexp.QuoteMeta(secret) + `\b`).MatchString(string(page)) {
 			t.Errorf("%q is in the page", secret)
 		}
@@ -120,7 +125,7 @@ func TestSheetHidesWhatIsRestricted(t *testing.T) {
 	if !strings.Contains(string(page), "counts only") || !strings.Contains(string(page), "short-record") {
 		t.Error("the page does not say what it is")
 	}
-	if len(s.Excluded[0].Examples) != 2 || len(s.Duplicates.Listed) != 2 {
+	if len(s.Excluded[0].Examples) != 2 || len(s.Duplicates.Listed) != 3 {
 		t.Error("the sheet itself was changed")
 	}
 }
@@ -196,8 +201,12 @@ func TestLayout(t *testing.T) {
 	if len(s.Lines) != 3 || s.Desc != "a graph of 4 nodes and 3 edges" {
 		t.Errorf("%d lines, %s", len(s.Lines), s.Desc)
 	}
-	if s.Dots[1] != (tickPoint{160, 160}) {
-		t.Errorf("the node with most neighbours is at %v", s.Dots[1])
+	low, high := s.Dots[0], s.Dots[0]
+	for _, d := range s.Dots {
+		low, high = tickPoint{min(low.X, d.X), min(low.Y, d.Y)}, tickPoint{max(high.X, d.X), max(high.Y, d.Y)}
+	}
+	if max(high.X-low.X, high.Y-low.Y) != networkSize-2*margin || low.X+high.X != networkSize || low.Y+high.Y != networkSize {
+		t.Errorf("it does not fill its frame: from %v to %v", low, high)
 	}
 	for name, n := range map[string]Network{"ring": ring(30), "apart": {Nodes: 9}, "dense": dense(20), "one": {Nodes: 1}, "none": {}} {
 		s := layout(n)

@@ -26,8 +26,14 @@ type sheetView struct {
 	Bars      []bar
 	Imbalance string
 	Groups    []group
-	Twins     [][]card
+	Twins     []twins
 	Rest      []document.DuplicateGroup
+}
+
+// twins is a group of duplicates side by side.
+type twins struct {
+	document.DuplicateGroup
+	Cards []card
 }
 
 // bar is the balance of one class: as wide as its samples beside the largest class, a part for each side.
@@ -83,8 +89,8 @@ func SheetHTML(s Sheet, show Display) ([]byte, error) {
 		cards := cardsOf(c.Exhibits)
 		v.Groups = append(v.Groups, group{Class: c.Class, Total: s.Total(c.Class), Wide: wideOf(cards), Exhibits: cards})
 	}
-	for _, g := range show.Duplicates {
-		v.Twins = append(v.Twins, cardsOf(g))
+	for i, g := range show.Duplicates[:min(len(show.Duplicates), len(s.Duplicates.Listed))] {
+		v.Twins = append(v.Twins, twins{s.Duplicates.Listed[i], cardsOf(g)})
 	}
 	var out bytes.Buffer
 	if err := t.Execute(&out, v); err != nil {
@@ -96,7 +102,6 @@ func SheetHTML(s Sheet, show Display) ([]byte, error) {
 func sheetFunctions() template.FuncMap {
 	f := functions()
 	maps.Copy(f, template.FuncMap{
-		"add1":        func(i int) int { return i + 1 },
 		"reasonTotal": total,
 		"wideOf":      wideOf,
 		"splitTotal": func(by map[string]int) int {

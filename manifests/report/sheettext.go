@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -32,10 +31,37 @@ func (s *Sheet) Text(w io.Writer) {
 	if s.Split != "" {
 		fmt.Fprintf(t, "sides\t%s\n", s.Split)
 	}
+	for _, f := range s.facts() {
+		fmt.Fprintf(t, "%s\t%s\n", f.name, f.says)
+	}
 	t.Flush()
 	s.classes(w)
 	s.outcomes(w)
 	s.copies(w)
+}
+
+// fact is a line about the dataset as a whole.
+type fact struct{ name, says string }
+
+// facts are what the framework found out, where there is something to say.
+func (s *Sheet) facts() []fact {
+	var out []fact
+	for _, l := range s.SplitFiles {
+		out = append(out, fact{"side list", listOf(l)})
+	}
+	if l := labelsOf(s.Labels); l != "" {
+		out = append(out, fact{"labels", l})
+	}
+	for _, m := range s.LabelMaps {
+		out = append(out, fact{"label map", mapOf(m)})
+	}
+	if s.Published != nil {
+		out = append(out, fact{"published", publishedOf(*s.Published)})
+		for _, d := range s.Published.Differences[:min(len(s.Published.Differences), listed)] {
+			out = append(out, fact{"", d.String()})
+		}
+	}
+	return out
 }
 
 func orDash(s string) string {
@@ -125,21 +151,24 @@ func firstOf(r Reason) string {
 
 func (s *Sheet) copies(w io.Writer) {
 	d := s.Duplicates
-	if d.Groups == 0 {
-		fmt.Fprintln(w, "no byte-identical samples")
-		return
-	}
-	fmt.Fprintf(w, "%s of byte-identical samples, %s across sides\n", plural(d.Groups, "group"), count(d.Crossing))
+	fmt.Fprintln(w, d.Said)
 	shown := d.Listed[:min(len(d.Listed), shownGroups)]
 	for _, g := range shown {
-		fmt.Fprintf(w, "  %s\n", strings.Join(g.Samples, ", "))
+		fmt.Fprintf(w, "  %s: %s%s\n", alike(g.Kind, g.Distance), strings.Join(g.Samples, ", "), marks(g))
 	}
 	if more := d.Groups - len(shown); more > 0 && len(shown) > 0 {
 		fmt.Fprintf(w, "  and %s more, in %s\n", count(more), document.CurationFile)
 	}
 }
 
-// sides lists the splits that a sheet has samples of.
-func (s *Sheet) sides() []string {
-	return slices.DeleteFunc(document.Splits(), func(split string) bool { return s.Samples[split] == 0 })
+// marks says what is bad about a group.
+func marks(g document.DuplicateGroup) string {
+	out := ""
+	if g.Crosses {
+		out += " (across sides)"
+	}
+	if g.Conflict {
+		out += " (with different labels)"
+	}
+	return out
 }

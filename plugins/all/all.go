@@ -5,11 +5,13 @@ import (
 	"net/http"
 
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/arrays"
 	"github.com/cairn-bench/cairn/plugins/curate/connectome"
 	"github.com/cairn-bench/cairn/plugins/curate/ecg"
 	"github.com/cairn-bench/cairn/plugins/curate/eeg"
 	"github.com/cairn-bench/cairn/plugins/curate/ehr"
 	"github.com/cairn-bench/cairn/plugins/curate/expression"
+	"github.com/cairn-bench/cairn/plugins/curate/gait"
 	"github.com/cairn-bench/cairn/plugins/curate/graph"
 	"github.com/cairn-bench/cairn/plugins/curate/image"
 	"github.com/cairn-bench/cairn/plugins/curate/node"
@@ -53,7 +55,8 @@ func Over(client *http.Client) (plugins.Set, error) {
 		physionet.Plugin(client), kaggle.Plugin(client), huggingface.Plugin(client), github.Plugin(client),
 		zenodo.Plugin(client), figshare.Plugin(client), mendeley.Plugin(client),
 		isic.Plugin(client), tcia.Plugin(client), geo.Plugin(client), atlas.Plugin(client), tudataset.Plugin(client), snap.Plugin(client),
-		connectome.Plugin(), ecg.Plugin(), eeg.Plugin(), ehr.Plugin(), expression.Plugin(), graph.Plugin(), image.Plugin(), node.Plugin(), table.Plugin(), text.Plugin(), video.Plugin(), video.FFmpeg(), volume.Plugin(),
+		arrays.Plugin(), connectome.Plugin(), ecg.Plugin(), eeg.Plugin(), ehr.Plugin(), expression.Plugin(), gait.Plugin(), graph.Plugin(),
+		image.Plugin(), node.Plugin(), table.Plugin(), text.Plugin(), video.Plugin(), video.FFmpeg(), volume.Plugin(),
 		gopretrain.New(),
 		classification.Plugin(),
 	)

@@ -183,6 +183,9 @@ func (s *session) acceptCurated(ctx context.Context, w *written) error {
 	if _, ok := w.has(document.DatasetFile); ok {
 		return wrong("%s: it is made of the samples and the task of the result; leave it out", document.DatasetFile)
 	}
+	if _, ok := w.has(document.PrintsFile); ok {
+		return wrong("%s: only what the framework curates has it; leave it out", document.PrintsFile)
+	}
 	c := &curated{session: s, out: w, task: *task, ids: map[string]bool{}, owner: map[string]string{}, sides: map[string]string{}}
 	if err := lines(w, document.SamplesFile, c.add); err != nil {
 		return err

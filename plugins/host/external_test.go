@@ -109,6 +109,7 @@ func TestUnacceptable(t *testing.T) {
 		{"no task", "curate", curate(sample, `{"event":"result"}`), "want a task"},
 		{"no samples", "curate", out + "echo x >$out/a; echo '" + task + "'", "there is no samples.jsonl"},
 		{"empty", "curate", curate("", task), "has no sample"},
+		{"fingerprints", "curate", out + "echo x >$out/fingerprints.jsonl; " + strings.TrimPrefix(curate(sample, task), out), "only what the framework curates has it"},
 		{"unknown field", "curate", curate(`{"id":"a","spilt":"train"}`, task), `samples.jsonl:1: unknown field "spilt"`},
 		{"split", "curate", curate(`{"id":"a","split":"trian","labels":["x"],"text":"t"}`, task), `split is "trian"`},
 		{"label", "curate", curate(`{"id":"a","split":"train","labels":["z"],"text":"t"}`, task), `label "z" is none of the classes`},

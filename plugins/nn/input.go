@@ -13,7 +13,7 @@ import (
 type Example struct {
 	ID     string
 	x      []float32
-	height int     // of an image, 1 for a signal
+	height int     // of an image, of several one below the other, 1 for a signal
 	edges  []int32 // of a graph: from, to, from, to, ...
 	target []float32
 }
@@ -66,17 +66,14 @@ func (c Config) Prepare(d Dataset, s document.Sample, read Reader) (*Example, er
 }
 
 func (c Config) prepare(d Dataset, s document.Sample, read Reader) (*Example, error) {
-	array, err := load(s, d.Media, read)
+	if d.Media == Image {
+		return c.images(d, s, read)
+	}
+	array, x, err := d.values(s, d.first(s), read)
 	if err != nil {
 		return nil, err
 	}
-	if n, ok := channels(d.Media, array.Shape); !ok || n != d.Channels {
-		return nil, fmt.Errorf("%s of shape %v, want %d channels", d.Media, array.Shape, d.Channels)
-	}
-	ex := &Example{ID: s.ID, x: array.Float32()}
-	if err := checkValues(ex.x, d.Media == Table); err != nil {
-		return nil, err
-	}
+	ex := &Example{ID: s.ID, x: x}
 	switch d.Media {
 	case Signal:
 		n := array.Shape[1]
@@ -84,11 +81,6 @@ func (c Config) prepare(d Dataset, s document.Sample, read Reader) (*Example, er
 		if n > c.SignalLength {
 			ex.x = average(ex.x, 1, n, d.Channels, c.SignalLength)
 		}
-	case Image:
-		h, w := array.Shape[0], array.Shape[1]
-		ex.x = average(ex.x, 1, h, w*d.Channels, c.ImageSize)
-		ex.x = average(ex.x, c.ImageSize, w, d.Channels, c.ImageSize)
-		ex.height = c.ImageSize
 	case Graph:
 		if ex.edges, err = loadEdges(s, array.Shape[0], read); err != nil {
 			return nil, err
@@ -98,9 +90,51 @@ func (c Config) prepare(d Dataset, s document.Sample, read Reader) (*Example, er
 	return ex, err
 }
 
-// load reads the sample's array of that type.
-func load(s document.Sample, media string, read Reader) (npy.Array, error) {
-	i := slices.IndexFunc(s.Media, func(m document.Media) bool { return m.Type == media })
+// images reads all images of a sample, such as the slices of a volume or the views of one breast, and lays them one below the other: the
+// encoder ends in the mean and the greatest of what it sees anywhere, so the sample is judged by all of them, in any number.
+func (c Config) images(d Dataset, s document.Sample, read Reader) (*Example, error) {
+	ex := &Example{ID: s.ID}
+	for i, media := range s.Media {
+		if media.Type != Image {
+			continue
+		}
+		array, x, err := d.values(s, i, read)
+		if err != nil {
+			return nil, err
+		}
+		h, w := array.Shape[0], array.Shape[1]
+		x = average(x, 1, h, w*d.Channels, c.ImageSize)
+		x = average(x, c.ImageSize, w, d.Channels, c.ImageSize)
+		ex.x, ex.height = append(ex.x, x...), ex.height+c.ImageSize
+	}
+	if ex.height == 0 {
+		return nil, fmt.Errorf("no array of type %s", Image)
+	}
+	var err error
+	ex.target, err = target(d.Task, s.Labels)
+	return ex, err
+}
+
+// first is the place of the sample's first array of the dataset's type, -1 if there is none.
+func (d Dataset) first(s document.Sample) int {
+	return slices.IndexFunc(s.Media, func(m document.Media) bool { return m.Type == d.Media })
+}
+
+// values reads one array of a sample and checks that it is what the dataset holds.
+func (d Dataset) values(s document.Sample, i int, read Reader) (npy.Array, []float32, error) {
+	array, err := load(s, i, d.Media, read)
+	if err != nil {
+		return array, nil, err
+	}
+	if n, ok := channels(d.Media, array.Shape); !ok || n != d.Channels {
+		return array, nil, fmt.Errorf("%s of shape %v, want %d channels", d.Media, array.Shape, d.Channels)
+	}
+	x := array.Float32()
+	return array, x, checkValues(x, d.Media == Table)
+}
+
+// load reads the sample's array at that place, which is of that type.
+func load(s document.Sample, i int, media string, read Reader) (npy.Array, error) {
 	if i < 0 {
 		return npy.Array{}, fmt.Errorf("no array of type %s", media)
 	}
@@ -127,10 +161,11 @@ func checkValues(x []float32, missing bool) error {
 
 // loadEdges reads the edges of a graph; a graph without an array of edges has none.
 func loadEdges(s document.Sample, nodes int, read Reader) ([]int32, error) {
-	if !slices.ContainsFunc(s.Media, func(m document.Media) bool { return m.Type == edgesType }) {
+	at := slices.IndexFunc(s.Media, func(m document.Media) bool { return m.Type == edgesType })
+	if at < 0 {
 		return nil, nil
 	}
-	a, err := load(s, edgesType, read)
+	a, err := load(s, at, edgesType, read)
 	if err != nil {
 		return nil, err
 	}

@@ -445,3 +445,50 @@ func marshal(t testing.TB, v any) []byte {
 	}
 	return text
 }
+
+// TestManyImages: a sample is read with all its images. Others than the first count, too.
+func TestManyImages(t *testing.T) {
+	const size = 8
+	picture := func(at int) []byte {
+		pix := make([]uint8, size*size)
+		for i := range pix {
+			pix[i] = uint8((i*at*37 + i/size*11) % 251)
+		}
+		return npy.Uint8([]int{size, size}, pix)
+	}
+	files := map[string][]byte{"a": picture(1), "b": picture(2), "t": []byte("no array"), "c": npy.Uint8([]int{size, size, 3}, make([]uint8, size*size*3))}
+	read := func(m document.Media) ([]byte, error) { return files[m.Path], nil }
+	sample := func(paths ...string) document.Sample {
+		s := document.Sample{ID: "s", Labels: []string{"yes"}, Media: []document.Media{{Path: "t", Type: "text"}}}
+		for _, p := range paths {
+			s.Media = append(s.Media, document.Media{Path: p, Type: Image})
+		}
+		return s
+	}
+	d := described("i", Image, 1, document.Multiclass)
+	d.Task.Classes = []string{"no", "yes"}
+	m, err := New(Config{Width: 6, Channels: 3, Blocks: 1, ImageSize: size, SignalLength: 32, Datasets: []Dataset{d}}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := m.config.Prepare(d, sample("a"), read)
+	if err != nil || one.height != size || len(one.x) != size*size {
+		t.Fatalf("one image: %v, %v", one, err)
+	}
+	both, err := m.config.Prepare(d, sample("a", "b"), read)
+	if err != nil || both.height != 2*size || !slices.Equal(both.x[:size*size], one.x) {
+		t.Fatalf("two images: %v, %v", both, err)
+	}
+	scores, err := m.Predict(t.Context(), "i", []document.Sample{sample("a"), sample("a", "b"), sample("b")}, read, 2)
+	if err != nil || slices.Equal(scores[0], scores[1]) || slices.Equal(scores[1], scores[2]) {
+		t.Errorf("scores %v, %v: the second image does not count", scores, err)
+	}
+	for _, c := range []struct {
+		sample document.Sample
+		want   string
+	}{{sample("a", "c"), "want 1 channels"}, {sample(), "no array of type image"}, {sample("a", "t"), "decode t"}} {
+		if _, err := m.config.Prepare(d, c.sample, read); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("error %v, want %q", err, c.want)
+		}
+	}
+}

@@ -1,5 +1,5 @@
 // Package npy reads and writes NumPy's .npy format, version 1.0, for the three element types of curated
-// samples: float32, uint8 and int32.
+// samples: float32, uint8 and int32. What publishers write is read by Reader and Read, which know more types and versions.
 //
 // A file is the magic "\x93NUMPY", the version bytes 1 and 0, the length of the header as a little-endian
 // uint16, the header (a Python dict literal, padded with blanks so that the data starts at a multiple of
@@ -38,8 +38,10 @@ type Array struct {
 // Float32 encodes data of the given shape. It panics if shape and data do not agree.
 func Float32(shape []int, data []float32) []byte {
 	b := header("<f4", shape, len(data), 4)
-	for _, v := range data {
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	at := len(b)
+	b = b[:at+4*len(data)]
+	for i, v := range data {
+		binary.LittleEndian.PutUint32(b[at+4*i:], math.Float32bits(v))
 	}
 	return b
 }
@@ -52,8 +54,10 @@ func Uint8(shape []int, data []uint8) []byte {
 // Int32 encodes data of the given shape. It panics if shape and data do not agree.
 func Int32(shape []int, data []int32) []byte {
 	b := header("<i4", shape, len(data), 4)
-	for _, v := range data {
-		b = binary.LittleEndian.AppendUint32(b, uint32(v))
+	at := len(b)
+	b = b[:at+4*len(data)]
+	for i, v := range data {
+		binary.LittleEndian.PutUint32(b[at+4*i:], uint32(v))
 	}
 	return b
 }

@@ -17,7 +17,7 @@ func closed() string { return strings.Replace(small, "access: open", "access: cr
 // TestExport writes a dataset of a finished step in every format, as a whole or not at all.
 func TestExport(t *testing.T) {
 	m := smallMachine(newMachine(t, ""))
-	m.want(0, words("run --only curate/heart benchmark.yaml"))
+	m.want(0, words("run benchmark.yaml"))
 	for _, format := range words("climb webdataset parquet dir") {
 		out := m.want(0, words("export small/curate/heart --format "+format), "heart-"+format, "licence", "CC0-1.0, access open")
 		if strings.Contains(out.stdout, "restricted") {
@@ -63,7 +63,7 @@ func TestExport(t *testing.T) {
 func TestRestrictedStaysHere(t *testing.T) {
 	m := smallMachine(newMachine(t, ""))
 	m.write("benchmark.yaml", closed())
-	m.want(0, words("run --only curate/heart benchmark.yaml"))
+	m.want(0, words("run benchmark.yaml"))
 	m.want(5, words("export small/curate/heart --format dir -o s3://bucket/heart"), "folder of this machine only", "credentialed")
 	m.want(0, words("export small/curate/heart --format dir"), "restricted: do not pass it on", "credentialed")
 	info, err := os.Stat(m.path("heart-dir"))
@@ -80,7 +80,7 @@ func TestRestrictedStaysHere(t *testing.T) {
 // TestShow: a curated dataset is shown as what is in it, everything else as the document that it is.
 func TestShow(t *testing.T) {
 	m := smallMachine(newMachine(t, ""))
-	m.want(0, words("run --only curate/heart benchmark.yaml"))
+	m.want(0, words("run benchmark.yaml"))
 	m.want(0, words("show small/curate/heart"), "heart  table", "multiclass of 2 classes", "CC0-1.0, access open", "60 of 60 candidates used", "present", "subjects")
 	s := object[report.Sheet](m, 0, words("show small/curate/heart")...)
 	if s.Schema != "cairn/show/v1" || s.Done != 60 || s.Samples["train"] != 42 || s.Restricted != "" || s.Media[0].Arrays != 60 {

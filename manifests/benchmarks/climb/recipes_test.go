@@ -94,6 +94,12 @@ func opened(t *testing.T, out plugintest.Files) (map[string]document.Sample, doc
 	return samples, c, set.Info
 }
 
+// curated runs a variant's recipe.
+func curated(t *testing.T, variant, id string, raw plugintest.Files) (map[string]document.Sample, document.Curation, document.Dataset) {
+	t.Helper()
+	return opened(t, caseOf(t, variant, id, raw).Deterministic(t))
+}
+
 // inputs takes what other datasets fetch out of a tree: the folders of their names.
 func inputs(raw plugintest.Files, with []string) map[string]plugintest.Files {
 	out := map[string]plugintest.Files{"raw": {}}
@@ -135,7 +141,7 @@ func TestRecipes(t *testing.T) {
 }
 
 func (w want) check(t *testing.T, variant, id string, raw plugintest.Files) {
-	samples, report, info := opened(t, caseOf(t, variant, id, raw).Deterministic(t))
+	samples, report, info := curated(t, variant, id, raw)
 	if report.Done != w.done || report.Expected != report.Done+len(report.Excluded)+len(report.Failed) || len(report.Failed) > 0 {
 		t.Errorf("%d of %d done, want %d; left out %v, failed %v", report.Done, report.Expected, w.done, report.Excluded, report.Failed)
 	}

@@ -2,21 +2,21 @@ package ecg
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/curate/signal"
-	"github.com/cairn-bench/cairn/plugins/curate/wfdb"
 	"github.com/cairn-bench/cairn/plugins/npy"
 )
 
-// rows finds the signal of every lead.
-func (r recipe) rows(h *wfdb.Header) ([]int, error) {
+// rows finds every lead among the names of a recording.
+func (r *recipe) rows(names []string) ([]int, error) {
 	var out []int
 	for _, lead := range r.Leads {
 		at := -1
-		for i, s := range h.Signals {
-			if !strings.EqualFold(leadName(s.Name), lead) {
+		for i, name := range names {
+			if !strings.EqualFold(leadName(name), lead) {
 				continue
 			}
 			if at >= 0 {
@@ -43,33 +43,33 @@ func leadName(name string) string {
 	return name
 }
 
-// array makes the sample out of the record's rows.
-func (r recipe) array(rec *wfdb.Record, rows []int) (plugins.Made, error) {
+// array makes the sample out of the recording's rows.
+func (r *recipe) array(rec recording, rows []int) (plugins.Made, error) {
 	n := r.Rate * r.Seconds
 	data := make([]float32, len(rows)*n)
+	divisor, err := r.divisor(rec, rows)
+	if err != nil {
+		return plugins.Made{}, err
+	}
 	var flat []string
 	var invalid, length int
-	filters := map[float64]*signal.Resampler{} // most records have one rate
+	var x []float64
 	for row, at := range rows {
-		x, bad, err := millivolts(rec, at)
-		if err != nil {
+		var bad int
+		if x, bad, err = rec.read(at, x); err != nil {
 			return plugins.Made{}, err
 		}
-		rate := float64(rec.Frequency * float64(rec.Signals[at].PerFrame))
-		filter, ok := filters[rate]
-		if !ok {
-			if filter, err = signal.NewResampler(rate, r.Rate); err != nil {
-				return plugins.Made{}, plugins.Exclude("sampling-rate", "%v", err)
-			}
-			filters[rate] = filter
+		filter, err := r.filter(rec.rate(at))
+		if err != nil {
+			return plugins.Made{}, err
 		}
 		length = filter.Outputs(len(x))
 		if length == 0 || length < n && r.Short == ShortExclude {
 			return plugins.Made{}, plugins.Exclude("short-record", "record has %d samples at %d Hz, %d are needed", length, r.Rate, n)
 		}
 		out := data[row*n : (row+1)*n]
-		for i, v := range filter.Run(x, n) {
-			out[i] = float32(v)
+		if err := narrow(out, filter.Run(x, n), divisor); err != nil {
+			return plugins.Made{}, err
 		}
 		if signal.IsFlat(out[:min(n, length)]) {
 			flat = append(flat, r.Leads[row])
@@ -81,29 +81,48 @@ func (r recipe) array(rec *wfdb.Record, rows []int) (plugins.Made, error) {
 		Media: []plugins.MadeMedia{{
 			Ext: "npy", Type: "signal", Shape: shape, DType: "float32", SamplingRate: float64(r.Rate), Data: npy.Float32(shape, data),
 		}},
+		Meta:     rec.meta,
 		Warnings: r.warnings(flat, invalid, length, n),
 	}, nil
 }
 
-// millivolts scales one signal. What the file marks as no sample becomes 0 and is counted.
-func millivolts(rec *wfdb.Record, at int) (x []float64, invalid int, err error) {
-	s := rec.Signals[at]
-	divisor, ok := signal.PerMillivolt(s.Units)
-	if !ok {
-		return nil, 0, plugins.Exclude("unknown-unit", "lead %s is in %q, which is no voltage", s.Name, s.Units)
-	}
-	x = make([]float64, len(rec.Samples[at]))
-	for i, v := range rec.Samples[at] {
-		if rec.Valid(at, v) {
-			x[i] = s.Physical(v) / divisor
-		} else {
-			invalid++
+// narrow writes values, divided, as float32.
+func narrow(out []float32, values []float64, divisor float64) error {
+	for i, v := range values {
+		if divisor != 1 {
+			v /= divisor
+		}
+		out[i] = float32(v)
+		if math.IsInf(float64(out[i]), 0) {
+			return plugins.Exclude("out-of-range", "sample %d is %v, beyond any voltage", i, v)
 		}
 	}
-	return x, invalid, nil
+	return nil
 }
 
-func (r recipe) warnings(flat []string, invalid, length, n int) []plugins.Exclusion {
+// divisor is 1, or the distance from the lowest to the highest value of all leads of the whole recording.
+func (r *recipe) divisor(rec recording, rows []int) (float64, error) {
+	if r.Scale != ScaleRange {
+		return 1, nil
+	}
+	low, high := math.Inf(1), math.Inf(-1)
+	var x []float64
+	for _, at := range rows {
+		var err error
+		if x, _, err = rec.read(at, x); err != nil {
+			return 0, err
+		}
+		for _, v := range x {
+			low, high = min(low, v), max(high, v)
+		}
+	}
+	if !(high > low) {
+		return 0, plugins.Exclude("flat-record", "all values of all leads are the same, so there is no range to divide by")
+	}
+	return high - low, nil
+}
+
+func (r *recipe) warnings(flat []string, invalid, length, n int) []plugins.Exclusion {
 	var out []plugins.Exclusion
 	warn := func(code, format string, args ...any) {
 		out = append(out, plugins.Exclusion{Code: code, Reason: fmt.Sprintf(format, args...)})

@@ -50,7 +50,7 @@ func exists(p string) bool {
 	return err == nil
 }
 
-func open(t testing.TB, files plugintest.Files) (*plugins.Curated, document.Curation) {
+func openOut(t testing.TB, files plugintest.Files) (*plugins.Curated, document.Curation) {
 	t.Helper()
 	d, err := plugins.OpenCurated(files)
 	if err != nil {
@@ -69,9 +69,12 @@ var dataset = &action.Dataset{ID: "cinc", Modality: "ecg", Licence: "CC-BY-4.0",
 func TestCinc2021(t *testing.T) {
 	raw := sharedFolder(t, "cinc2021_ecg")
 	out := plugintest.Case{Plugin: Plugin(), Params: `{"rate":100}`, Seed: 1, Dataset: dataset, Inputs: map[string]plugintest.Files{"raw": raw}}.Deterministic(t)
-	d, report := open(t, out)
+	d, report := openOut(t, out)
 	if report.Expected != 60 || report.Done != 60 || len(report.Excluded)+len(report.Failed) != 0 {
 		t.Fatalf("expected %d, done %d, excluded %v, failed %v", report.Expected, report.Done, report.Excluded, report.Failed)
+	}
+	if len(report.Duplicates) != 0 || len(report.LabelMaps) != 1 || report.LabelMaps[0].Name != Climb7 || report.LabelMaps[0].Param != "labels" {
+		t.Errorf("duplicates %v, label maps %v", report.Duplicates, report.LabelMaps)
 	}
 	want, long := scan(t, raw)
 	got := map[string]int{}
@@ -150,6 +153,21 @@ func checkSamples(t *testing.T, out plugintest.Files, d *plugins.Curated) {
 	}
 }
 
+// Of 60 records, 7 have sinus rhythm beside another diagnosis.
+func TestPriority(t *testing.T) {
+	raw := sharedFolder(t, "cinc2021_ecg")
+	for priority, want := range map[string]document.LabelTally{
+		`["sinus"]`: {One: 53, Several: 7, ByPriority: 7},
+		`[]`:        {One: 53, Several: 7},
+	} {
+		params := `{"rate":100,"task":"multiclass","labels":{"426783006":"sinus","*":"other"},"priority":` + priority + `}`
+		_, report := openOut(t, plugintest.Case{Plugin: Plugin(), Params: params, Seed: 1, Dataset: dataset, Inputs: map[string]plugintest.Files{"raw": raw}}.Must(t))
+		if diff := cmp.Diff(want, report.Labels); diff != "" || report.Done != 53+want.ByPriority {
+			t.Errorf("%s: %d done, %s", priority, report.Done, diff)
+		}
+	}
+}
+
 // record writes a header and its format 16 signal of n frames, value(frame, lead) in microvolts.
 func record(name string, leads []string, rate string, n int, comments string, value func(f, lead int) int16) plugintest.Files {
 	header := fmt.Sprintf("%s %d %s %d\n", name, len(leads), rate, n)
@@ -191,14 +209,14 @@ func TestOutcomes(t *testing.T) {
 		record("onelead", []string{"I"}, "100", 100, "#Dx: 1\n", wave),
 		record("twice", []string{"I", "II", "ii"}, "100", 100, "#Dx: 1\n", wave),
 		record("odd", two, "100.0001", 100, "#Dx: 1\n", wave),
-		plugintest.Files{"multi.hea": []byte("multi/2 2 100 100\n"), "bad.hea": []byte("bad x\n"), "gone.hea": []byte("gone 1\ngone.dat 16\n#Dx: 1")},
+		plugintest.Files{"multi.hea": []byte("multi/2 2 100 100\na 50\nb 50\n"), "bad.hea": []byte("bad x\n"), "gone.hea": []byte("gone 1\ngone.dat 16\n#Dx: 1")},
 	)
 	rotten := record("rotten", two, "100", 100, "#Dx: 2\n", wave)
 	rotten["rotten.dat"][100]++
 	raw = join(raw, rotten)
 	params := `{"rate":100,"seconds":1,"leads":["I","II"],"labels":{"1":"a","2":"b"},"split":{"train":1,"validation":0,"test":0}}`
 	out := plugintest.Case{Plugin: Plugin(), Params: params, Dataset: dataset, Inputs: map[string]plugintest.Files{"raw": raw}}.Deterministic(t)
-	d, report := open(t, out)
+	d, report := openOut(t, out)
 	got := map[string]string{}
 	for _, o := range slices.Concat(report.Excluded, report.Failed, report.Warnings) {
 		got[o.Sample] = o.Code
@@ -238,20 +256,26 @@ func TestGolden(t *testing.T) {
 
 func TestParams(t *testing.T) {
 	for params, want := range map[string]string{
-		`{"rate":0}`:                          "rate 0",
-		`{"seconds":-1}`:                      "seconds -1",
-		`{"short":"x"}`:                       `short "x"`,
-		`{"leads":[]}`:                        "leads",
-		`{"leads":["I","i"]}`:                 "named twice",
-		`{"labels":{}}`:                       "labels",
-		`{"labels":"other"}`:                  "climb-7",
-		`{"task":"regression"}`:               "task",
-		`{"several":"guess"}`:                 "several",
-		`{"split":{"train":0.9}}`:             "add up to",
-		`{"split":{"rule":"coin"}}`:           "split rule",
-		`{"split":{"validation":-1}}`:         "between 0 and 1",
-		`{"split":{"duplicates":"whatever"}}`: "duplicates",
-		`{"speed":1}`:                         "speed",
+		`{"rate":0}`:                              "rate 0",
+		`{"seconds":-1}`:                          "seconds -1",
+		`{"short":"x"}`:                           `short "x"`,
+		`{"leads":[]}`:                            "leads",
+		`{"leads":["I","i"]}`:                     "named twice",
+		`{"labels":{}}`:                           "labels",
+		`{"labels":"other"}`:                      "climb-7",
+		`{"task":"regression"}`:                   "task",
+		`{"several":"guess"}`:                     "several",
+		`{"split":{"train":0.9}}`:                 "add up to",
+		`{"split":{"rule":"coin"}}`:               "split rule",
+		`{"split":{"validation":-1}}`:             "between 0 and 1",
+		`{"split":{"duplicates":"whatever"}}`:     "duplicates",
+		`{"speed":1}`:                             "speed",
+		`{"files":"["}`:                           "files",
+		`{"scale":"x"}`:                           "scale",
+		`{"draw":["Normal"]}`:                     "multiclass",
+		`{"task":"multiclass","draw":["Normal"]}`: "all of the classes",
+		`{"codes":{"table":"t.csv"}}`:             "id and columns",
+		`{"codes":{"pattern":"a"}}`:               "(?P<code>",
 	} {
 		if _, err := Plugin().Normalise(json.RawMessage(params)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", params, err, want)

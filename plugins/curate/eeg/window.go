@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -174,19 +173,14 @@ func take(x []float32, first, n int) []float32 {
 	return out
 }
 
-// scale divides by the 95th percentile of the absolute values, which is interpolated as numpy.quantile does, and
-// 0.01 microvolt, the 1e-8 volt of the published code.
+// scale divides by the 95th percentile of the absolute values and 0.01 microvolt, the 1e-8 volt of the published code.
 func scale(x []float32) {
 	const floor = 0.01
 	sizes := make([]float64, len(x))
 	for i, v := range x {
-		sizes[i] = math.Abs(float64(v))
+		sizes[i] = float64(v)
 	}
-	slices.Sort(sizes)
-	last := 95 * (len(x) - 1) // hundredths of a place
-	low, part := sizes[last/100], float64(last%100)/100
-	high := sizes[min(last/100+1, len(x)-1)]
-	by := low + float64(float64(high-low)*part) + floor
+	by := signal.P95(sizes) + floor
 	for i, v := range x {
 		x[i] = float32(float64(v) / by)
 	}

@@ -41,7 +41,7 @@ type Params struct {
 	Files      string            `json:"files" jsonschema:"glob of the tables, matched with the base name or, if it holds a slash, with the whole path"`
 	Platform   string            `json:"platform" jsonschema:"keep samples of this platform only, such as GPL6883; empty means that there is one"`
 	Label      Label             `json:"label" jsonschema:"what is predicted"`
-	Subject    string            `json:"subject" jsonschema:"key of the fact that names the subject, such as individual"`
+	Subject    string            `json:"subject" jsonschema:"key of the fact that names the subject, such as individual; where no sample has it each stands alone, with a warning"`
 	Pattern    string            `json:"pattern" jsonschema:"regular expression over the sample's title with the group subject"`
 	Meta       []string          `json:"meta" jsonschema:"keys of facts kept with the sample"`
 	MaxMissing float64           `json:"maxMissing" jsonschema:"leave out a probe of which more than this share of the samples have no value"`
@@ -119,6 +119,7 @@ type recipe struct {
 	pattern *regexp.Regexp
 	set     *assay.Set
 	probes  []int // places of those that are kept
+	unknown bool  // subjects are asked for by a fact of which no sample has any
 }
 
 // Plan reads all tables.
@@ -141,6 +142,7 @@ func (r *recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, e
 		return plugins.Curation{}, err
 	}
 	r.pattern = regexp.MustCompile(r.Pattern) // Validate compiled it
+	r.unknown = r.Subject != "" && !slices.ContainsFunc(r.set.Samples, func(s *assay.Sample) bool { return len(s.Facts[r.Subject]) > 0 })
 	out := plugins.Curation{Task: document.Task{Type: document.Multiclass, Classes: r.Label.Classes.Classes()}}
 	for i, s := range r.set.Samples {
 		out.Candidates = append(out.Candidates, r.candidate(s, i))
@@ -219,13 +221,13 @@ func (r *recipe) candidate(s *assay.Sample, i int) plugins.Candidate {
 // subject names who the sample is of. Where subjects are asked for, a sample without one is not taken: it could be of
 // anybody.
 func (r *recipe) subject(s *assay.Sample) (string, *plugins.Exclusion) {
-	if r.Subject != "" {
+	if r.Subject != "" && !r.unknown {
 		if found := s.Facts[r.Subject]; len(found) != 1 {
 			return "", &plugins.Exclusion{Code: "no-subject", Reason: fmt.Sprintf("%s: %q names %q, want one", s.ID, r.Subject, found)}
 		}
 		return s.Facts[r.Subject][0], nil
 	}
-	if r.Pattern == "" {
+	if r.Pattern == "" || r.unknown {
 		return "", nil
 	}
 	m := r.pattern.FindStringSubmatch(s.Title)
@@ -290,6 +292,9 @@ func (r *recipe) Make(_ context.Context, _ plugins.Tree, c plugins.Candidate) (p
 	}
 	if have := s.Present(); s.Stated >= 0 && have != s.Stated {
 		warn("row-count", "the file states %d values and holds %d", s.Stated, have)
+	}
+	if r.unknown {
+		warn("subject-unknown", "nothing says of any sample who its %q is, so each stands alone", r.Subject)
 	}
 	if unlogged > 0 {
 		warn("no-logarithm", "%d values have no logarithm", unlogged)

@@ -174,6 +174,27 @@ func TestRanks(t *testing.T) {
 	}
 }
 
+func TestSubjects(t *testing.T) {
+	in := plugintest.Files{"t_series_matrix.txt": []byte(tiny)}
+	_, report, _ := open(t, curate(`{"label": {"key": "disease"}, "subject": "individual"}`, in).Must(t))
+	if n := strings.Count(string(mustJSON(t, report.Warnings)), "subject-unknown"); n != 5 || report.Done != 5 {
+		t.Errorf("%d warnings, %+v", n, report)
+	}
+	samples, report, _ := open(t, curate(`{"label": {"key": "disease"}, "subject": "site"}`, in).Must(t))
+	if samples["G2"].Subject != "b" || samples["G3"].Subject != "a" || report.Done != 5 {
+		t.Errorf("%+v", samples)
+	}
+}
+
+func mustJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func TestPlatforms(t *testing.T) {
 	text := func(id, platform string) []byte {
 		return []byte("^SAMPLE = " + id + "\n!Sample_platform_id = " + platform + "\n!Sample_characteristics_ch1 = d: " + id + "\n!sample_table_begin\nID_REF\tVALUE\n" + platform + "p\t1\n!sample_table_end\n")

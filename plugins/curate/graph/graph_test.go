@@ -207,6 +207,17 @@ func TestProteins(t *testing.T) {
 	if diff := cmp.Diff([]string{"label=0", "label=1", "label=2"}, info.Features); diff != "" {
 		t.Error(diff)
 	}
+	copies, conflicts := 0, 0
+	for _, g := range report.Duplicates {
+		copies += len(g.Samples)
+		if g.Conflict {
+			conflicts++
+		}
+	}
+	// As a few lines of Python over the text files count them: graphs with the same node labels and edges, of one label or two.
+	if len(report.Duplicates) != 13 || copies != 50 || conflicts != 1 {
+		t.Errorf("%d groups of %d graphs that are the same, %d with both labels; want 13, 50 and 1", len(report.Duplicates), copies, conflicts)
+	}
 }
 
 func FuzzTU(f *testing.F) {

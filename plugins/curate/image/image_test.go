@@ -321,6 +321,9 @@ func TestChestXray(t *testing.T) {
 	if n := info.Counts["train"]["normal"] + info.Counts["test"]["normal"]; n != 160 {
 		t.Errorf("%d normal, want 160", n)
 	}
+	if len(report.Duplicates) != 0 {
+		t.Errorf("of 320 different chests, these are taken for the same: %v", report.Duplicates)
+	}
 	sides := map[string]bool{}
 	for path, s := range samples {
 		if strings.Contains(path, "/person1_") {
@@ -389,6 +392,9 @@ func TestISIC(t *testing.T) {
 		"split": {"rule": "publisher"}}`, "isic2017")
 	if report.Done != 190 || info.Samples["train"] != 140 || info.Samples["validation"] != 50 {
 		t.Fatalf("done %d, %v", report.Done, info.Samples)
+	}
+	if len(report.Duplicates) != 0 {
+		t.Errorf("of 190 different lesions, these are taken for the same: %v", report.Duplicates)
 	}
 	if n := info.Counts["train"]["melanoma"] + info.Counts["validation"]["melanoma"]; n != 80 {
 		t.Errorf("%d melanomas, want 80", n)

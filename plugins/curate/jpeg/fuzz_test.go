@@ -53,7 +53,7 @@ func TestErrors(t *testing.T) {
 	grey, colour := read(t, "testdata/grey-q75.jpg"), read(t, "testdata/size-16x16.jpg")
 	restart, progressive := read(t, "testdata/restart-s2.jpg"), read(t, "testdata/size-16x16-grey.jpg")
 	frame := string(grey[bytes.Index(grey, []byte("\xff\xc0")):][:13]) // up to the factors of the only component
-	const band = "\xff\xda\x00\x08\x01\x01\x00\x01\x05\x02" // the header of a scan
+	const band = "\xff\xda\x00\x08\x01\x01\x00\x01\x05\x02"            // the header of a scan
 	_, scan, _ := bytes.Cut(progressive, []byte(band))
 	scan = scan[:bytes.IndexByte(scan, 0xff)]
 	for name, c := range map[string]struct {

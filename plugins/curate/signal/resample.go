@@ -54,14 +54,13 @@ func gcd(a, b int) int {
 // Outputs is how many samples n samples become.
 func (r *Resampler) Outputs(n int) int { return (n*r.up + r.down - 1) / r.down }
 
-// Run gives the first n output samples of x, fewer if x has no more.
+// Run gives the first n output samples of x, fewer if x has no more. Where the rate stays as it is they are those of x itself.
 func (r *Resampler) Run(x []float64, n int) []float64 {
 	n = min(n, r.Outputs(len(x)))
-	out := make([]float64, n)
 	if r.up == r.down {
-		copy(out, x)
-		return out
+		return x[:n]
 	}
+	out := make([]float64, n)
 	for m := 0; m < n; {
 		if pos := m * r.down; m+lanes <= n && r.inside(x, pos) {
 			r.several((*[lanes]float64)(out[m:]), x, pos)
@@ -237,4 +236,16 @@ func PerMillivolt(units string) (divisor float64, ok bool) {
 // IsFlat says whether all values are the same.
 func IsFlat(x []float32) bool {
 	return !slices.ContainsFunc(x, func(v float32) bool { return v != x[0] })
+}
+
+// P95 is the 95th percentile of the absolute values, interpolated as numpy.quantile does. It overwrites x.
+func P95(x []float64) float64 {
+	for i, v := range x {
+		x[i] = math.Abs(v)
+	}
+	slices.Sort(x)
+	last := 95 * (len(x) - 1) // hundredths of a place
+	low, part := x[last/100], float64(last%100)/100
+	high := x[min(last/100+1, len(x)-1)]
+	return low + float64(float64(high-low)*part)
 }

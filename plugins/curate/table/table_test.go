@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -223,6 +224,19 @@ func TestHeartDisease(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(map[string]int{"processed.cleveland.data": 303, "processed.hungarian.data": 294, "processed.switzerland.data": 123, "processed.va.data": 200}, rows); diff != "" {
+		t.Error(diff)
+	}
+	var same []string
+	for _, g := range report.Duplicates {
+		same = append(same, g.Kind)
+		for _, s := range g.Samples {
+			same = append(same, s[strings.LastIndexByte(s, '/')+1:])
+		}
+	}
+	slices.Sort(same)
+	// As a few lines of Python over the text files find them.
+	want := []string{"media", "media", "processed~2ehungarian~2edata-000102", "processed~2ehungarian~2edata-000103", "processed~2eva~2edata-000140", "processed~2eva~2edata-000188"}
+	if diff := cmp.Diff(want, same); diff != "" {
 		t.Error(diff)
 	}
 	if absent != 164 {

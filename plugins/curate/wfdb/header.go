@@ -1,13 +1,13 @@
 // Package wfdb reads records in the format of PhysioNet's WFDB library: a text header (.hea) that names
 // one or more signal files, and their samples.
 //
-// It reads single-segment records in the formats 8, 16, 24, 32, 61, 80, 160, 212, 310 and 311, with byte
-// offsets, skew and several samples a frame, and therefore also the Challenge's .mat files, which are MAT
-// version 4 matrices behind format 16+24. Multi-segment records and FLAC (508, 516, 524) are refused by
-// name. Numbers in a header are claims: what is kept in memory follows the bytes that are there, and the
-// initial value and the checksum of every signal are compared with them.
+// It reads the formats 0, 8, 16, 24, 32, 61, 80, 160, 212, 310 and 311 and, as FLAC, 508, 516 and 524, with byte offsets, skew and
+// several samples a frame, and therefore also the Challenge's .mat files, which are MAT version 4 matrices
+// behind format 16+24. A record may be of segments, in a fixed or a variable layout, with gaps between them. It also
+// reads annotation files in MIT format. Numbers in a header are claims: what is kept in memory follows the bytes
+// that are there or is bounded, and the initial value and the checksum of every signal are compared with them.
 //
-// The format is described at https://wfdb.io/spec (header(5) and signal(5)).
+// The format is described at https://wfdb.io/spec (header(5), signal(5) and annot(5)).
 package wfdb
 
 import (
@@ -35,16 +35,14 @@ const (
 	maxPerFrame = 1 << 16
 )
 
-// ErrMultiSegment says that a header lists segments and not signals.
-var ErrMultiSegment = errors.New("multi-segment record: only its segments can be read, one by one")
-
 // Header is what a .hea file says.
 type Header struct {
 	Record    string
 	Frequency float64 // frames a second
 	Frames    int     // samples a signal, 0 if the header does not say
 	Signals   []Signal
-	Comments  []string // without "#" and blanks around them
+	Segments  []Segment // of a record of segments, which has no Signals until it is read
+	Comments  []string  // without "#" and blanks around them
 }
 
 // Signal is one line of a header.
@@ -84,7 +82,7 @@ func (h *Header) Fact(name string) string {
 // ParseHeader reads a header. Its errors name the line.
 func ParseHeader(r io.Reader) (*Header, error) {
 	var h Header
-	want := -1
+	var l *listing
 	scan := bufio.NewScanner(io.LimitReader(r, maxHeader))
 	scan.Buffer(nil, maxLine)
 	n := 1
@@ -95,12 +93,13 @@ func ParseHeader(r io.Reader) (*Header, error) {
 		case line == "":
 		case line[0] == '#':
 			h.Comments = append(h.Comments, strings.TrimSpace(line[1:]))
-		case want < 0:
-			want, err = h.parseRecord(line)
-		case len(h.Signals) == want:
-			err = fmt.Errorf("more than the %d signals that the record line announces", want)
+		case l == nil:
+			l, err = h.parseRecord(line)
+		case l.have == l.want:
+			err = fmt.Errorf("more than the %d %s that the record line announces", l.want, l.what)
 		default:
-			err = h.parseSignal(line)
+			l.have++
+			err = l.parse(line)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
@@ -109,39 +108,95 @@ func ParseHeader(r io.Reader) (*Header, error) {
 	if err := scan.Err(); err != nil {
 		return nil, fmt.Errorf("line %d: %w", n, err)
 	}
-	if want < 0 {
+	if l == nil {
 		return nil, errors.New("header has no record line")
 	}
-	if len(h.Signals) != want {
-		return nil, fmt.Errorf("record line announces %d signals, header has %d", want, len(h.Signals))
+	if l.have != l.want {
+		return nil, fmt.Errorf("record line announces %d %s, header has %d", l.want, l.what, l.have)
 	}
-	return &h, nil
+	return &h, h.addUpSegments()
 }
 
-// parseRecord reads "name signals [frequency[/counter[(base)]] [frames [time [date]]]]".
-func (h *Header) parseRecord(line string) (signals int, err error) {
+// listing is what the lines after the record line are.
+type listing struct {
+	what       string
+	want, have int
+	parse      func(line string) error
+}
+
+// parseRecord reads "name[/segments] signals [frequency[/counter[(base)]] [frames [time [date]]]]".
+func (h *Header) parseRecord(line string) (*listing, error) {
 	f := strings.Fields(line)
-	if strings.Contains(f[0], "/") {
-		return 0, ErrMultiSegment
-	}
 	if len(f) < 2 {
-		return 0, fmt.Errorf("record line %q: want a name and the number of signals", line)
+		return nil, fmt.Errorf("record line %q: want a name and the number of signals", line)
 	}
-	h.Record = f[0]
-	if signals, err = natural("number of signals", f[1], maxSignals); err != nil {
-		return 0, err
+	signals, err := natural("number of signals", f[1], maxSignals)
+	if err != nil {
+		return nil, err
 	}
+	if err := h.parseLength(f[2:]); err != nil {
+		return nil, err
+	}
+	name, segments, several := strings.Cut(f[0], "/")
+	h.Record = name
+	if !several {
+		return &listing{"signals", signals, 0, h.parseSignal}, nil
+	}
+	n, err := natural("number of segments", segments, maxSegments)
+	if err == nil && n == 0 {
+		err = errors.New("number of segments is 0")
+	}
+	return &listing{"segments", n, 0, h.parseSegment}, err
+}
+
+// parseLength reads the frequency and the number of frames.
+func (h *Header) parseLength(f []string) (err error) {
 	h.Frequency = DefaultFrequency
-	if len(f) > 2 {
-		text, _, _ := strings.Cut(f[2], "/")
+	if len(f) > 0 {
+		text, _, _ := strings.Cut(f[0], "/")
 		if h.Frequency, err = strconv.ParseFloat(text, 64); err != nil || !(h.Frequency > 0) || math.IsInf(h.Frequency, 0) {
-			return 0, fmt.Errorf("sampling frequency %q: want a number above 0", f[2])
+			return fmt.Errorf("sampling frequency %q: want a number above 0", f[0])
 		}
 	}
-	if len(f) > 3 {
-		h.Frames, err = natural("number of samples", f[3], math.MaxInt32)
+	if len(f) > 1 {
+		h.Frames, err = natural("number of samples", f[1], math.MaxInt32)
 	}
-	return signals, err
+	return err
+}
+
+// parseSegment reads "name frames".
+func (h *Header) parseSegment(line string) error {
+	f := strings.Fields(line)
+	if len(f) != 2 || strings.ContainsAny(f[0], "/\\") {
+		return fmt.Errorf("segment line %q: want a name and a number of samples", line)
+	}
+	frames, err := natural("number of samples", f[1], math.MaxInt32)
+	if err != nil {
+		return err
+	}
+	if frames == 0 && len(h.Segments) > 0 {
+		return fmt.Errorf("segment %s has no samples, which only the first may have, as the layout", f[0])
+	}
+	h.Segments = append(h.Segments, Segment{f[0], frames})
+	return nil
+}
+
+// addUpSegments compares the length of a record with those of its segments.
+func (h *Header) addUpSegments() error {
+	if len(h.Segments) == 0 {
+		return nil
+	}
+	sum := 0
+	for _, s := range h.Segments {
+		sum += s.Frames
+	}
+	if h.Frames == 0 {
+		h.Frames = sum
+	}
+	if h.Frames != sum || sum > math.MaxInt32 {
+		return fmt.Errorf("record line announces %d samples, the segments have %d", h.Frames, sum)
+	}
+	return nil
 }
 
 // formatField is "format[xPerFrame][:skew][+offset]", gainField "gain[(baseline)][/units]".

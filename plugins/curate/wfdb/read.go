@@ -7,13 +7,15 @@ import (
 	"io"
 	"math"
 	"path"
+	"slices"
 )
 
 // Record is a header with its samples.
 type Record struct {
 	*Header
-	Samples [][]int32 // one slice a signal; PerFrame samples a frame
+	Samples [][]int32 // one slice a signal; PerFrame samples a frame. Nil for a record of segments
 	invalid []coding  // of each signal's format
+	parts   []part    // of a record of segments
 }
 
 // Valid says whether a value of a signal is a sample and not the format's mark for "none".
@@ -22,15 +24,54 @@ func (r *Record) Valid(signal int, v int32) bool {
 	return !c.hasInvalid || v != c.invalid
 }
 
+// Physical gives the samples of a signal in its unit, NaN where there is none. It uses the memory of into where that is enough.
+func (r *Record) Physical(signal int, into []float64) []float64 {
+	n := r.Len(signal)
+	out := slices.Grow(into[:0], n)[:n]
+	if r.parts != nil {
+		r.assemble(signal, out)
+		return out
+	}
+	s, c := r.Signals[signal], r.invalid[signal]
+	base, gain := float64(s.Baseline), s.Gain
+	for i, v := range r.Samples[signal] {
+		out[i] = (float64(v) - base) / gain
+	}
+	if !c.hasInvalid {
+		return out
+	}
+	for i, v := range r.Samples[signal] {
+		if v == c.invalid {
+			out[i] = math.NaN()
+		}
+	}
+	return out
+}
+
+// Len is the number of samples of a signal.
+func (r *Record) Len(signal int) int {
+	if r.parts != nil {
+		return r.Frames * r.Signals[signal].PerFrame
+	}
+	return len(r.Samples[signal])
+}
+
 // ErrChecksum says that samples do not add up to what the header states.
 var ErrChecksum = errors.New("checksum does not agree")
 
-// Read reads the samples of all signals. open gives the signal files by the name the header has for them;
-// no more than limit bytes are read of any.
-func (h *Header) Read(open func(name string) (io.ReadCloser, error), limit int64) (*Record, error) {
+// Opener gives a file by the name that a header has for it.
+type Opener func(name string) (io.ReadCloser, error)
+
+// Read reads the samples of all signals and, of a record of segments, the headers of those. No more than limit bytes are read of any
+// file, and no more than a quarter of limit samples are made.
+func (h *Header) Read(open Opener, limit int64) (*Record, error) {
+	if len(h.Segments) > 0 {
+		return h.readSegments(open, limit)
+	}
 	r := &Record{Header: h, Samples: make([][]int32, len(h.Signals)), invalid: make([]coding, len(h.Signals))}
+	left := limit / 4
 	for _, g := range h.groups() {
-		if err := r.readGroup(g, open, limit); err != nil {
+		if err := r.readGroup(g, open, limit, &left); err != nil {
 			return nil, fmt.Errorf("%s: %w", h.Signals[g[0]].File, err)
 		}
 	}
@@ -59,42 +100,93 @@ func (h *Header) groups() [][]int {
 	return out
 }
 
-// readGroup reads one file, whose frames hold the samples of its signals one after the other.
-func (r *Record) readGroup(group []int, open func(string) (io.ReadCloser, error), limit int64) error {
-	first := r.Signals[group[0]]
+// group is the signals of one file, whose frames hold the samples of each one after the other.
+type group struct {
+	coding
+	signals  []int
+	perFrame int // samples of all signals
+}
+
+// readGroup reads one file.
+func (r *Record) readGroup(signals []int, open Opener, limit int64, left *int64) error {
+	first := r.Signals[signals[0]]
 	c, err := codingOf(first.Format)
 	if err != nil {
 		return err
 	}
-	perFrame := 0
-	for _, i := range group {
-		if s := r.Signals[i]; s.Format != first.Format || s.Offset != first.Offset {
+	g := group{coding: c, signals: signals}
+	for _, i := range signals {
+		s := r.Signals[i]
+		if s.Format != first.Format || s.Offset != first.Offset {
 			return fmt.Errorf("signals of one file have formats %d+%d and %d+%d", first.Format, first.Offset, s.Format, s.Offset)
 		}
-		perFrame += r.Signals[i].PerFrame
+		g.perFrame += s.PerFrame
 		r.invalid[i] = c
 	}
-	data, err := r.readFile(first, c, perFrame, open, limit)
+	if int64(r.Frames)*int64(g.perFrame) > *left {
+		return fmt.Errorf("header announces %d frames of %d samples, the limit is %d samples", r.Frames, g.perFrame, *left)
+	}
+	switch {
+	case c.flacBits > 0:
+		err = r.readFLAC(g, open, limit, *left)
+	case c.groupBytes == 0:
+		r.leaveOut(g)
+	default:
+		err = r.readPacked(g, open, limit, *left)
+	}
+	for _, i := range signals {
+		*left -= int64(len(r.Samples[i]))
+	}
+	return err
+}
+
+// leaveOut makes the signals of format 0, of which no sample was kept.
+func (r *Record) leaveOut(g group) {
+	for _, i := range g.signals {
+		r.Samples[i] = make([]int32, r.Frames*r.Signals[i].PerFrame)
+		for k := range r.Samples[i] {
+			r.Samples[i][k] = g.invalid
+		}
+	}
+}
+
+func (r *Record) readPacked(g group, open Opener, limit, most int64) error {
+	first := r.Signals[g.signals[0]]
+	data, err := r.readFile(first, g, open, limit)
 	if err != nil {
 		return err
 	}
-	if err := r.checkMAT(first, data[:first.Offset], perFrame); err != nil {
+	if err := r.checkMAT(first, data[:first.Offset], g.perFrame); err != nil {
 		return err
 	}
 	data = data[first.Offset:]
-	frames := int(c.count(int64(len(data)))) / perFrame
-	if r.Frames > 0 {
-		frames = r.Frames
+	frames := r.Frames
+	if frames == 0 {
+		n := g.count(int64(len(data)))
+		if n > most {
+			return fmt.Errorf("file has %d samples, the limit is %d", n, most)
+		}
+		frames = int(n) / g.perFrame
 	}
-	r.scatter(group, c.decode(data, frames*perFrame), frames)
+	at := 0
+	for _, i := range g.signals {
+		s := r.Signals[i]
+		out := make([]int32, frames*s.PerFrame)
+		g.gather(out, data, at, s.PerFrame, g.perFrame)
+		if s.Format == 8 {
+			addUp(out, int32(s.Initial))
+		}
+		r.Samples[i] = out
+		at += s.PerFrame
+	}
 	return nil
 }
 
 // readFile reads the bytes that the header announces, or all of the file if it announces none.
-func (r *Record) readFile(s Signal, c coding, perFrame int, open func(string) (io.ReadCloser, error), limit int64) ([]byte, error) {
+func (r *Record) readFile(s Signal, g group, open Opener, limit int64) ([]byte, error) {
 	want := limit + 1 // one more shows that the limit is not enough
 	if r.Frames > 0 {
-		want = s.Offset + c.size(int64(r.Frames)*int64(perFrame))
+		want = s.Offset + g.size(int64(r.Frames)*int64(g.perFrame))
 	}
 	if r.Frames > 0 && want > limit {
 		return nil, fmt.Errorf("header announces %d bytes, the limit is %d", want, limit)
@@ -104,7 +196,7 @@ func (r *Record) readFile(s Signal, c coding, perFrame int, open func(string) (i
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, want))
+	data, err := readUpTo(f, want)
 	if err != nil {
 		return nil, err
 	}
@@ -114,11 +206,27 @@ func (r *Record) readFile(s Signal, c coding, perFrame int, open func(string) (i
 	if need := need(s, r.Frames, want); int64(len(data)) < need {
 		return nil, fmt.Errorf("file is short: header announces %d bytes, file has %d", need, len(data))
 	}
-	// A Tree compares a file with its digest where the file ends, so read on to there.
-	if _, err := io.Copy(io.Discard, f); err != nil {
-		return nil, err
+	return data, finish(f)
+}
+
+// readUpTo is io.ReadAll of so many bytes, which for a small number have their place at once.
+func readUpTo(f io.Reader, want int64) ([]byte, error) {
+	const small = 1 << 20
+	if want > small {
+		return io.ReadAll(io.LimitReader(f, want))
 	}
-	return data, nil
+	data := make([]byte, want)
+	n, err := io.ReadFull(f, data)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return data[:n], err
+}
+
+// finish reads on to the end of a file, where a Tree compares it with its digest.
+func finish(f io.Reader) error {
+	_, err := io.Copy(io.Discard, f)
+	return err
 }
 
 // need is how much of a file must be there: without a length in the header, what comes before the samples.
@@ -127,27 +235,6 @@ func need(s Signal, frames int, announced int64) int64 {
 		return announced
 	}
 	return s.Offset
-}
-
-// scatter gives every signal its samples out of the frames.
-func (r *Record) scatter(group []int, samples []int32, frames int) {
-	width := 0
-	for _, i := range group {
-		width += r.Signals[i].PerFrame
-	}
-	at := 0
-	for _, i := range group {
-		n := r.Signals[i].PerFrame
-		out := make([]int32, 0, frames*n)
-		for f := range frames {
-			out = append(out, samples[f*width+at:f*width+at+n]...)
-		}
-		if r.Signals[i].Format == 8 {
-			addUp(out, int32(r.Signals[i].Initial))
-		}
-		r.Samples[i] = out
-		at += n
-	}
 }
 
 func addUp(differences []int32, initial int32) {
@@ -160,21 +247,25 @@ func addUp(differences []int32, initial int32) {
 // check compares the first sample and the sum of all with the header. Where a format marks "no sample" with
 // a value of its own, writers count either that value or -32768, the library's own mark.
 func (s Signal) check(samples []int32, c coding) error {
-	if len(samples) == 0 {
+	if len(samples) == 0 || s.Format == 0 {
 		return nil
-	}
-	var sum, marked int32
-	for _, v := range samples {
-		sum += v
-		if c.hasInvalid && v == c.invalid {
-			v = math.MinInt16
-		}
-		marked += v
 	}
 	if first := samples[0]; s.HasInitial && int(first) != s.Initial && !(c.hasInvalid && first == c.invalid) {
 		return fmt.Errorf("initial value: header says %d, file has %d", s.Initial, first)
 	}
-	if s.HasChecksum && int16(sum) != s.Checksum && int16(marked) != s.Checksum {
+	var sum, missing int32
+	for _, v := range samples {
+		sum += v
+	}
+	if !s.HasChecksum || int16(sum) == s.Checksum {
+		return nil
+	}
+	for _, v := range samples {
+		if c.hasInvalid && v == c.invalid {
+			missing++
+		}
+	}
+	if marked := sum + missing*(math.MinInt16-c.invalid); int16(marked) != s.Checksum {
 		return fmt.Errorf("%w: header says %d, samples add up to %d", ErrChecksum, s.Checksum, int16(sum))
 	}
 	return nil

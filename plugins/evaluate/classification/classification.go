@@ -63,7 +63,7 @@ func checkMetrics(names []string) error {
 // Plugin returns evaluate/classification.
 func Plugin() plugins.Plugin {
 	return plugins.Evaluate(catalog.Spec{
-		Name: "classification", Version: "1",
+		Name: "classification", Version: "2",
 		Summary:     "Scores a model on one side of a dataset: predictions, and metrics with bootstrap intervals.",
 		Determinism: catalog.Exact,
 		Queue:       catalog.QueueCPU,

@@ -86,7 +86,7 @@ func (p Params) config() nn.Config {
 func New() plugins.Plugin {
 	return plugins.Pretrain(catalog.Spec{
 		Name:        "go",
-		Version:     "1",
+		Version:     "2",
 		Summary:     "Trains small networks for signals, images, graphs and tables from scratch, exactly.",
 		Determinism: catalog.Exact,
 		Queue:       catalog.QueueCPU,
