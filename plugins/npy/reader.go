@@ -54,10 +54,57 @@ func NewReader(r io.Reader) (*Reader, error) {
 		return nil, fmt.Errorf("read npy: %w", err)
 	}
 	h, err := parseHeader(text)
+	if err == nil && h.Kind == object {
+		err = ErrObjects
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read npy: %w", err)
 	}
 	return &Reader{Header: h, in: r, left: h.Len()}, nil
+}
+
+// Objects reads the header of a file whose elements are Python's objects, which are pickled behind it, and gives its shape.
+func Objects(r io.Reader) ([]int, error) {
+	text, err := headerText(r)
+	if err != nil {
+		return nil, fmt.Errorf("read npy: %w", err)
+	}
+	h, err := parseHeader(text)
+	if err == nil && h.Kind != object {
+		err = fmt.Errorf("elements of type %c, want objects", h.Kind)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read npy: %w", err)
+	}
+	return h.Shape, nil
+}
+
+// ErrObjects is that elements of type O, Python's objects, are not read.
+var ErrObjects = errors.New("elements of type O are not read")
+
+// object is the kind of elements that are pickled.
+const object = 'O'
+
+// TypeOf reads a type as NumPy writes it, such as <f8; the header it gives has no shape.
+func TypeOf(descr string) (Header, error) {
+	var h Header
+	d := descrMember.FindStringSubmatch("'descr': '" + descr + "'")
+	if d == nil {
+		return h, fmt.Errorf("npy: %.20q is no type of elements", descr)
+	}
+	err := h.parseType(d[1], d[2][0], d[3])
+	return h, err
+}
+
+// Floats decodes elements that are real numbers. Integers beyond 2^53 are rounded.
+func (h Header) Floats(out []float64, b []byte) error {
+	if !strings.ContainsRune("biuf", rune(h.Kind)) {
+		return fmt.Errorf("elements of type %c are no real numbers", h.Kind)
+	}
+	for i := range out {
+		out[i] = h.float(b[i*h.Size:])
+	}
+	return nil
 }
 
 // headerText reads the magic, the version, the length and the text of a header.
@@ -129,10 +176,13 @@ func parseHeader(text string) (Header, error) {
 }
 
 func (h *Header) parseType(order string, kind byte, size string) (err error) {
+	if h.Kind = kind; kind == object && size == "" {
+		return nil
+	}
 	if h.Size, err = strconv.Atoi(size); err != nil {
 		return fmt.Errorf("elements of type %c%s are not read", kind, size)
 	}
-	h.Kind, h.order = kind, binary.LittleEndian
+	h.order = binary.LittleEndian
 	if order == ">" {
 		h.order = binary.BigEndian
 	}
@@ -191,15 +241,12 @@ func (r *Reader) next(n int) ([]byte, error) {
 
 // Float64 reads the next elements, which must be real numbers. Integers beyond 2^53 are rounded.
 func (r *Reader) Float64(out []float64) error {
-	if !strings.ContainsRune("biuf", rune(r.Kind)) {
-		return fmt.Errorf("read npy: elements of type %c are no real numbers", r.Kind)
-	}
 	b, err := r.next(len(out))
 	if err != nil {
 		return err
 	}
-	for i := range out {
-		out[i] = r.float(b[i*r.Size:])
+	if err := r.Floats(out, b); err != nil {
+		return fmt.Errorf("read npy: %w", err)
 	}
 	return nil
 }

@@ -253,7 +253,7 @@ func TestRefuses(t *testing.T) {
 		`{"stack": {"on": true}}`:               "stack: labels are in an array",
 		`{"stack": {"on": true, "label": "l"}}`: "a stack is one file, have",
 		`{"files": "abcd.npy", "stack": {"on": true, "label": "l"}}`:                                                                                    "the file has no other arrays",
-		`{"files": "cut.npy", "stack": {"on": true, "label": "l"}}`:                                                                                     "cut.npy: npy: the file is cut off",
+		`{"files": "cut.npy", "stack": {"on": true, "label": "l"}}`:                                                                                     "cut.npy: read npy: file is cut short",
 		`{"files": "abide.npy", "key": "x", "stack": {"on": true, "label": "l"}}`:                                                                       `no stack of matrices "x"`,
 		`{"files": "abide.npy", "key": "corr", "stack": {"on": true, "label": "l"}}`:                                                                    `no array "l"`,
 		`{"files": "abide.npy", "stack": {"on": true, "label": "l"}}`:                                                                                   "want a stack of matrices",

@@ -11,10 +11,10 @@ import (
 	"strings"
 
 	"github.com/cairn-bench/cairn/plugins"
-	"github.com/cairn-bench/cairn/plugins/curate/array"
 	"github.com/cairn-bench/cairn/plugins/curate/inflate"
 	"github.com/cairn-bench/cairn/plugins/curate/label"
 	"github.com/cairn-bench/cairn/plugins/curate/mat"
+	"github.com/cairn-bench/cairn/plugins/npy"
 )
 
 // Limits, so that a wrong file is an error and not a full memory.
@@ -83,7 +83,7 @@ func small(shape []int) error {
 }
 
 func plainMatrix(f io.Reader) ([]float64, []int, error) {
-	a, err := array.NewReader(f)
+	a, err := npy.NewReader(bufio.NewReaderSize(f, 1<<16))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -91,7 +91,7 @@ func plainMatrix(f io.Reader) ([]float64, []int, error) {
 		return nil, nil, err
 	}
 	m := make([]float64, a.Len())
-	if err := a.Read(m); err != nil {
+	if err := a.Float64(m); err != nil {
 		return nil, nil, err
 	}
 	if a.Fortran {

@@ -1,6 +1,7 @@
 package connectome
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,9 +12,10 @@ import (
 	"sync"
 
 	"github.com/cairn-bench/cairn/plugins"
-	"github.com/cairn-bench/cairn/plugins/curate/array"
 	"github.com/cairn-bench/cairn/plugins/curate/inflate"
 	"github.com/cairn-bench/cairn/plugins/curate/mat"
+	"github.com/cairn-bench/cairn/plugins/curate/pickle"
+	"github.com/cairn-bench/cairn/plugins/npy"
 )
 
 func (r *recipe) openStack(ctx context.Context, in plugins.Tree, file string) (held, error) {
@@ -47,12 +49,12 @@ func noArrays(name string, _ int) (string, error) {
 
 // plainStack reads a plain .npy file once, to its end, so that it is known to be whole, and then as its matrices are asked for.
 func (r *recipe) plainStack(ctx context.Context, in plugins.Tree, file string) (held, error) {
-	s := &streamed{view: r.View, open: func() (*array.Reader, io.ReadCloser, error) {
+	s := &streamed{view: r.View, open: func() (*npy.Reader, io.ReadCloser, error) {
 		f, err := inflate.Open(in, file, maxStream)
 		if err != nil {
 			return nil, nil, err
 		}
-		a, err := array.NewReader(f)
+		a, err := npy.NewReader(bufio.NewReaderSize(f, 1<<16))
 		if err != nil {
 			f.Close()
 			return nil, nil, err
@@ -60,6 +62,9 @@ func (r *recipe) plainStack(ctx context.Context, in plugins.Tree, file string) (
 		return a, f, nil
 	}}
 	a, f, err := s.open()
+	if errors.Is(err, npy.ErrObjects) {
+		err = fmt.Errorf("want a stack of matrices, or key, the name of one in the dictionary that it may hold: %w", err)
+	}
 	if err != nil {
 		return held{}, err
 	}
@@ -86,13 +91,13 @@ func (r *recipe) plainStack(ctx context.Context, in plugins.Tree, file string) (
 // streamed gives the matrices of a file that is too long to be held. They are asked for nearly in their order, by several at
 // once, so that what is passed over is kept for a while; who asks for an earlier one has the file read anew.
 type streamed struct {
-	open  func() (*array.Reader, io.ReadCloser, error)
+	open  func() (*npy.Reader, io.ReadCloser, error)
 	each  []int
 	count int
 	view  int
 
 	mu   sync.Mutex
-	a    *array.Reader
+	a    *npy.Reader
 	f    io.ReadCloser
 	next int
 	kept map[int][]float64
@@ -134,7 +139,7 @@ func (s *streamed) read(i int) ([]float64, error) {
 	}
 	for {
 		m := make([]float64, s.size())
-		if err := s.a.Read(m); err != nil {
+		if err := s.a.Float64(m); err != nil {
 			s.a = nil
 			return nil, err
 		}
@@ -168,7 +173,7 @@ func (r *recipe) dictionaryStack(in plugins.Tree, file string) (held, error) {
 		return held{}, err
 	}
 	defer f.Close()
-	d, err := array.Dictionary(f, maxHeld)
+	d, err := pickle.Dictionary(f, maxHeld)
 	if err != nil {
 		return held{}, err
 	}
@@ -193,7 +198,7 @@ func (r *recipe) dictionaryStack(in plugins.Tree, file string) (held, error) {
 }
 
 type pickled struct {
-	of   *array.Array
+	of   *pickle.Array
 	view int
 }
 

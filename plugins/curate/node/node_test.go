@@ -183,8 +183,8 @@ func TestRefuses(t *testing.T) {
 		{"class_map.json", `{}`, "no class of any node"},
 		{"id_map.json", `{"a": 99}`, `node "a" has row 99 of 5`},
 		{"id_map.json", `{"a": -1}`, `node "a" has no row`},
-		{"feats.npy", "x", "p-feats.npy: npy: not a .npy file"},
-		{"feats.npy", string(floats("(5, 2)", 1)), "cut off"},
+		{"feats.npy", "x", "p-feats.npy: read npy: not a .npy file"},
+		{"feats.npy", string(floats("(5, 2)", 1)), "cut short"},
 		{"feats.npy", string(floats("(1, 2)", 1, math.NaN())), "element 1 is not finite"},
 		{"feats.npy", string(floats("(2,)", 1, 2)), "want rows of features"},
 	} {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,8 +12,8 @@ import (
 	"strconv"
 
 	"github.com/cairn-bench/cairn/plugins"
-	"github.com/cairn-bench/cairn/plugins/curate/array"
 	"github.com/cairn-bench/cairn/plugins/curate/inflate"
+	"github.com/cairn-bench/cairn/plugins/npy"
 )
 
 // The files of a dataset, after its name.
@@ -299,7 +300,7 @@ func (d *dataset) readRows(ctx context.Context, r io.Reader) error {
 }
 
 func (d *dataset) readFeatures(_ context.Context, r io.Reader) error {
-	a, err := array.NewReader(r)
+	a, err := npy.NewReader(bufio.NewReaderSize(r, 1<<16))
 	if err != nil {
 		return err
 	}
@@ -310,7 +311,7 @@ func (d *dataset) readFeatures(_ context.Context, r io.Reader) error {
 	row := make([]float64, min(d.width, 1<<12))
 	for left := a.Len(); left > 0; left -= len(row) {
 		row = row[:min(len(row), left)]
-		if err := a.Read(row); err != nil {
+		if err := a.Float64(row); err != nil {
 			return err
 		}
 		for _, v := range row {

@@ -1,5 +1,4 @@
-# Makes the vectors of package array: `python make.py 2` with NumPy 2.4.6, `python make.py 1` with NumPy 1.26.4.
-import json
+# Makes the vectors of package pickle: `python make.py 2` with NumPy 2.4.6, `python make.py 1` with NumPy 1.26.4.
 import sys
 
 import numpy as np
@@ -20,12 +19,3 @@ d = {
 }
 d["cells"][0], d["cells"][1] = x[0], x[1].astype(np.float32)
 np.save(f"dict{sys.argv[1]}.npy", d)
-if sys.argv[1] == "2":
-    for t in ["<f4", "<f8", ">f8", "<i2", "|i1", "|u1", ">u2", "<u4", "<i8", "|b1"]:
-        np.save(f"plain-{t[1:]}{'b' if t[0] == '>' else ''}.npy", x.astype(t))
-    np.save("plain-fortran.npy", np.asfortranarray(x))
-    with open("plain-v3.npy", "wb") as f:
-        np.lib.format.write_array(f, x, version=(3, 0))
-    with np.errstate(invalid="ignore"):
-        want = {t: x.astype(t).astype("f8").ravel().tolist() for t in ["u1", "u2", "u4", "b1"]}
-    json.dump(want, open("golden.json", "w"))

@@ -1,6 +1,7 @@
-package array
+package pickle
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -9,24 +10,29 @@ import (
 	"math"
 	"strings"
 	"unicode/utf16"
+
+	"github.com/cairn-bench/cairn/plugins/npy"
 )
 
 // Limits of a pickle.
 const (
+	maxAxes  = 32
+	maxLen   = 1 << 40 // elements; they need not be there
 	maxStack = 1 << 20
 	maxText  = 1 << 20
 )
 
 // Dictionary reads a .npy file that holds one object, a dictionary of arrays. No more than limit bytes are kept.
 func Dictionary(r io.Reader, limit int64) (map[string]*Array, error) {
-	head, err := NewReader(r)
+	b := bufio.NewReaderSize(r, 1<<16)
+	shape, err := npy.Objects(b)
 	if err != nil {
 		return nil, err
 	}
-	if head.Type != "|O" || head.Len() != 1 {
-		return nil, fmt.Errorf("npy: shape %v of %q, want one object", head.Shape, head.Type)
+	if product(shape) != 1 {
+		return nil, fmt.Errorf("shape %v, want one object", shape)
 	}
-	m := &machine{r: head.r, left: limit}
+	m := &machine{r: b, left: limit}
 	v, err := m.run()
 	if err != nil {
 		return nil, fmt.Errorf("pickle: %w", err)
@@ -46,6 +52,14 @@ func Dictionary(r io.Reader, limit int64) (map[string]*Array, error) {
 		}
 	}
 	return out, nil
+}
+
+// cut says that a file ends too early; io.EOF itself would say that all is well.
+func cut(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the file is cut off")
+	}
+	return err
 }
 
 // The objects of a machine, beside string, []byte, int64, float64, bool, nil and *Array.
@@ -459,14 +473,14 @@ func (a *Array) fill(of dtype, data []byte) error {
 	if of.big {
 		order = ">"
 	}
-	k, known := kindOf(order + of.name)
-	if !known {
+	h, err := npy.TypeOf(order + of.name)
+	if err != nil {
 		return nil // an array of something else, which nobody may ask for
 	}
-	if a.Len() > len(data) || a.Len()*k.size != len(data) {
+	if a.Len() > len(data) || a.Len()*h.Size != len(data) {
 		return fmt.Errorf("shape %v does not fill %d bytes", a.Shape, len(data))
 	}
-	a.kind, a.data = k, data
+	a.of, a.data = h, data
 	return nil
 }
 
