@@ -122,7 +122,7 @@ func TestUpgradedPlugin(t *testing.T) {
 	for _, s := range doc.Steps {
 		got = append(got, s.Plugin+" "+s.State)
 	}
-	if diff := cmp.Diff([]string{"fetch/dir@1 cached", "curate/table@1 cached", "pretrain/go@99 ran"}, got[:3]); diff != "" {
+	if diff := cmp.Diff([]string{"fetch/dir@1 cached", "curate/table@2 cached", "pretrain/go@99 ran"}, got[:3]); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
 }
