@@ -116,5 +116,16 @@ func Curate[P any](spec catalog.Spec, defaults P, split func(P) SplitRule, recip
 			}
 			return runCurate(ctx, c, rules{split(p), f, labelMaps(p)}, r)
 		},
+		sides: func(ctx context.Context, c Call) (Sides, error) {
+			p, f, err := decode(c.Params)
+			if err != nil {
+				return Sides{}, err
+			}
+			r, err := recipe(p)
+			if err != nil {
+				return Sides{}, err
+			}
+			return drawnSides(ctx, c, rules{split(p), f, labelMaps(p)}, r)
+		},
 	}
 }

@@ -102,7 +102,8 @@ func runCurate(ctx context.Context, c Call, rules rules, r Recipe) error {
 	return nil
 }
 
-func (k *curator) run(ctx context.Context) error {
+// outline names all samples and gives them their sides.
+func (k *curator) outline(ctx context.Context) error {
 	if err := k.plan(ctx); err != nil {
 		return err
 	}
@@ -113,6 +114,13 @@ func (k *curator) run(ctx context.Context) error {
 	k.rule.assign(k.counted(), k.call.Seed)
 	if k.rule.Rule != RuleSeeded {
 		k.rule.crossings(k.open())
+	}
+	return nil
+}
+
+func (k *curator) run(ctx context.Context) error {
+	if err := k.outline(ctx); err != nil {
+		return err
 	}
 	if err := k.refuseFiles(); err != nil {
 		return err

@@ -35,6 +35,7 @@ type Plugin struct {
 	missing   func(context.Context, json.RawMessage, Env) ([]Missing, error)
 	estimate  func(context.Context, json.RawMessage, Env) (Estimate, error)
 	run       func(context.Context, Call) error
+	sides     func(context.Context, Call) (Sides, error) // of a curation
 }
 
 // Spec returns what the plugin promises.

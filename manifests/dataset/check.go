@@ -28,6 +28,7 @@ func (c *Catalog) checkEntry(doc *manifests.Document, e *Entry) {
 	k.locators()
 	k.counts()
 	k.classCounts()
+	k.reruns()
 	k.conflicts()
 }
 
@@ -134,6 +135,29 @@ func (k checker) classCounts() {
 		if about := "counts." + part; (n == nil || n.Value != c.Sum()) && !k.admitted(about, c.Sum()) {
 			k.Fail(path+".counts", "the classes add up to %d, which is not %s; correct it, or add a conflict about %s that has %d as a value",
 				c.Sum(), about, about, c.Sum())
+		}
+	}
+}
+
+// reruns checks that the sides have the samples of the list, and that a difference is explained and nothing else is.
+func (k checker) reruns() {
+	for i, r := range k.e.Reruns {
+		path := fmt.Sprintf("reruns[%d]", i)
+		var labels int64
+		for _, n := range r.List.Labels {
+			labels += n
+		}
+		if len(r.List.Labels) > 0 && labels != r.List.Samples {
+			k.Fail(path+".list.labels", "the labels add up to %d, not %d", labels, r.List.Samples)
+		}
+		if r.List.SHA256 != nil && !sha256Hex.MatchString(*r.List.SHA256) {
+			k.Fail(path+".list.sha256", "want 64 digits of lower-case hex, have %q", *r.List.SHA256)
+		}
+		if sum := r.Counts.Train + r.Counts.Validation + r.Counts.Test; sum != r.List.Samples {
+			k.Fail(path+".counts", "the sides add up to %d, the list to %d", sum, r.List.Samples)
+		}
+		if agrees := r.Counts.Agrees(k.e.Counts); agrees != (r.Reason == nil) {
+			k.Fail(path+".reason", "want a reason where the counts differ from the entry's, and null where they do not")
 		}
 	}
 }

@@ -39,6 +39,11 @@
 //	      - {value: 212498, source: climb-repo, at: Dataset_Info.md}
 //	      - {value: 212468, source: arithmetic, at: train + test}
 //	    reason: ...
+//	reruns:                            # what a recipe's rule of the split gives for a list of the samples
+//	  - recipe: as-published.yaml
+//	    list: {samples: 780, subjects: null, labels: {benign: 437, ...}, sha256: null, source: publisher, at: ...}
+//	    counts: {train: 583, validation: 0, test: 197}
+//	    reason: null                   # why these are not the counts above; null if they are
 //
 // # Null
 //
@@ -46,7 +51,8 @@
 //
 // # Checks
 //
-// Parts add up to their total, and the counts of classes to their part, unless a conflict names the other sum. The
+// Parts add up to their total, and the counts of classes to their part, unless a conflict names the other sum. A rerun
+// has the samples of its list, and a reason exactly where it gives other counts than the entry. The
 // value that an entry shows for something disputed is one of those the conflict lists. Licences are SPDX expressions.
 // Whatever is referred to (a source, a procedure, a group, a tier) exists. Names of files are IDs.
 package dataset
@@ -92,6 +98,7 @@ type Entry struct {
 	Curation    []string     `json:"curation"` // what the benchmark made of it, step by step
 	Split       Split        `json:"split"`
 	Code        Code         `json:"code"`
+	Reruns      []Rerun      `json:"reruns,omitempty"` // of recipes over lists of samples
 	Conflicts   []Conflict   `json:"conflicts,omitempty"`
 	Notes       []Note       `json:"notes,omitempty"`
 }
@@ -100,6 +107,37 @@ type Entry struct {
 type Origin struct {
 	Source string `json:"source"`
 	At     string `json:"at,omitempty"` // a file, a line, an address
+}
+
+// Rerun is what a recipe's rule of the split gives for a list of samples, without the samples themselves.
+type Rerun struct {
+	Recipe string  `json:"recipe"` // the manifest that has it, such as as-published.yaml
+	List   List    `json:"list"`
+	Counts Sides   `json:"counts"`
+	Reason *string `json:"reason"` // why they are not the counts of the entry; null if they are
+}
+
+// List is a list of all samples, which stays where it was read: here is how many it names, of how many subjects, and how many have each label
+// as published, where the rule of the split needs to know no more.
+type List struct {
+	Samples  int64            `json:"samples"`
+	Subjects *int64           `json:"subjects"`
+	Labels   map[string]int64 `json:"labels,omitempty"`
+	SHA256   *string          `json:"sha256"` // of the file that was read; null if only its text was at hand, or what it counts
+	Origin
+}
+
+// Sides are samples by side.
+type Sides struct {
+	Train      int64 `json:"train"`
+	Validation int64 `json:"validation"`
+	Test       int64 `json:"test"`
+}
+
+// Agrees says whether the sides are those that an entry counts, as far as it counts any.
+func (s Sides) Agrees(c Counts) bool {
+	same := func(n *Number, ours int64) bool { return n == nil || n.Value == ours }
+	return same(c.Train, s.Train) && same(c.Validation, s.Validation) && same(c.Test, s.Test)
 }
 
 // Statement is a text that somebody states.
@@ -326,6 +364,9 @@ func (e Entry) Sources() []string {
 	}
 	for _, l := range e.Locators {
 		from = append(from, l.Origin)
+	}
+	for _, r := range e.Reruns {
+		from = append(from, r.List.Origin)
 	}
 	for _, c := range e.Conflicts {
 		for _, v := range c.Values {

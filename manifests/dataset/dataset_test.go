@@ -80,6 +80,11 @@ selection: {stage: 1, tier: gap, basis: A figure.}
 curation: null
 split: {rule: null, by: null, seed: null, unit: null, text: null, reproducible: null}
 code: {loader: null, downloads: false, registered: false}
+reruns:
+  - recipe: as-published.yaml
+    list: {samples: 700, subjects: null, labels: {b: 100, g: 600}, sha256: null, source: list}
+    counts: {train: 500, validation: 0, test: 200}
+    reason: Another seed.
 conflicts:
   - about: counts.total
     values:
@@ -160,6 +165,10 @@ func TestMistakes(t *testing.T) {
 		{"      - {value: 700, source: list}", "      - {value: 698, source: list}", `conflicts[0].values: the entry shows 700 for counts.total, so it is one of the values`},
 		{"value: 699", "value: 6.5", `conflicts[0].values[1].value: want a whole number or a text, have the number 6.5`},
 		{"about: counts.total", "about: counts.totl", `conflicts[0].about`},
+		{"samples: 700,", "samples: 699,", `reruns[0].counts: the sides add up to 700, the list to 699`},
+		{"labels: {b: 100, g: 600}", "labels: {b: 100, g: 601}", `reruns[0].list.labels: the labels add up to 701, not 700`},
+		{"sha256: null", "sha256: ab", `reruns[0].list.sha256: want 64 digits`},
+		{"reason: Another seed.", "reason: null", `reruns[0].reason: want a reason where the counts differ`},
 		{"reason: One is missing.", "reason: ''", `conflicts[0].reason: the text is empty`},
 		{"locators: null", "locators: [{of: data, place: x, source: list, file: {sha256: ab, bytes: -1, type: text/plain}}]", `locators[0].file.sha256: want 64 digits`},
 		{"size: null", "size: {bytes: -1, says: all, source: list}", `size.bytes: want a size, have -1`},

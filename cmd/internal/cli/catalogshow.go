@@ -25,6 +25,7 @@ func printEntry(out io.Writer, cat *dataset.Catalog, e dataset.Entry) {
 	fmt.Fprintf(out, "%s  %s\n\n", e.ID, e.Name)
 	p.facts(e)
 	p.counts(e)
+	p.reruns(e)
 	p.conflicts(e)
 	p.access(e)
 	p.places(e)
@@ -170,6 +171,26 @@ func (p page) counts(e dataset.Entry) {
 			classes = append(classes, fmt.Sprintf("%s: %d", name, cc.Counts[name]))
 		}
 		p.item(cc.Part+":", fmt.Sprintf("%s [%s]", strings.Join(classes, ", "), cc.Origin))
+	}
+}
+
+// reruns says what recipes give for lists of the samples, beside what the entry counts.
+func (p page) reruns(e dataset.Entry) {
+	if len(e.Reruns) == 0 {
+		return
+	}
+	p.title("What the recipe's split gives for a list of all samples")
+	for _, r := range e.Reruns {
+		says := "as counted above"
+		if r.Reason != nil {
+			says = "not as counted above: " + *r.Reason
+		}
+		p.item(r.Recipe+":", fmt.Sprintf("train %d, validation %d, test %d, %s", r.Counts.Train, r.Counts.Validation, r.Counts.Test, says))
+		known := "sha256 null"
+		if r.List.SHA256 != nil {
+			known = "sha256:" + *r.List.SHA256
+		}
+		p.item("  -", fmt.Sprintf("a list of %d, %s [%s]", r.List.Samples, known, r.List.Origin))
 	}
 }
 

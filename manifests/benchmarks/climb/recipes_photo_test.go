@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/cairn-bench/cairn/manifests/document"
+	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/plugintest"
 )
 
@@ -164,6 +165,28 @@ func ultrasound() []recipe {
 		// By name, "benign (10)" comes before "benign (2)".
 		asPublished: {done: 17, labels: labels, subjects: 17, count: "12/0/5", flaws: 2, sides: map[string]string{"benign (7).png": "test", "benign (8).png": "test", "benign (10).png": "train", "malignant (4).png": "test", "normal (4).png": "test"}},
 	}}}
+}
+
+func films() []film {
+	us, blues := plugintest.Files{}, plugintest.Files{}
+	for i, label := range []string{"covid", "covid", "pneumonia", "normal", "normal", "pneumonia", "other", "covid"} {
+		us[fmt.Sprintf("videos/%d_butterfly_%s_prc_convex.mp4", i+3, label)] = nil
+	}
+	us["videos/10_butterfly_covid_part2.mp4"] = nil
+	var rows []string
+	for who := 1; who <= 12; who++ {
+		rows = append(rows, fmt.Sprintf("%d,%d,2", who, who%2))
+		blues[fmt.Sprintf("lus_videos/patient_%d_L1.mp4", who)], blues[fmt.Sprintf("lus_videos/patient_%d_R1_2.mp4", who)] = nil, nil
+	}
+	blues["lus_videos/patient_13_L1.mp4"], blues["clinical_variables.csv"] = nil, lines("patient_id,cov_test,number_video_files", rows...)
+	return []film{
+		{"covid-us", us,
+			plugins.Sides{Samples: map[string]int{"train": 8}, Subjects: map[string]int{"train": 7}, LeftOut: map[string]int{"dropped-class": 1}},
+			plugins.Sides{Samples: map[string]int{"train": 6, "test": 2}, Subjects: map[string]int{"train": 6, "test": 2}, LeftOut: map[string]int{"dropped-class": 1}}},
+		{"covid-blues", blues, // patient 9 is in training and 10 is not: they are ordered by number
+			plugins.Sides{Samples: map[string]int{"train": 24}, Subjects: map[string]int{"train": 12}, LeftOut: map[string]int{"no-label": 1}},
+			plugins.Sides{Samples: map[string]int{"train": 18, "test": 6}, Subjects: map[string]int{"train": 9, "test": 3}, LeftOut: map[string]int{"no-label": 1}}},
+	}
 }
 
 func busi(t *testing.T) plugintest.Files {

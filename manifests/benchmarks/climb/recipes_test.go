@@ -55,8 +55,8 @@ type want struct {
 
 var set = sync.OnceValues(all.Plugins)
 
-// curated runs a variant's recipe.
-func curated(t *testing.T, variant, id string, raw plugintest.Files) (map[string]document.Sample, document.Curation, document.Dataset) {
+// caseOf is a variant's recipe on a tree.
+func caseOf(t *testing.T, variant, id string, raw plugintest.Files) plugintest.Case {
 	t.Helper()
 	d, ok := parsed(t, variant).Datasets[id]
 	if !ok || d.Curate.Plugin == "" {
@@ -70,10 +70,15 @@ func curated(t *testing.T, variant, id string, raw plugintest.Files) (map[string
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := plugintest.Case{
+	return plugintest.Case{
 		Plugin: p, Params: string(d.Curate.Params), Seed: d.Curate.Seed, Inputs: inputs(raw, d.Curate.With),
 		Dataset: &action.Dataset{ID: id, Modality: d.Modality, Licence: d.Licence, Access: d.Access},
-	}.Deterministic(t)
+	}
+}
+
+// opened reads what a recipe made: its samples by their first files, and its documents.
+func opened(t *testing.T, out plugintest.Files) (map[string]document.Sample, document.Curation, document.Dataset) {
+	t.Helper()
 	set, err := plugins.OpenCurated(out)
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +96,12 @@ func curated(t *testing.T, variant, id string, raw plugintest.Files) (map[string
 		t.Fatal(err)
 	}
 	return samples, c, set.Info
+}
+
+// curated runs a variant's recipe.
+func curated(t *testing.T, variant, id string, raw plugintest.Files) (map[string]document.Sample, document.Curation, document.Dataset) {
+	t.Helper()
+	return opened(t, caseOf(t, variant, id, raw).Deterministic(t))
 }
 
 // inputs takes what other datasets fetch out of a tree: the folders of their names.
@@ -198,6 +209,37 @@ func (w want) checkSides(t *testing.T, samples map[string]document.Sample, info 
 	}
 }
 
+// film is a recipe over films: its samples are named and given sides here, and none is decoded, which asks for a program.
+type film struct {
+	id      string
+	raw     plugintest.Files
+	sound   plugins.Sides // of which only the sums count, as sides are drawn by seed
+	claimed plugins.Sides // as published
+}
+
+func TestFilmRecipes(t *testing.T) {
+	for _, f := range films() {
+		for variant, want := range map[string]plugins.Sides{sound: f.sound, asPublished: f.claimed} {
+			_, got := sides(t, variant, f.id, f.raw)
+			if diff := cmp.Diff(want.LeftOut, got.LeftOut); diff != "" {
+				t.Errorf("%s, %s: left out (-want +got):\n%s", f.id, variant, diff)
+			}
+			sum := func(m map[string]int) (n int) {
+				for _, v := range m {
+					n += v
+				}
+				return n
+			}
+			if variant == sound && (sum(got.Samples) != sum(want.Samples) || sum(got.Subjects) != sum(want.Subjects)) {
+				t.Errorf("%s: %v samples of %v subjects, want %v of %v in all", f.id, got.Samples, got.Subjects, want.Samples, want.Subjects)
+			}
+			if diff := cmp.Diff(want, got); variant == asPublished && diff != "" {
+				t.Errorf("%s, %s (-want +got):\n%s", f.id, variant, diff)
+			}
+		}
+	}
+}
+
 // TestEveryRecipeIsTried: a recipe without a case here is one that nobody has seen work.
 func TestEveryRecipeIsTried(t *testing.T) {
 	tried := map[string]bool{}
@@ -205,6 +247,9 @@ func TestEveryRecipeIsTried(t *testing.T) {
 		for variant := range r.want {
 			tried[variant+" "+r.id] = true
 		}
+	}
+	for _, f := range films() {
+		tried[sound+" "+f.id], tried[asPublished+" "+f.id] = true, true
 	}
 	for _, variant := range []string{sound, asPublished} {
 		for id, d := range parsed(t, variant).Datasets {
