@@ -148,9 +148,10 @@ const (
 	negative
 	visited
 	refined
+	near // to a significant one
 )
 
-// coefficients decodes a code block (T.800, annex D). A frame of one coefficient around them spares looking for edges.
+// coefficients decodes a code block (T.800, annex D), in stripes of four rows, column after column (D.1). A frame of one coefficient around them spares looking for edges.
 type coefficients struct {
 	mq
 	w, h, kind int
@@ -275,11 +276,26 @@ func (t *coefficients) sign(at, i, plane int, last, raw bool) {
 	}
 	value := int32(3) << plane >> 1 // the bit, and half of it
 	t.flags[at] |= significant
+	t.spread(at, t.causal && i/t.w%4 == 0)
 	if minus == 1 {
 		t.flags[at] |= negative
 		value = -value
 	}
 	t.data[i] = value
+}
+
+// spread tells the neighbours of a coefficient, but for those of the stripe above if first says that they must not know.
+func (t *coefficients) spread(at int, first bool) {
+	s := t.w + 2
+	f := t.flags
+	f[at-1] |= near
+	f[at+1] |= near
+	below := f[at+s-1:][:3]
+	below[0], below[1], below[2] = below[0]|near, below[1]|near, below[2]|near
+	if !first {
+		above := f[at-s-1:][:3]
+		above[0], above[1], above[2] = above[0]|near, above[1]|near, above[2]|near
+	}
 }
 
 func contribution(f uint8) int {
@@ -292,99 +308,92 @@ func contribution(f uint8) int {
 	return 1
 }
 
-// each visits coefficients in the order of the passes: stripes of four rows, column after column (T.800, D.1).
-func (t *coefficients) each(use func(at, i int, last bool)) {
+// propagate is the pass of significance (T.800, D.3.1).
+func (t *coefficients) propagate(plane int, raw bool) {
 	for y0 := 0; y0 < t.h; y0 += 4 {
 		for x := range t.w {
 			for y := y0; y < min(y0+4, t.h); y++ {
-				use((y+1)*(t.w+2)+x+1, y*t.w+x, y == y0+3)
+				at, last := (y+1)*(t.w+2)+x+1, y == y0+3
+				if t.flags[at]&(significant|near) != near {
+					continue
+				}
+				t.flags[at] |= visited
+				bit := 0
+				if raw {
+					bit = t.raw()
+				} else {
+					bit = t.bit(t.zeroContext(t.around(at, last)))
+				}
+				if bit == 1 {
+					t.sign(at, y*t.w+x, plane, last, raw)
+				}
 			}
 		}
 	}
-}
-
-// propagate is the pass of significance (T.800, D.3.1).
-func (t *coefficients) propagate(plane int, raw bool) {
-	t.each(func(at, i int, last bool) {
-		if t.flags[at]&significant != 0 {
-			return
-		}
-		h, v, d := t.around(at, last)
-		if h+v+d == 0 {
-			return
-		}
-		t.flags[at] |= visited
-		bit := 0
-		if raw {
-			bit = t.raw()
-		} else {
-			bit = t.bit(t.zeroContext(h, v, d))
-		}
-		if bit == 1 {
-			t.sign(at, i, plane, last, raw)
-		}
-	})
 }
 
 // refine is the pass of magnitudes (T.800, D.3.3).
 func (t *coefficients) refine(plane int, raw bool) {
 	half := int32(1) << plane >> 1
-	t.each(func(at, i int, last bool) {
-		if t.flags[at]&(significant|visited) != significant {
-			return
-		}
-		bit := 0
-		if raw {
-			bit = t.raw()
-		} else {
-			ctx := ctxRefine + 2
-			if t.flags[at]&refined == 0 {
-				h, v, d := t.around(at, last)
-				ctx = ctxRefine + min(h+v+d, 1)
+	for y0 := 0; y0 < t.h; y0 += 4 {
+		for x := range t.w {
+			for y := y0; y < min(y0+4, t.h); y++ {
+				at, i := (y+1)*(t.w+2)+x+1, y*t.w+x
+				f := t.flags[at]
+				if f&(significant|visited) != significant {
+					continue
+				}
+				bit := 0
+				switch {
+				case raw:
+					bit = t.raw()
+				case f&refined != 0:
+					bit = t.bit(ctxRefine + 2)
+				case f&near != 0:
+					bit = t.bit(ctxRefine + 1)
+				default:
+					bit = t.bit(ctxRefine)
+				}
+				t.flags[at] = f | refined
+				if (bit == 1) == (t.data[i] > 0) {
+					t.data[i] += half
+				} else {
+					t.data[i] -= half
+				}
 			}
-			bit = t.bit(ctx)
 		}
-		t.flags[at] |= refined
-		if (bit == 1) == (t.data[i] > 0) {
-			t.data[i] += half
-		} else {
-			t.data[i] -= half
-		}
-	})
+	}
 }
 
 // clean is the pass that takes all that is left (T.800, D.3.4).
 func (t *coefficients) clean(plane int) {
-	column := 0 // the first row that is not zero, of a column of which that was said
-	t.each(func(at, i int, last bool) {
-		y := i / t.w
-		if y%4 == 0 {
-			column = t.run(at, i)
-		}
-		f := t.flags[at]
-		switch {
-		case column >= 0 && y%4 < column:
-		case column >= 0 && y%4 == column:
-			t.sign(at, i, plane, last, false)
-		case f&(significant|visited) == 0:
-			h, v, d := t.around(at, last)
-			if t.bit(t.zeroContext(h, v, d)) == 1 {
-				t.sign(at, i, plane, last, false)
+	for y0 := 0; y0 < t.h; y0 += 4 {
+		for x := range t.w {
+			first := t.run((y0+1)*(t.w+2)+x+1, y0) // row that is not zero, of a column of which that was said
+			for y := y0; y < min(y0+4, t.h); y++ {
+				at, last := (y+1)*(t.w+2)+x+1, y == y0+3
+				switch {
+				case first >= 0 && y-y0 < first:
+				case first >= 0 && y-y0 == first:
+					t.sign(at, y*t.w+x, plane, last, false)
+				case t.flags[at]&(significant|visited) == 0:
+					if t.bit(t.zeroContext(t.around(at, last))) == 1 {
+						t.sign(at, y*t.w+x, plane, last, false)
+					}
+				}
+				t.flags[at] &^= visited
 			}
 		}
-		t.flags[at] &^= visited
-	})
+	}
 }
 
 // run decodes whether a column of four that nothing is known of stays so: 4 then, else the first row that does not; -1 is no such column.
-func (t *coefficients) run(at, i int) int {
-	if i/t.w+4 > t.h {
+func (t *coefficients) run(at, y int) int {
+	if y+4 > t.h {
 		return -1
 	}
 	for k := range 4 {
-		p := at + k*(t.w+2)
-		h, v, d := t.around(p, k == 3)
-		if t.flags[p]&(significant|visited) != 0 || h+v+d > 0 {
+		if t.flags[at+k*(t.w+2)]&(significant|visited|near) != 0 {
 			return -1
 		}
 	}

@@ -131,7 +131,7 @@ func (p *component) band(area rect, r, i, kind, bitsOf int) (*band, error) {
 	gain := xo + yo
 	b.step = 0.5
 	if !p.reversible {
-		b.step *= float64(1+float64(mantissa)/2048) * pow2(bitsOf+gain-exponent)
+		b.step *= float64(1+float64(float64(mantissa)/2048)) * pow2(bitsOf+gain-exponent)
 	}
 	if !b.empty() {
 		b.data = make([]int32, b.w()*b.h())

@@ -69,7 +69,7 @@ func TestAgreesWithReferences(t *testing.T) {
 func TestCut(t *testing.T) {
 	for name, want := range vectors(t) {
 		b := file(t, name)
-		for n := range len(b) - 2 - 16 { // a few codes at the end may be flat
+		for n := 0; n < len(b)-2-16; n += 1 + len(b)/200 { // a few codes at the end may be flat
 			if _, err := decode(name, b[:n], want.size()); err == nil {
 				t.Errorf("%s: decoded from %d of %d bytes", name, n, len(b))
 				break
