@@ -10,12 +10,13 @@ import (
 
 // Types of media.
 const (
-	Image  = "image"
-	Signal = "signal"
-	Video  = "video"
-	Nodes  = "nodes"
-	Edges  = "edges"
-	Table  = "table"
+	Image   = "image"
+	Signal  = "signal"
+	Video   = "video"
+	Nodes   = "nodes"
+	Edges   = "edges"
+	Weights = "weights" // of edges
+	Table   = "table"
 )
 
 // numbered is the extension of one picture of a sequence, as curate/volume numbers slices.

@@ -113,7 +113,7 @@ func (f *folder) create(name string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{path: name, to: to, buf: bufio.NewWriterSize(to, 64<<10), hash: sha256.New()}, nil
+	return &file{path: name, to: to, buf: bufio.NewWriterSize(to, 16<<10), hash: sha256.New()}, nil
 }
 
 func (w *file) Write(p []byte) (int, error) {

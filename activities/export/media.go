@@ -7,6 +7,7 @@ import (
 	"image/png"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/cairn-bench/cairn/activities/curated"
 	"github.com/cairn-bench/cairn/manifests/document"
@@ -41,9 +42,23 @@ func (j *job) pictures(m document.Media) ([]image.Image, error) {
 
 // encode compresses lightly: a picture is written once and read often, and the time of an export is that of its PNGs.
 func encode(w io.Writer, p image.Image) error {
-	e := png.Encoder{CompressionLevel: png.BestSpeed}
+	e := png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &buffers}
 	return e.Encode(w, p)
 }
+
+// pool keeps what an encoder works with, which is a megabyte, for the next one.
+type pool struct{ sync.Pool }
+
+var buffers pool
+
+// Get gives what was put, or nothing.
+func (p *pool) Get() *png.EncoderBuffer {
+	b, _ := p.Pool.Get().(*png.EncoderBuffer)
+	return b
+}
+
+// Put keeps a buffer.
+func (p *pool) Put(b *png.EncoderBuffer) { p.Pool.Put(b) }
 
 // film writes the pictures of all media as one video.
 func (j *job) film(name string, media []document.Media) (written, error) {

@@ -2,10 +2,12 @@ package survey
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"image"
 	"image/png"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/cairn-bench/cairn/activities/curated"
@@ -20,6 +22,8 @@ const (
 	maxChannels = 20
 	maxNodes    = 400
 	maxEdges    = 2500
+	maxWeighted = 1 << 20 // edges that are read to find the strongest
+	strong      = 400
 	maxValues   = 12
 	maxLetters  = 600
 	maxSeconds  = 10 // of a recording; more of it would be a smear
@@ -49,7 +53,7 @@ func media(d *curated.Dataset, s document.Sample, e *report.Exhibit) error {
 			err = signal(d, m, e)
 		case m.Type == curated.Nodes && len(m.Shape) > 0:
 			err = network(d, s, m, e)
-		case m.Type == curated.Edges || curated.Pictured(m):
+		case m.Type == curated.Edges || m.Type == curated.Weights || curated.Pictured(m):
 		case m.Type == curated.Table && m.DType == "float32":
 			err = values(d, m, e)
 		default:
@@ -196,29 +200,67 @@ func signal(d *curated.Dataset, m document.Media, e *report.Exhibit) error {
 	return nil
 }
 
+// network draws a graph, and of one with weighted edges that has many only the strongest.
 func network(d *curated.Dataset, s document.Sample, nodes document.Media, e *report.Exhibit) error {
-	for _, m := range s.Media {
-		if m.Type != curated.Edges || len(m.Shape) != 2 || m.Shape[1] != 2 {
-			continue
-		}
-		if nodes.Shape[0] > maxNodes || m.Shape[0] > maxEdges {
-			e.Note = fmt.Sprintf("a graph of %d nodes and %d edges, which is too large to draw", nodes.Shape[0], m.Shape[0])
-			return nil
-		}
-		a, err := d.Array(m)
-		if err != nil {
-			return err
-		}
-		flat := a.Int32()
-		n := report.Network{Nodes: max(nodes.Shape[0], 0)}
-		for i := 0; i+1 < len(flat); i += 2 {
-			n.Edges = append(n.Edges, [2]int{int(flat[i]), int(flat[i+1])})
-		}
-		e.Network = &n
+	edges, weights := ofType(s, curated.Edges), ofType(s, curated.Weights)
+	switch {
+	case edges == nil || len(edges.Shape) != 2 || edges.Shape[1] != 2:
+		e.Note = "a graph without a list of edges"
+		return nil
+	case nodes.Shape[0] > maxNodes || edges.Shape[0] > maxEdges && weights == nil || edges.Shape[0] > maxWeighted:
+		e.Note = fmt.Sprintf("a graph of %d nodes and %d edges, which is too large to draw", nodes.Shape[0], edges.Shape[0])
 		return nil
 	}
-	e.Note = "a graph without a list of edges"
+	a, err := d.Array(*edges)
+	if err != nil {
+		return err
+	}
+	flat := a.Int32()
+	n := report.Network{Nodes: max(nodes.Shape[0], 0)}
+	for i := 0; i+1 < len(flat); i += 2 {
+		n.Edges = append(n.Edges, [2]int{int(flat[i]), int(flat[i+1])})
+	}
+	if len(n.Edges) > maxEdges {
+		if n.Edges, err = strongest(d, n.Edges, *weights); err != nil {
+			return err
+		}
+		e.Note = fmt.Sprintf("the %d strongest of %d edges", len(n.Edges), edges.Shape[0])
+	}
+	e.Network = &n
 	return nil
+}
+
+// ofType is the first array of a type.
+func ofType(s document.Sample, kind string) *document.Media {
+	for i := range s.Media {
+		if s.Media[i].Type == kind {
+			return &s.Media[i]
+		}
+	}
+	return nil
+}
+
+// strongest are the edges of the greatest weights, whatever their sign; of two alike the one that comes first.
+func strongest(d *curated.Dataset, edges [][2]int, weights document.Media) ([][2]int, error) {
+	a, err := d.Array(weights)
+	if err != nil {
+		return nil, err
+	}
+	w := a.Float32()
+	if len(w) != len(edges) {
+		return nil, fmt.Errorf("%s has %d weights of %d edges", weights.Path, len(w), len(edges))
+	}
+	order := make([]int, len(edges))
+	for i := range order {
+		order[i] = i
+	}
+	size := func(i int) float64 { return math.Abs(float64(w[i])) }
+	slices.SortStableFunc(order, func(i, k int) int { return cmp.Compare(size(k), size(i)) })
+	var out [][2]int
+	for _, i := range order[:strong] {
+		out = append(out, edges[i])
+	}
+	return out, nil
 }
 
 func values(d *curated.Dataset, m document.Media, e *report.Exhibit) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"image/png"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -85,6 +86,37 @@ func TestGraph(t *testing.T) {
 	}
 	if strings.Count(html, "<circle") != 5 || !strings.Contains(html, "a graph of 5 nodes and 5 edges") {
 		t.Error("the page draws another graph")
+	}
+	w := curatedtest.New("w", "graph", document.Multiclass, "a")
+	z := w.Add("z", "train", "a")
+	w.Floats(z, "npy", "nodes", 0, 100, 1)
+	var flat []int32
+	for i := range int32(100) {
+		for k := range i {
+			flat = append(flat, k, i)
+		}
+	}
+	w.Edges(z, "edges.npy", flat...)
+	weights := w.Floats(z, "weights.npy", "weights", 0, len(flat)/2)
+	_, weighted, _ := page(t, w)
+	drawn := weighted.Classes[0].Exhibits[0]
+	if drawn.Network == nil || len(drawn.Network.Edges) != 400 || drawn.Note != "the 400 strongest of 4950 edges" {
+		t.Fatalf("weighted: %q", drawn.Note)
+	}
+	least, most := math.Inf(1), 0.0 // of those that are drawn, and of the others
+	taken := map[[2]int]bool{}
+	for _, e := range drawn.Network.Edges {
+		taken[e] = true
+	}
+	for i, v := range weights {
+		if taken[[2]int{int(flat[2*i]), int(flat[2*i+1])}] {
+			least = min(least, math.Abs(float64(v)))
+		} else {
+			most = max(most, math.Abs(float64(v)))
+		}
+	}
+	if least < most {
+		t.Errorf("an edge of %v is drawn, one of %v is not", least, most)
 	}
 	if e := display.Classes[1].Exhibits[0]; e.Network != nil || !strings.Contains(e.Note, "too large") {
 		t.Errorf("large graph: %+v", e)

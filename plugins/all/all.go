@@ -55,8 +55,8 @@ func Over(client *http.Client) (plugins.Set, error) {
 		physionet.Plugin(client), kaggle.Plugin(client), huggingface.Plugin(client), github.Plugin(client),
 		zenodo.Plugin(client), figshare.Plugin(client), mendeley.Plugin(client),
 		isic.Plugin(client), tcia.Plugin(client), geo.Plugin(client), atlas.Plugin(client), tudataset.Plugin(client), snap.Plugin(client),
-		arrays.Plugin(), connectome.Plugin(), ecg.Plugin(), eeg.Plugin(), ehr.Plugin(), expression.Plugin(), gait.Plugin(), graph.Plugin(),
-		image.Plugin(), node.Plugin(), table.Plugin(), text.Plugin(), video.Plugin(), video.FFmpeg(), volume.Plugin(),
+		arrays.Plugin(), connectome.Plugin(), ecg.Plugin(), eeg.Plugin(), ehr.Plugin(), expression.Plugin(), gait.Plugin(),
+		graph.Plugin(), image.Plugin(), node.Plugin(), table.Plugin(), text.Plugin(), video.Plugin(), video.FFmpeg(), volume.Plugin(),
 		gopretrain.New(),
 		classification.Plugin(),
 	)

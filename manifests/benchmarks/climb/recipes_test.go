@@ -85,7 +85,11 @@ func opened(t *testing.T, out plugintest.Files) (map[string]document.Sample, doc
 	}
 	samples := map[string]document.Sample{}
 	for _, s := range set.Samples {
-		samples[s.Sources[0].Path] = s
+		name := s.Sources[0].Path
+		if _, several := samples[name]; several { // rows of one file
+			name += "#" + s.ID
+		}
+		samples[name] = s
 	}
 	var c document.Curation
 	if err := json.Unmarshal(out[document.CurationFile], &c); err != nil {
@@ -249,7 +253,7 @@ func TestEveryRecipeIsTried(t *testing.T) {
 	}
 	for _, variant := range []string{sound, asPublished} {
 		for id, d := range parsed(t, variant).Datasets {
-			if imaging := slices.Contains([]string{"image", "volume", "ffmpeg", "video"}, d.Curate.Plugin); imaging && !tried[variant+" "+id] {
+			if should := slices.Contains([]string{"image", "volume", "ffmpeg", "video", "connectome", "ehr", "expression", "node"}, d.Curate.Plugin); should && !tried[variant+" "+id] {
 				t.Errorf("%s: %s has no case", variant, id)
 			}
 		}

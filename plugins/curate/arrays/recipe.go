@@ -294,13 +294,11 @@ func (r *recipe) Make(_ context.Context, _ plugins.Tree, c plugins.Candidate) (p
 // channels scales each channel, which is the last axis, and names those that are flat by their number from 0.
 func (r *recipe) channels(row []float64, n int) (data []float32, flat []string, err error) {
 	data = make([]float32, len(row))
-	sizes := make([]float64, n)
 	for at := 0; at < len(row); at += n {
 		by := 1.0
 		if r.Scale == P95 {
 			const floor = 1e-6
-			copy(sizes, row[at:at+n])
-			by = signal.P95(sizes) + floor
+			by = signal.P95(row[at:at+n]) + floor
 		}
 		for i, v := range row[at : at+n] {
 			if by != 1 {

@@ -11,6 +11,7 @@ package assay
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ import (
 
 // Limits, so that a wrong file is an error and not a full memory.
 const (
-	MaxBytes  = 1 << 36 // of a file, unpacked; lines go by
+	MaxBytes  = 1 << 34 // of a file, unpacked; lines go by
 	maxLine   = 1 << 26
 	maxValues = 1 << 28 // of a set, 1 GiB
 	maxFacts  = 1 << 22
@@ -196,17 +197,20 @@ type Problem struct {
 }
 
 // Read reads several files into one set. Form is one of the forms below.
-func Read(in plugins.Tree, form string, files []string) (*Set, []Problem, error) {
-	read, known := map[string]func(plugins.Tree, string) (*Set, error){GEO: readGEO, Atlas: readAtlas}[form]
+func Read(ctx context.Context, in plugins.Tree, form string, files []string) (*Set, []Problem, error) {
+	read, known := map[string]func(context.Context, plugins.Tree, string) (*Set, error){GEO: readGEO, Atlas: readAtlas}[form]
 	if !known {
 		return nil, nil, fmt.Errorf("form %q: want %s or %s", form, GEO, Atlas)
 	}
 	out := newSet()
 	var problems []Problem
 	for _, file := range files {
-		one, err := read(in, file)
+		one, err := read(ctx, in, file)
 		if err == nil {
 			err = out.merge(one)
+		}
+		if stopped := ctx.Err(); stopped != nil {
+			return nil, nil, stopped
 		}
 		if err != nil {
 			problems = append(problems, Problem{file, err})
@@ -222,20 +226,23 @@ const (
 )
 
 // lines gives every line of a file to use, without its end.
-func lines(in plugins.Tree, file string, use func(line string) error) error {
+func lines(ctx context.Context, in plugins.Tree, file string, use func(line string) error) error {
 	r, err := inflate.Open(in, file, MaxBytes)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	return scan(r, file, use)
+	return scan(ctx, r, file, use)
 }
 
-func scan(r io.Reader, file string, use func(line string) error) error {
+func scan(ctx context.Context, r io.Reader, file string, use func(line string) error) error {
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, maxLine)
 	n := 1
 	for ; s.Scan(); n++ {
+		if n%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err := use(strings.TrimRight(s.Text(), "\r")); err != nil {
 			return fmt.Errorf("%s:%d: %w", file, n, err)
 		}

@@ -33,7 +33,7 @@ func TestSOFT(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		set, err := readGEO(plugintest.Files{file: b}, file)
+		set, err := readGEO(t.Context(), plugintest.Files{file: b}, file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +73,7 @@ func TestDatasetTitles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := parseGEO(strings.NewReader(string(b)), "x")
+	set, err := parseGEO(t.Context(), strings.NewReader(string(b)), "x")
 	if err != nil || set.Samples[2].Title != "T1" || set.Samples[2].ID != "GSM3" {
 		t.Fatalf("%+v %v", set, err)
 	}
@@ -93,7 +93,7 @@ const matrix = "!Series_title\t\"A \"quoted\" title\"\n\n" +
 	"!series_matrix_table_end\n"
 
 func TestMatrix(t *testing.T) {
-	set, err := parseGEO(strings.NewReader(matrix), "m")
+	set, err := parseGEO(t.Context(), strings.NewReader(matrix), "m")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestRefuses(t *testing.T) {
 		"^SAMPLE = A\n!sample_table_begin\nID_REF\tVALUE\np\tInf\n":    "is not a finite number",
 		"^DATASET = A\n!dataset_table_begin\nID_REF\tX\tGSM1\np\tq\t1": "m:3: the table of the dataset has no columns",
 	} {
-		if _, err := parseGEO(strings.NewReader(text), "m"); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := parseGEO(t.Context(), strings.NewReader(text), "m"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: error %v, want %q", text, err, want)
 		}
 	}
@@ -153,7 +153,7 @@ func atlasFiles() plugintest.Files {
 
 func TestAtlas(t *testing.T) {
 	in := atlasFiles()
-	set, problems, err := Read(in, Atlas, []string{"E-MTAB-1/E-MTAB-1-tpms.tsv", "E-MTAB-1/E-MTAB-1-analytics.tsv", "E-MTAB-2/E-MTAB-2-tpms.tsv", "other/tpms.tsv"})
+	set, problems, err := Read(t.Context(), in, Atlas, []string{"E-MTAB-1/E-MTAB-1-tpms.tsv", "E-MTAB-1/E-MTAB-1-analytics.tsv", "E-MTAB-2/E-MTAB-2-tpms.tsv", "other/tpms.tsv"})
 	if err != nil || len(problems) != 3 {
 		t.Fatal(problems, err)
 	}
@@ -170,13 +170,13 @@ func TestAtlas(t *testing.T) {
 		t.Error(a.Facts, b.Facts)
 	}
 	for file, probes := range map[string][]string{"E-MTAB-1-raw-counts.tsv": {"ENSG1"}, "E-MTAB-1_A-AFFY-44-normalized-expressions.tsv": {"p1", "p2"}} {
-		set, problems, err := Read(in, Atlas, []string{"E-MTAB-1/" + file})
+		set, problems, err := Read(t.Context(), in, Atlas, []string{"E-MTAB-1/" + file})
 		if err != nil || len(problems) > 0 || cmp.Diff(probes, set.Probes) != "" || set.Samples[0].ID != "E-MTAB-1-ERR1" || set.Samples[0].Value(0) != 10 {
 			t.Errorf("%s: %+v %v %v", file, set, problems, err)
 		}
 	}
 	in["E-MTAB-1/E-MTAB-1-tpms.tsv"] = []byte("GeneID\tGene Name\tg1\tg2\nENSG1\tA\t1,2\t0\n")
-	if _, problems, _ := Read(in, Atlas, []string{"E-MTAB-1/E-MTAB-1-tpms.tsv"}); len(problems) != 1 || !strings.Contains(problems[0].Err.Error(), ":2: \"1,2\" is neither") {
+	if _, problems, _ := Read(t.Context(), in, Atlas, []string{"E-MTAB-1/E-MTAB-1-tpms.tsv"}); len(problems) != 1 || !strings.Contains(problems[0].Err.Error(), ":2: \"1,2\" is neither") {
 		t.Error(problems)
 	}
 }
@@ -187,7 +187,7 @@ func TestMerge(t *testing.T) {
 		"b": []byte("^SAMPLE = B\n!sample_table_begin\nID_REF\tVALUE\np3\t3\np2\t4\n!sample_table_end\n"),
 		"c": []byte("^SAMPLE = A\n!sample_table_begin\nID_REF\tVALUE\np9\t3\n!sample_table_end\n"),
 	}
-	set, problems, err := Read(in, GEO, []string{"a", "b", "c"})
+	set, problems, err := Read(t.Context(), in, GEO, []string{"a", "b", "c"})
 	if err != nil || len(problems) != 1 || problems[0].Err.Error() != "sample A is in a, too" {
 		t.Fatal(problems, err)
 	}
@@ -208,7 +208,7 @@ func FuzzGEO(f *testing.F) {
 	}
 	f.Add("!Sample_geo_accession\t\"a\t\"b\n!series_matrix_table_begin\n\"\t\"\t\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		set, err := parseGEO(strings.NewReader(text), "f")
+		set, err := parseGEO(t.Context(), strings.NewReader(text), "f")
 		if err != nil {
 			return
 		}
@@ -227,7 +227,7 @@ func FuzzAtlas(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, table, sdrf, config string) {
 		in := plugintest.Files{"E-MTAB-1-tpms.tsv": []byte(table), "E-MTAB-1.condensed-sdrf.tsv": []byte(sdrf), "E-MTAB-1-configuration.xml": []byte(config)}
-		set, err := readAtlas(in, "E-MTAB-1-tpms.tsv")
+		set, err := readAtlas(t.Context(), in, "E-MTAB-1-tpms.tsv")
 		if err != nil {
 			return
 		}

@@ -1,6 +1,7 @@
 package assay
 
 import (
+	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -23,15 +24,15 @@ var accession = regexp.MustCompile(`^E-[A-Z]{4}-[1-9][0-9]*`)
 // cells are a value or the five numbers of the group's spread, of which the median is taken; ACC-raw-counts.tsv or
 // ACC_ARRAY-normalized-expressions.tsv, whose columns are assays. What is said of the assays is in
 // ACC.condensed-sdrf.tsv, and which assays are a group in ACC-configuration.xml, both beside the table.
-func readAtlas(in plugins.Tree, file string) (*Set, error) {
+func readAtlas(ctx context.Context, in plugins.Tree, file string) (*Set, error) {
 	a := &atlas{set: newSet(), file: file, accession: accession.FindString(path.Base(file)), facts: map[string][][2]string{}}
 	if a.accession == "" {
 		return nil, fmt.Errorf("%s: the name begins with no accession, such as E-MTAB-513", file)
 	}
-	if err := a.design(in); err != nil {
+	if err := a.design(ctx, in); err != nil {
 		return nil, err
 	}
-	if err := lines(in, file, a.line); err != nil {
+	if err := lines(ctx, in, file, a.line); err != nil {
 		return nil, err
 	}
 	if a.table == nil {
@@ -57,7 +58,7 @@ type group struct {
 }
 
 // design reads what lies beside the table.
-func (a *atlas) design(in plugins.Tree) error {
+func (a *atlas) design(ctx context.Context, in plugins.Tree) error {
 	there := map[string]bool{}
 	for _, f := range in.Files() {
 		there[f.Path] = true
@@ -67,7 +68,7 @@ func (a *atlas) design(in plugins.Tree) error {
 	for _, name := range []string{beside + ".condensed-sdrf.tsv", beside + "-condensed-sdrf.tsv"} {
 		if there[name] {
 			found = true
-			if err := lines(in, name, a.sdrfLine); err != nil {
+			if err := lines(ctx, in, name, a.sdrfLine); err != nil {
 				return err
 			}
 		}

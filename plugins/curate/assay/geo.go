@@ -1,6 +1,7 @@
 package assay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,22 +14,22 @@ import (
 )
 
 // readGEO reads a series matrix or a SOFT file.
-func readGEO(in plugins.Tree, file string) (*Set, error) {
+func readGEO(ctx context.Context, in plugins.Tree, file string) (*Set, error) {
 	r, err := inflate.Open(in, file, MaxBytes)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	return parseGEO(r, file)
+	return parseGEO(ctx, r, file)
 }
 
-func parseGEO(r io.Reader, file string) (*Set, error) {
+func parseGEO(ctx context.Context, r io.Reader, file string) (*Set, error) {
 	set := newSet()
 	var p interface {
 		line(string) error
 		end() error
 	}
-	err := scan(r, file, func(line string) error {
+	err := scan(ctx, r, file, func(line string) error {
 		if p == nil {
 			switch {
 			case strings.TrimSpace(line) == "":

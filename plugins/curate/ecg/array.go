@@ -53,7 +53,7 @@ func (r *recipe) array(rec recording, rows []int) (plugins.Made, error) {
 	}
 	var flat []string
 	var invalid, length int
-	var x []float64
+	var x, y []float64 // the same memory for every row
 	for row, at := range rows {
 		var bad int
 		if x, bad, err = rec.read(at, x); err != nil {
@@ -68,8 +68,12 @@ func (r *recipe) array(rec recording, rows []int) (plugins.Made, error) {
 			return plugins.Made{}, plugins.Exclude("short-record", "record has %d samples at %d Hz, %d are needed", length, r.Rate, n)
 		}
 		out := data[row*n : (row+1)*n]
-		if err := narrow(out, filter.Run(x, n), divisor); err != nil {
+		z := filter.RunInto(y, x, n)
+		if err := narrow(out, z, divisor); err != nil {
 			return plugins.Made{}, err
+		}
+		if !filter.Same() {
+			y = z
 		}
 		if signal.IsFlat(out[:min(n, length)]) {
 			flat = append(flat, r.Leads[row])
@@ -93,7 +97,7 @@ func narrow(out []float32, values []float64, divisor float64) error {
 			v /= divisor
 		}
 		out[i] = float32(v)
-		if math.IsInf(float64(out[i]), 0) {
+		if out[i]-out[i] != 0 { // infinite, or no number
 			return plugins.Exclude("out-of-range", "sample %d is %v, beyond any voltage", i, v)
 		}
 	}

@@ -510,3 +510,15 @@ func BenchmarkRecording(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkCurate is the whole plugin over the four recordings of eegmat with one worker.
+func BenchmarkCurate(b *testing.B) {
+	raw := sharedFolder(b, "eegmat")
+	for b.Loop() {
+		_, err := curate(`{"scale":"p95","pattern":"(?P<id>(?P<subject>Subject\\d+))_","labels":{"from":"csv","table":"subject-info.csv","id":"Subject",
+			"columns":["Count quality"]}}`, raw).Run(b.Context(), 1, b.TempDir())
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/curate/edf"
@@ -15,6 +16,9 @@ import (
 // maxValues is how many values of all channels a recording may have, before and after resampling: some 5 hours of
 // 16 channels at 200 Hz. A recording is held as a whole, so that its windows do not decode it again.
 const maxValues = 1 << 26
+
+// firstRoom is how many samples of a signal have their place before they are there, which a header alone can claim.
+const firstRoom = 1 << 20
 
 // maxUp is by how much a rate may be raised: a small file must not become many windows.
 const maxUp = 10
@@ -159,6 +163,9 @@ func (r *recipe) load(ctx context.Context, in plugins.Tree, path string) (*recor
 	used := signals(o.rows)
 	err = o.scan(ctx, reader, func(rec *edf.Record) {
 		for _, at := range used {
+			if raw[at] == nil && reader.Header.Records > 0 {
+				raw[at] = make([]int16, 0, min(reader.Header.Records*len(rec.Samples[at]), firstRoom))
+			}
 			raw[at] = append(raw[at], rec.Samples[at]...)
 		}
 	})
@@ -173,11 +180,12 @@ func (r *recipe) load(ctx context.Context, in plugins.Tree, path string) (*recor
 
 func (o *outline) resample(raw map[int][]int16) (*recording, error) {
 	out := &recording{outline: *o}
+	var x, y []float64 // the same memory for every row
 	for row, c := range o.rows {
 		channel := make([]float32, o.total)
 		from := 0
 		for _, s := range o.stretches {
-			x := make([]float64, s.from)
+			x = slices.Grow(x[:0], s.from)[:s.from]
 			for _, part := range []struct {
 				at   int
 				away bool
@@ -189,10 +197,15 @@ func (o *outline) resample(raw map[int][]int16) (*recording, error) {
 					return nil, err
 				}
 			}
-			for i, v := range o.filter.Run(x, s.n) {
-				if channel[s.at+i] = float32(v); math.IsInf(float64(float32(v)), 0) || math.IsNaN(v) {
+			z := o.filter.RunInto(y, x, s.n)
+			for i, v := range z {
+				f := float32(v)
+				if channel[s.at+i] = f; f-f != 0 { // infinite, or no number
 					return nil, plugins.Exclude("out-of-range", "row %d has values beyond any voltage", row)
 				}
+			}
+			if !o.filter.Same() {
+				y = z
 			}
 			from += s.from
 		}

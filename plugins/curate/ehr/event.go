@@ -17,7 +17,7 @@ import (
 
 // Limits, so that a wrong table is an error and not a full memory.
 const (
-	maxEvents = 1 << 40 // bytes of a table of events, which goes by row by row
+	maxEvents = 1 << 38 // bytes of a table of events, which goes by row by row
 	maxItems  = 1 << 14
 	maxSeen   = 1 << 26 // items of stays
 	maxWidth  = 1 << 16
@@ -177,7 +177,7 @@ func (m *measured) read(ctx context.Context, in plugins.Tree, r *recipe) error {
 				continue
 			}
 			found[item] = true
-			if err := m.see(seenAt{i, strings.Clone(item)}, at.UnixNano(), value); err != nil {
+			if err := m.see(seenAt{i, item}, at.UnixNano(), value); err != nil {
 				return err
 			}
 		}
@@ -220,6 +220,7 @@ func (m *measured) see(where seenAt, at int64, value float64) error {
 			return fmt.Errorf("more than %d items of stays", maxSeen)
 		}
 		s = &series{}
+		where.item = strings.Clone(where.item) // not with the row that it is cut from
 		m.seen[where] = s
 	}
 	s.count++

@@ -135,10 +135,7 @@ func (r *recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, e
 	}
 	var problems []assay.Problem
 	var err error
-	if r.set, problems, err = assay.Read(in, r.Form, files); err != nil {
-		return plugins.Curation{}, err
-	}
-	if err := ctx.Err(); err != nil {
+	if r.set, problems, err = assay.Read(ctx, in, r.Form, files); err != nil {
 		return plugins.Curation{}, err
 	}
 	r.pattern = regexp.MustCompile(r.Pattern) // Validate compiled it

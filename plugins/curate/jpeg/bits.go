@@ -148,12 +148,8 @@ func (r *bits) extend(s uint) int {
 	return extended(r.take(s), s)
 }
 
+// extended is without a branch, as signs cannot be foreseen.
 func extended(v uint32, s uint) int {
-	if s == 0 {
-		return 0
-	}
-	if v>>(s-1) == 0 {
-		return int(v) - 1<<s + 1
-	}
-	return int(v)
+	positive := int(v>>(s-1)) - 1 // no bits if it is, else all
+	return int(v) + positive&(1-1<<s)
 }

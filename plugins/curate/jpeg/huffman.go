@@ -21,7 +21,7 @@ type huffman struct {
 	look    [1 << lookBits]uint16 // by the next bits: length << 8 | symbol; 0 for longer codes
 	limit   [17]uint32            // by length: the first code that is too large for it
 	first   [17]int               // by length: its first symbol, less its first code
-	pairs   *[1 << pairBits]pair
+	table   *table
 }
 
 // newHuffman reads a table and says how many bytes it has.
@@ -112,6 +112,12 @@ func (p pair) then(q pair) pair {
 	return p&first | pair(p.length()+q.length()) | pair(q.step())<<16 | pair(uint16(q.value()))<<48
 }
 
+// table has the pairs for all that the next bits can be.
+type table struct {
+	pairs   [1 << pairBits]pair
+	lengths [1 << pairBits]uint8 // of the pairs, once more: what a loop waits for is loaded alone
+}
+
 // coefficient is the pair of one value that the bits begin with, long if there is none.
 func (h *huffman) coefficient(acc uint64) pair {
 	symbol, n := h.find(acc)
@@ -130,31 +136,26 @@ func step(symbol byte) int {
 	return int(symbol>>4) + 1
 }
 
-// prepare makes the pairs of a code; alone, if each value is followed by those of another code.
-func (h *huffman) prepare(alone bool) {
-	if h.pairs != nil {
+// prepare makes the table of an AC code.
+func (h *huffman) prepare() {
+	if h.table != nil {
 		return
 	}
+	h.table = new(table)
 	singles := h.singles()
-	h.pairs = singles
-	if alone {
-		return
-	}
-	h.pairs = new([1 << pairBits]pair)
 	for i, p := range singles {
-		h.pairs[i] = p
-		if p.step() == endOfBlock {
-			continue
+		if p.step() != endOfBlock {
+			q := singles[i<<p.length()&(1<<pairBits-1)]
+			if q != long && p.length()+q.length() <= pairBits {
+				p = p.then(q)
+			}
 		}
-		if q := singles[i<<p.length()&(1<<pairBits-1)]; q != long && p.length()+q.length() <= pairBits {
-			h.pairs[i] = p.then(q)
-		}
+		h.table.pairs[i], h.table.lengths[i] = p, uint8(p.length())
 	}
 }
 
 // singles has pairs of one value.
-func (h *huffman) singles() *[1 << pairBits]pair {
-	out := new([1 << pairBits]pair)
+func (h *huffman) singles() (out [1 << pairBits]pair) {
 	for i := range out {
 		out[i] = long
 	}

@@ -111,13 +111,17 @@ func smoothRow(out, row []byte) {
 
 // smoothBoth doubles a row that lies a quarter from row towards other.
 func smoothBoth(out, row, other []byte) {
-	sum := func(x int) int { return 3*int(row[x]) + int(other[x]) }
-	before, this := sum(0), sum(0)
-	for x := range row {
-		after := sum(min(x+1, len(row)-1))
-		out[2*x], out[2*x+1] = byte((3*this+before+8)>>4), byte((3*this+after+7)>>4)
+	last := len(row) - 1
+	other = other[:len(row)]
+	this := 3*int(row[0]) + int(other[0])
+	before := this
+	for x, v := range row[1:] {
+		after := 3*int(v) + int(other[x+1])
+		to := (*[2]byte)(out[2*x:])
+		to[0], to[1] = byte((3*this+before+8)>>4), byte((3*this+after+7)>>4)
 		before, this = this, after
 	}
+	out[2*last], out[2*last+1] = byte((3*this+before+8)>>4), byte((4*this+7)>>4)
 }
 
 // convert makes a row of the picture.
@@ -132,10 +136,7 @@ func (d *decoder) convert(out []byte, rows [][]byte, channels int) {
 		}
 		return
 	case d.colours == yCbCr:
-		cb, cr := rows[1], rows[2]
-		for x, y := range rows[0] {
-			out[3*x], out[3*x+1], out[3*x+2] = full(y, cb[x], cr[x])
-		}
+		toRGB(out, rows[0], rows[1], rows[2])
 		return
 	}
 	for x := range rows[0] {
@@ -160,8 +161,8 @@ func (c colours) rgb(p [4]byte) (r, g, b byte) {
 	case cmyk:
 		return inked(p[0], p[3]), inked(p[1], p[3]), inked(p[2], p[3])
 	}
-	r, g, b = full(p[0], p[1], p[2])
-	return inked(255-r, p[3]), inked(255-g, p[3]), inked(255-b, p[3])
+	toRGB(p[:3], p[:1], p[1:2], p[2:3])
+	return inked(255-p[0], p[3]), inked(255-p[1], p[3]), inked(255-p[2], p[3])
 }
 
 // inked is what is left of the white k, less the share of it that an ink takes. Both are stored inverted.
@@ -170,9 +171,16 @@ func inked(ink, k byte) byte {
 	return byte(max(0, int(k)-(v>>8+v)>>8))
 }
 
-// full converts YCbCr of the full range to RGB as JFIF says, in fractions of 16 bits with the roundings of libjpeg.
-func full(y, cb, cr byte) (r, g, b byte) {
+// toRGB converts YCbCr of the full range to RGB as JFIF says, in fractions of 16 bits with the roundings of libjpeg.
+// A single pixel may be converted in place.
+func toRGB(out, luma, cb, cr []byte) {
 	const half = 1 << 15
-	l, u, v := int32(y)-128, int32(cb)-128, int32(cr)-128
-	return clamp(l + (91881*v+half)>>16), clamp(l + (half-22554*u-46802*v)>>16), clamp(l + (116130*u+half)>>16)
+	cb, cr = cb[:len(luma)], cr[:len(luma)]
+	for x, y := range luma {
+		l, u, v := int32(y)-128, int32(cb[x])-128, int32(cr[x])-128
+		to := (*[3]byte)(out[3*x:])
+		to[0] = clamp(l + (91881*v+half)>>16)
+		to[1] = clamp(l + (half-22554*u-46802*v)>>16)
+		to[2] = clamp(l + (116130*u+half)>>16)
+	}
 }

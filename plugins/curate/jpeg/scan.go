@@ -138,8 +138,7 @@ func (d *decoder) latch(s *scan) error {
 		if p.dc == nil || p.ac == nil {
 			return fmt.Errorf("component %d: no Huffman table", p.id)
 		}
-		p.dc.prepare(true)
-		p.ac.prepare(false)
+		p.ac.prepare()
 	}
 	return nil
 }
@@ -232,16 +231,12 @@ func (d *decoder) sequential(_ *scan, p *part, x, y int) error {
 // block reads the coefficients of a block, of the first one the difference to that of the block before; last is the
 // place of the last one.
 func (r *bits) block(b *block, dc, ac *huffman) (difference, last int, err error) {
-	r.load()
-	p := dc.pairs[r.acc>>(64-pairBits)]
-	if p == long {
-		if p = dc.coefficient(r.acc); p == long {
-			return 0, 0, errCode
-		}
+	size, ok := r.symbol(dc)
+	if !ok {
+		return 0, 0, errCode
 	}
-	r.drop(p.length())
-	difference = int(p.value())
-	k, p := r.run(b, ac.pairs, 0)
+	difference = r.extend(uint(size))
+	k, p := r.run(b, ac.table, 0)
 	for p == long {
 		k -= endOfBlock
 		if p = ac.coefficient(r.acc); p == long {
@@ -250,7 +245,7 @@ func (r *bits) block(b *block, dc, ac *huffman) (difference, last int, err error
 		r.drop(p.length())
 		k += p.step()
 		if b[uint8(k)] = p.value(); k < 63 {
-			k, p = r.run(b, ac.pairs, k)
+			k, p = r.run(b, ac.table, k)
 		}
 	}
 	switch first := k - p.second(); {
@@ -268,30 +263,27 @@ func (r *bits) block(b *block, dc, ac *huffman) (difference, last int, err error
 // run reads pairs from behind the k-th coefficient until the block ends, or a long code comes, for which there are bits
 // enough then. Most of the time is spent here. It calls nothing, so that its variables stay in registers; of n only the
 // lowest bits count.
-func (r *bits) run(b *block, table *[1 << pairBits]pair, k int) (int, pair) {
+func (r *bits) run(b *block, t *table, k int) (int, pair) {
+	const often = 4 // as many pairs as 56 bits have at least
 	acc, n, at, buf := r.acc, r.n, r.at, r.buf
 	var p pair
 	for k < 63 {
 		acc |= binary.BigEndian.Uint64(buf[at&within:]) >> (n & 63)
 		at += int(^n & 63 >> 3)
 		n = n&63 | 56
-		p = table[acc>>(64-pairBits)]
-		acc <<= p & 63
-		n -= uint(p)
-		k += int(uint8(p >> 8))
-		b[uint8(k)] = int16(p >> 32)
-		k += int(uint8(p >> 16))
-		b[uint8(k)] = int16(p >> 48)
-		if k >= 63 {
-			break
+		for range often {
+			i := acc >> (64 - pairBits)
+			p = t.pairs[i]
+			acc <<= t.lengths[i] & 63
+			n -= uint(p)
+			k += int(uint8(p >> 8))
+			b[uint8(k)] = int16(p >> 32)
+			k += int(uint8(p >> 16))
+			b[uint8(k)] = int16(p >> 48)
+			if k >= 63 {
+				break
+			}
 		}
-		p = table[acc>>(64-pairBits)] // the same again: the bits suffice
-		acc <<= p & 63
-		n -= uint(p)
-		k += int(uint8(p >> 8))
-		b[uint8(k)] = int16(p >> 32)
-		k += int(uint8(p >> 16))
-		b[uint8(k)] = int16(p >> 48)
 	}
 	r.acc, r.n, r.at = acc, n&63, at
 	r.load()

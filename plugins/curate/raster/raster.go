@@ -11,7 +11,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/action"
 )
 
-// Decoder names a decoder of Go's library, such as image/jpeg, as a component of a plugin's identity: what it decodes to
+// Decoder names a decoder of Go's library, such as image/png, as a component of a plugin's identity: what one decodes to
 // has changed between Go releases. The version is the release, such as go1.26; patch releases decode alike.
 func Decoder(name string) action.Component {
 	v := runtime.Version()
@@ -161,14 +161,49 @@ func (p Raster) resizeRows(w int) Raster {
 	}
 	out := Blank(w, p.H, p.Channels)
 	filter := windows(p.W, w)
+	few := narrow(filter, p.W)
 	for y := range p.H {
-		if p.Channels == 1 {
-			filterGrey(out.Row(y), p.Row(y), filter)
-		} else {
+		switch {
+		case p.Channels == 3:
 			filterRGB(out.Row(y), p.Row(y), filter)
+		case few != nil:
+			filterFew(out.Row(y), p.Row(y), few)
+		default:
+			filterGrey(out.Row(y), p.Row(y), filter)
 		}
 	}
 	return out
+}
+
+// four is a window of four pixels. A picture that is reduced to no less than half its width has no wider ones.
+type four struct {
+	first   int
+	weights [4]int32
+}
+
+// narrow brings windows over n pixels to four each, with weights of 0 where there are fewer; nil if one has more.
+func narrow(filter []window, n int) []four {
+	out := make([]four, len(filter))
+	for i, f := range filter {
+		first := min(f.first, n-4)
+		at := f.first - first
+		if first < 0 || at+len(f.weights) > 4 {
+			return nil
+		}
+		out[i].first = first
+		copy(out[i].weights[at:], f.weights)
+	}
+	return out
+}
+
+func filterFew(out, in []byte, filter []four) {
+	out = out[:len(filter)]
+	for x := range filter {
+		f := &filter[x]
+		src := (*[4]byte)(in[f.first:])
+		w := &f.weights
+		out[x] = clip(half + w[0]*int32(src[0]) + w[1]*int32(src[1]) + w[2]*int32(src[2]) + w[3]*int32(src[3]))
+	}
 }
 
 func filterGrey(out, in []byte, filter []window) {

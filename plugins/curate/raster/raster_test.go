@@ -1,6 +1,7 @@
 package raster
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"image"
@@ -42,6 +43,28 @@ func TestResizeAgreesWithPillow(t *testing.T) {
 				t.Fatalf("digest %s, want Pillow's %s", sum, c.want)
 			}
 		})
+	}
+}
+
+// A reduction to no less than half takes four pixels at once; the result is that of any number at once.
+func TestNarrowWindows(t *testing.T) {
+	for w := 4; w < 130; w++ {
+		for to := max(1, w/2-2); to < w+9; to += 1 + to/7 {
+			filter := windows(w, to)
+			few := narrow(filter, w)
+			if few == nil && 2*to >= w {
+				t.Fatalf("%d to %d pixels: a window of more than four", w, to)
+			}
+			if few == nil {
+				continue
+			}
+			in, got, want := noise(w, 1, 1), make([]byte, to), make([]byte, to)
+			filterFew(got, in.Pix, few)
+			filterGrey(want, in.Pix, filter)
+			if !bytes.Equal(got, want) {
+				t.Fatalf("%d to %d pixels: %v, want %v", w, to, got, want)
+			}
+		}
 	}
 }
 

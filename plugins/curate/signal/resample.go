@@ -51,24 +51,34 @@ func gcd(a, b int) int {
 	return a
 }
 
+// Same says whether the rate stays as it is.
+func (r *Resampler) Same() bool { return r.up == r.down }
+
 // Outputs is how many samples n samples become.
 func (r *Resampler) Outputs(n int) int { return (n*r.up + r.down - 1) / r.down }
 
 // Run gives the first n output samples of x, fewer if x has no more. Where the rate stays as it is they are those of x itself.
-func (r *Resampler) Run(x []float64, n int) []float64 {
+func (r *Resampler) Run(x []float64, n int) []float64 { return r.RunInto(nil, x, n) }
+
+// RunInto is Run in the memory of into, where that is enough. It must not be that of x.
+func (r *Resampler) RunInto(into, x []float64, n int) []float64 {
 	n = min(n, r.Outputs(len(x)))
-	if r.up == r.down {
+	if r.Same() {
 		return x[:n]
 	}
-	out := make([]float64, n)
-	for m := 0; m < n; {
-		if pos := m * r.down; m+lanes <= n && r.inside(x, pos) {
-			r.several((*[lanes]float64)(out[m:]), x, pos)
-			m += lanes
-			continue
-		}
+	out := slices.Grow(into[:0], n)[:n]
+	from, to := r.within(len(x), n)
+	for m := range from {
 		out[m] = r.at(x, m*r.down)
-		m++
+	}
+	m := from
+	for ; m+lanes*r.up <= to; m += lanes * r.up {
+		for phase := range r.up {
+			r.several(out[m+phase:], x, (m+phase)*r.down)
+		}
+	}
+	for ; m < n; m++ {
+		out[m] = r.at(x, m*r.down)
 	}
 	return out
 }
@@ -76,9 +86,14 @@ func (r *Resampler) Run(x []float64, n int) []float64 {
 // lanes is how many outputs are summed side by side: each sum alone waits for its last addition.
 const lanes = 4
 
-// inside says whether the next outputs from pos on need nothing beyond the ends.
-func (r *Resampler) inside(x []float64, pos int) bool {
-	return pos >= r.half && (pos+(lanes-1)*r.down+r.half)/r.up < len(x)
+// within says which of n outputs need nothing beyond the ends of so many samples.
+func (r *Resampler) within(samples, n int) (from, to int) {
+	from = min((r.half+r.down-1)/r.down, n)
+	last := (samples-1)*r.up - r.half // position
+	if last < 0 {
+		return from, from
+	}
+	return from, max(from, min(last/r.down+1, n))
 }
 
 // begin is the first sample that the filter reaches from a position counted in up-sampled samples, where x[k] stands at
@@ -88,50 +103,22 @@ func (r *Resampler) begin(pos int) (first, tap int) {
 	return first, first*r.up - pos + r.half
 }
 
-// several is at for several outputs. Each sum has the order, and so the bits, that at gives it.
-func (r *Resampler) several(out *[lanes]float64, x []float64, pos int) {
-	if r.up == 1 {
-		r.inPhase(out, x, pos)
-		return
-	}
-	var in, taps [lanes][]float64
-	n := len(r.taps)
-	for l := range lanes {
-		first, tap := r.begin(pos + l*r.down)
-		taps[l] = r.phases[tap]
-		in[l] = x[first:][:len(taps[l])]
-		n = min(n, len(taps[l]))
-	}
-	x0, x1, x2, x3 := in[0][:n], in[1][:n], in[2][:n], in[3][:n]
-	t1, t2, t3 := taps[1][:n], taps[2][:n], taps[3][:n]
-	var a, b, c, d float64
-	for i, tap := range taps[0][:n] {
-		a += float64(x0[i] * tap)
-		b += float64(x1[i] * t1[i])
-		c += float64(x2[i] * t2[i])
-		d += float64(x3[i] * t3[i])
-	}
-	*out = [lanes]float64{a, b, c, d}
-	for l := range lanes { // one phase may have a tap more than another
-		for i := n; i < len(taps[l]); i++ {
-			out[l] += float64(in[l][i] * taps[l][i])
-		}
-	}
-}
-
-// inPhase is several where every output has the same taps, each of which is then loaded once.
-func (r *Resampler) inPhase(out *[lanes]float64, x []float64, pos int) {
-	width := len(r.taps)
-	at := func(lane int) []float64 { return x[pos+lane*r.down-r.half:][:width] }
+// several is at for outputs that are up apart: they have the same taps, each of which is loaded once, and lie down samples apart. Each
+// sum has the order, and so the bits, that at gives it.
+func (r *Resampler) several(out, x []float64, pos int) {
+	first, tap := r.begin(pos)
+	taps := r.phases[tap]
+	width := len(taps)
+	at := func(lane int) []float64 { return x[first+lane*r.down:][:width] }
 	x0, x1, x2, x3 := at(0), at(1), at(2), at(3)
 	var a, b, c, d float64
-	for i, tap := range r.taps {
+	for i, tap := range taps {
 		a += float64(x0[i] * tap)
 		b += float64(x1[i] * tap)
 		c += float64(x2[i] * tap)
 		d += float64(x3[i] * tap)
 	}
-	*out = [lanes]float64{a, b, c, d}
+	out[0], out[r.up], out[2*r.up], out[3*r.up] = a, b, c, d
 }
 
 // at filters at a position.
@@ -236,16 +223,4 @@ func PerMillivolt(units string) (divisor float64, ok bool) {
 // IsFlat says whether all values are the same.
 func IsFlat(x []float32) bool {
 	return !slices.ContainsFunc(x, func(v float32) bool { return v != x[0] })
-}
-
-// P95 is the 95th percentile of the absolute values, interpolated as numpy.quantile does. It overwrites x.
-func P95(x []float64) float64 {
-	for i, v := range x {
-		x[i] = math.Abs(v)
-	}
-	slices.Sort(x)
-	last := 95 * (len(x) - 1) // hundredths of a place
-	low, part := x[last/100], float64(last%100)/100
-	high := x[min(last/100+1, len(x)-1)]
-	return low + float64(float64(high-low)*part)
 }

@@ -1,8 +1,10 @@
 package signal
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -66,11 +68,55 @@ func TestResampleSideBySide(t *testing.T) {
 
 func BenchmarkResample(b *testing.B) {
 	x := make([]float64, 5000)
-	r, err := NewResampler(500, 100)
-	if err != nil {
-		b.Fatal(err)
+	for _, from := range []float64{500, 250, 360} {
+		b.Run(fmt.Sprint(from), func(b *testing.B) {
+			r, err := NewResampler(from, 100)
+			if err != nil {
+				b.Fatal(err)
+			}
+			var y []float64
+			for b.Loop() {
+				y = r.RunInto(y, x, math.MaxInt)
+			}
+		})
 	}
-	for b.Loop() {
-		r.Run(x, 1000)
+}
+
+// TestP95 compares with sorting, and with numpy.quantile(numpy.abs(x), 0.95) of NumPy 2.
+func TestP95(t *testing.T) {
+	sorted := func(x []float64) float64 {
+		var sizes []float64
+		for _, v := range x {
+			sizes = append(sizes, math.Abs(v))
+		}
+		slices.Sort(sizes)
+		last := 95 * (len(x) - 1)
+		low, high := sizes[last/100], sizes[min(last/100+1, len(x)-1)]
+		return low + (high-low)*(float64(last%100)/100)
 	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for n := 1; n < 3000; n += 1 + n/7 {
+		for _, levels := range []float64{2, 10, 1e9} {
+			x := make([]float64, n)
+			for i := range x {
+				x[i] = math.Trunc((r.Float64()-0.5)*levels) / 7
+			}
+			if got, want := P95(x), sorted(x); got != want {
+				t.Fatalf("%d numbers: %v, want %v", n, got, want)
+			}
+		}
+	}
+	x := make([]float64, 2000)
+	for i := range x {
+		x[i] = float64(i*7919%1009)/1009 - 0.3
+	}
+	const numPy = 0.6494549058473738
+	if got := P95(x); got != numPy {
+		t.Errorf("got %v, NumPy has %v", got, numPy)
+	}
+	for i := range x { // ascending, descending and with what is no number: it ends
+		x[i] = float64(i)
+	}
+	x[5] = math.NaN()
+	P95(x)
 }

@@ -264,3 +264,29 @@ func FuzzTable(f *testing.F) {
 		}
 	})
 }
+
+func TestParquet(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "tabular", "testdata", "snappy.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := curate(`{"files": "*.parquet", "id": "id", "drop": ["name", "when", "day"], "features": [{"name": "yes", "type": "category"}], "label": {"column": "class"}}`,
+		plugintest.Files{"d/t.parquet": b}).Must(t)
+	samples, report, info := open(t, out)
+	if diff := cmp.Diff([]string{"small", "value", "single", "yes=false", "yes=true"}, info.Features); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]float32{-1, 0.1, 0.1, 0, 1}, vector(t, out, samples["1"])); diff != "" || samples["1"].Labels[0] != "x" {
+		t.Error(diff, samples)
+	}
+	if len(report.Excluded) != 1 || report.Excluded[0].Reason != `d/t.parquet:2: column value: "1e+300" is not a finite number` {
+		t.Errorf("%+v", report.Excluded)
+	}
+}
+
+func TestEncoding(t *testing.T) {
+	out := curate(`{"encoding": "windows-1252", "label": {"column": "num"}}`, plugintest.Files{"t.csv": []byte("age,num\n1,m\xe4nnlich\n")}).Must(t)
+	if _, _, info := open(t, out); cmp.Diff([]string{"männlich"}, info.Task.Classes) != "" {
+		t.Errorf("classes %q", info.Task.Classes)
+	}
+}
