@@ -30,7 +30,7 @@ const rowsPerGroup = 32 << 10
 //
 // Paths of media are those within the artifact, and the keys of its shards.
 type Table struct {
-	w       *parquet.Writer
+	w       *parquet.GenericWriter[any]
 	classes []string
 	leaf    map[string]int // path of a column, its parts joined by a slash -> number
 	row     parquet.Row
@@ -54,7 +54,7 @@ func NewTable(w io.Writer, d document.Dataset) (*Table, error) {
 		t.leaf[name] = column.ColumnIndex
 	}
 	t.parts = make([][]parquet.Value, len(t.leaf))
-	t.w = parquet.NewWriter(w, schema, parquet.CreatedBy("cairn", "1", ""), parquet.MaxRowsPerRowGroup(rowsPerGroup), parquet.Compression(&zstd.Codec{}))
+	t.w = parquet.NewGenericWriter[any](w, schema, parquet.CreatedBy("cairn", "1", ""), parquet.MaxRowsPerRowGroup(rowsPerGroup), parquet.Compression(&zstd.Codec{}))
 	return t, nil
 }
 

@@ -19,7 +19,7 @@ func (k Kind) Within() int {
 
 // The search is for vectors at a small angle by locality-sensitive hashing (Charikar 2002): the signs of 256 random projections
 // differ in a share of angle/pi of the places. Two fingerprints are compared if they have one of 16 bands of 16 signs in common: always
-// when at most 15 signs differ, in 999 of 1,000 cases at a distance of 25 and in 96 of 100 at 50. Of those, most are told apart by counting
+// when at most 15 signs differ, in 997 of 1,000 cases at a distance of 25 and in 96 of 100 at 50. Of those, most are told apart by counting
 // signs, and only the rest by Distance.
 const (
 	bands    = 16

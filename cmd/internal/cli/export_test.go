@@ -104,3 +104,37 @@ func TestShow(t *testing.T) {
 	m.want(2, words("show small/curate/heart --html page.html --document"), "one of them")
 	m.want(1, words("show small/curate/heart --html no/such/folder/page.html"), "no such file")
 }
+
+// checkShown: the sheet of each real dataset has the counts of its samples, the page its own kind of pictures unless it is
+// restricted, and the export for CLIMB a line for every sample and the files that it names.
+func (r *realRun) checkShown(t *testing.T) {
+	for name, c := range map[string]struct{ drawn, files string }{
+		"ecg":               {`class="wave"`, "signals/*/*.mat"},
+		"chest-xray":        {"<img", "images/*/*.png"},
+		"brain-tumour":      {"counts only", "images/*/*.png"}, // at Kaggle one has to register
+		"breast-ultrasound": {"<img", "images/*/*.png"},
+		"proteins":          {`class="network"`, "files/*/*.edges.npy"},
+		"heart":             {`class="values"`, "files/*/*.npy"},
+	} {
+		ref := r.artifacts["curate/"+name].String()
+		samples := r.samples(t, "curate/"+name)
+		s := object[report.Sheet](r.machine, 0, "show", ref)
+		if s.Dataset != name || s.Done != len(samples) || s.Samples["train"]+s.Samples["validation"]+s.Samples["test"] != len(samples) {
+			t.Errorf("%s: %d samples, %v, want %d", name, s.Done, s.Samples, len(samples))
+		}
+		r.want(0, []string{"show", ref, "--html", name + ".html"})
+		page := r.read(name + ".html")
+		if restricted := strings.Contains(page, "counts only"); !strings.Contains(page, c.drawn) || restricted != (s.Restricted != "") || restricted == strings.Contains(page, "<figure") {
+			t.Errorf("%s: restricted %q, drawn %v", name, s.Restricted, strings.Contains(page, c.drawn))
+		}
+		r.want(0, []string{"export", ref, "--format", "climb", "-o", name})
+		lines := 0
+		for _, split := range words("train valid test") {
+			lines += strings.Count(r.read(name+"/annotation_"+split+".jsonl"), "\n")
+		}
+		files, err := filepath.Glob(r.path(name + "/" + c.files))
+		if err != nil || lines != len(samples) || len(files) != len(samples) {
+			t.Errorf("%s: %d annotations and %d files of %d samples, %v", name, lines, len(files), len(samples), err)
+		}
+	}
+}

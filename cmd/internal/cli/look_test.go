@@ -22,7 +22,7 @@ func TestLook(t *testing.T) {
 	}
 	m.want(0, words("show small"), "application/vnd.oci.image.index.v1+json")
 	m.want(0, []string{"show", done.Steps[0].Action.String()}, `"schema": "cairn/action/v1"`, `"name": "dir"`)
-	m.want(0, words("explain benchmark.lock pretrain/single"), "pretrain/go@1", `"epochs":2`, done.Steps[2].Action.String())
+	m.want(0, words("explain benchmark.lock pretrain/single"), "pretrain/go@2", `"epochs":2`, done.Steps[2].Action.String())
 	m.want(0, words("doctor"), "0 of them open")
 	m.want(2, words("show nothing"), `nothing is called "nothing"`, "small/documents")
 	m.want(2, words("explain benchmark.lock train/nothing"), "train/nothing")

@@ -75,6 +75,7 @@ func TestRealSmall(t *testing.T) {
 	t.Run("requests", func(t *testing.T) { site.checkFaults(t) })
 	t.Run("fetched", func(t *testing.T) { r.checkFetched(t, data) })
 	t.Run("curated", r.checkCurated)
+	t.Run("shown", r.checkShown)
 	t.Run("children", r.checkChildren)
 	t.Run("shapes", r.checkShapes)
 	t.Run("results", r.checkResults)

@@ -108,7 +108,7 @@ func TestUpgradedPlugin(t *testing.T) {
 	only := []string{"run", "benchmark.yaml", "--only", "pretrain/single", "--progress", "plain"}
 	was.killedAt("pretrain/single", only...)
 	run := runOf(was)
-	out := is.want(1, words("resume"), "was planned by cairn v1", "this program, cairn v3", "pretrain/single needs pretrain/go@1, here is pretrain/go@99.",
+	out := is.want(1, words("resume"), "was planned by cairn v1", "this program, cairn v3", "pretrain/single needs pretrain/go@2, here is pretrain/go@99.",
 		"Let cairn v1 finish it", "cancel "+run, "run benchmark.yaml")
 	if strings.Contains(out.stderr, "→") {
 		t.Errorf("something was done:\n%s", out.stderr)

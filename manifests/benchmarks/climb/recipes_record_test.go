@@ -21,7 +21,8 @@ func records() []recipe {
 			asPublished: {done: 5, labels: map[string]int{"Yes": 4, "No": 1}, subjects: 3, count: "4/0/1", flaws: 4},
 		}},
 		{id: "geo", raw: vectors("assay", "datasets/GDSnnn/GDS1/soft/", "GDS1.soft"), want: map[string]want{
-			sound: {done: 4, labels: map[string]int{"normal": 2, "tumour, grade 2": 2}, subjects: 2},
+			sound:       {done: 4, labels: map[string]int{"normal": 2, "tumour, grade 2": 2}, subjects: 2},
+			asPublished: {done: 4, labels: map[string]int{"normal": 2, "tumour, grade 2": 2}, subjects: 4, flaws: 3},
 		}},
 		{id: "expression-atlas", raw: atlas, want: map[string]want{
 			sound: {done: 2, labels: map[string]int{"liver": 1, "lung": 1}, subjects: 2},

@@ -15,6 +15,7 @@ import (
 	"io"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -127,19 +128,20 @@ func shape(text string) ([]int, error) {
 }
 
 func parseKind(text string) (kind, error) {
-	var k kind
+	if k, known := kindOf(text); known {
+		return k, nil
+	}
+	return kind{}, fmt.Errorf("npy: element type %.20q is no number", text)
+}
+
+func kindOf(text string) (k kind, known bool) {
 	if len(text) < 3 || !strings.Contains("<>|=", text[:1]) {
-		return k, fmt.Errorf("npy: element type %.20q is no number", text)
+		return k, false
 	}
 	size, err := strconv.Atoi(text[2:])
 	k = kind{code: text[1], size: size, big: text[0] == '>'}
-	known := map[byte][]int{'f': {4, 8}, 'i': {1, 2, 4, 8}, 'u': {1, 2, 4, 8}, 'b': {1}}[k.code]
-	for _, s := range known {
-		if err == nil && s == size {
-			return k, nil
-		}
-	}
-	return kind{}, fmt.Errorf("npy: element type %.20q is no number", text)
+	sizes := map[byte][]int{'f': {4, 8}, 'i': {1, 2, 4, 8}, 'u': {1, 2, 4, 8}, 'b': {1}}[k.code]
+	return k, err == nil && slices.Contains(sizes, size)
 }
 
 // Len is the number of elements.

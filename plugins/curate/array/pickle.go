@@ -459,8 +459,8 @@ func (a *Array) fill(of dtype, data []byte) error {
 	if of.big {
 		order = ">"
 	}
-	k, err := parseKind(order + of.name)
-	if err != nil {
+	k, known := kindOf(order + of.name)
+	if !known {
 		return nil // an array of something else, which nobody may ask for
 	}
 	if a.Len() > len(data) || a.Len()*k.size != len(data) {

@@ -294,3 +294,27 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+func FuzzStack(f *testing.F) {
+	for name, b := range testdata(f, "abcd.npy", "abide.npy", "ppmi.mat", "one.mat") {
+		f.Add(b, name)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, name string) {
+		params := `{"files": "s.npy", "stack": {"on": true, "ids": "ids.txt"}, "labels": {"from": "csv", "table": "t.csv", "id": "id", "columns": ["l"]}, "notFinite": "zero", "top": 0.5}`
+		in := plugintest.Files{"s.npy": data, "ids.txt": []byte("a\nb\nc\nd\ne\n"), "t.csv": []byte("id,l\na,x\nb,y\nc,x\nd,y\ne,y\n")}
+		switch {
+		case strings.HasSuffix(name, ".mat"):
+			params = `{"files": "s.mat", "key": "X", "stack": {"on": true, "label": "label"}}`
+			in = plugintest.Files{"s.mat": data}
+		case strings.HasPrefix(name, "abide"):
+			params = `{"files": "s.npy", "key": "corr", "stack": {"on": true, "label": "label", "meta": ["site"]}}`
+		}
+		out, err := curate(params, in).Run(t.Context(), 2, "")
+		if err != nil {
+			return
+		}
+		if samples, report, _ := open(t, out); len(samples) != report.Done || len(report.Failed) > 0 {
+			t.Fatalf("%d samples, report %+v", len(samples), report)
+		}
+	})
+}

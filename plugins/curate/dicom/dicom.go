@@ -1,6 +1,6 @@
 // Package dicom reads the pixels of DICOM files (Part 10), and what of the header is needed to make volumes of them.
 //
-// Read are explicit and implicit VR little endian, explicit VR big endian, deflated, RLE lossless, lossless JPEG, JPEG-LS, and JPEG of 8 bits; pixels of 1, 8, 16 and 32 bits, signed or not, of one colour, a palette, RGB or YBR, in one frame or several, of which
+// Read are explicit and implicit VR little endian, explicit VR big endian, deflated, RLE lossless, lossless JPEG, JPEG-LS, JPEG 2000, and JPEG of 8 bits; pixels of 1, 8, 16 and 32 bits, signed or not, of one colour, a palette, RGB or YBR, in one frame or several, of which
 // enhanced images say where each lies.
 // Numbers of sections are those of the standard: PS3.3 (modules), PS3.5 (encoding), PS3.10 (files).
 //
@@ -12,7 +12,7 @@
 //		err := f.Read(frame)
 //	}
 //
-// It is not a reader of JPEG 2000, of JPEG of 12 bits, of films, of segmented palettes, or of files without the meta information of Part 10.
+// It is not a reader of JPEG of 12 bits, of part 2 of JPEG 2000, of films, of segmented palettes, or of files without the meta information of Part 10.
 package dicom
 
 import (
@@ -42,12 +42,14 @@ const (
 	jpegLossless1  = "1.2.840.10008.1.2.4.70" // with the first predictor
 	jpegLS         = "1.2.840.10008.1.2.4.80"
 	jpegLSNear     = "1.2.840.10008.1.2.4.81"
+	j2kLossless    = "1.2.840.10008.1.2.4.90"
+	j2k            = "1.2.840.10008.1.2.4.91"
 	rle            = "1.2.840.10008.1.2.5"
 )
 
 // unread are the names of transfer syntaxes that have no decoder here, so that a reason says more than a number.
 var unread = map[string]string{
-	"1.2.840.10008.1.2.4.90": "JPEG 2000", "1.2.840.10008.1.2.4.91": "JPEG 2000", "1.2.840.10008.1.2.4.92": "JPEG 2000", "1.2.840.10008.1.2.4.93": "JPEG 2000",
+	"1.2.840.10008.1.2.4.92": "JPEG 2000 part 2", "1.2.840.10008.1.2.4.93": "JPEG 2000 part 2",
 	"1.2.840.10008.1.2.4.100": "MPEG-2", "1.2.840.10008.1.2.4.101": "MPEG-2", "1.2.840.10008.1.2.4.102": "H.264", "1.2.840.10008.1.2.4.103": "H.264",
 	"1.2.840.10008.1.2.4.107": "H.265", "1.2.840.10008.1.2.4.108": "H.265", "1.2.840.10008.1.2.4.110": "JPEG XL", "1.2.840.10008.1.2.4.112": "JPEG XL",
 	"1.2.840.10008.1.2.4.201": "high-throughput JPEG 2000", "1.2.840.10008.1.2.4.202": "high-throughput JPEG 2000", "1.2.840.10008.1.2.4.203": "high-throughput JPEG 2000",
@@ -145,7 +147,7 @@ func Open(r io.Reader) (*File, error) {
 // begin sets how the data set behind the meta information is written.
 func (s *scanner) begin(syntax string) error {
 	switch syntax {
-	case explicitLittle, rle, jpegBaseline, jpegExtended, jpegLossless, jpegLossless1, jpegLS, jpegLSNear:
+	case explicitLittle, rle, jpegBaseline, jpegExtended, jpegLossless, jpegLossless1, jpegLS, jpegLSNear, j2kLossless, j2k:
 	case implicitLittle:
 		s.enc.explicit = false
 	case explicitBig:
@@ -231,6 +233,8 @@ func (h *Header) setShape(v values) error {
 		h.Samples = 3
 		h.in = 1
 		return nil
+	case h.Samples == 3 && h.isJPEG2000() && (h.Photometric == "YBR_RCT" || h.Photometric == "YBR_ICT"):
+		h.Photometric = rgb // to which its decoder brings it back
 	case h.Samples == 3 && (h.Photometric == rgb || h.Photometric == ybr || h.Photometric == ybr422):
 	default:
 		return fmt.Errorf("%v: %d samples of %.40q, want 1 of MONOCHROME1, MONOCHROME2 or PALETTE COLOR, or 3 of RGB, YBR_FULL or YBR_FULL_422", tagPhotometric, h.Samples, h.Photometric)
@@ -245,8 +249,12 @@ func (h *Header) isLossless() bool {
 	return h.Syntax == jpegLossless || h.Syntax == jpegLossless1 || h.Syntax == jpegLS || h.Syntax == jpegLSNear
 }
 
+func (h *Header) isJPEG2000() bool { return h.Syntax == j2kLossless || h.Syntax == j2k }
+
 // packed says whether frames are compressed and in fragments.
-func (h *Header) packed() bool { return h.Syntax == rle || h.isJPEG() || h.isLossless() }
+func (h *Header) packed() bool {
+	return h.Syntax == rle || h.isJPEG() || h.isLossless() || h.isJPEG2000()
+}
 
 // halved says whether two pixels share their colours: Y, Y, Cb, Cr (PS3.3, C.7.6.3.1.2). A JPEG says so itself.
 func (h *Header) halved() bool { return h.Photometric == ybr422 && !h.packed() }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/cairn-bench/cairn/plugins/curate/jpeg"
+	"github.com/cairn-bench/cairn/plugins/curate/jpeg2000"
 	"github.com/cairn-bench/cairn/plugins/curate/lossless"
 )
 
@@ -108,6 +109,9 @@ func (f *File) decode(out []float64, b []byte) error {
 	decode, size := lossless.JPEG, lossless.Size{Columns: f.Columns, Rows: f.Rows, Components: f.in}
 	if f.Syntax == jpegLS || f.Syntax == jpegLSNear {
 		decode = lossless.JPEGLS
+	}
+	if f.isJPEG2000() {
+		decode = jpeg2000.Decode
 	}
 	img, err := decode(b, size)
 	if err != nil {

@@ -124,7 +124,7 @@ func TestForce(t *testing.T) {
 	}
 }
 
-// The rows are those of BenchMD's CPSC_splits.csv and Ga_splits.csv: row, positive classes by their number, label.
+// The rows are those of the split tables of BenchMD for CPSC, Georgia, Chapman and PTB-XL: row, positive classes by their number, label.
 func TestDrawn(t *testing.T) {
 	for _, c := range []struct {
 		row      uint32
@@ -134,6 +134,7 @@ func TestDrawn(t *testing.T) {
 		{0, "1", 1}, {2, "15", 1}, {8, "15", 5}, {10, "", 1}, {16, "15", 5}, {43, "", 4}, {56, "", 5}, {73, "", 6}, {81, "", 3}, {151, "13", 1},
 		{162, "13", 3}, {688, "15", 5}, {759, "", 0}, {764, "", 6}, {832, "135", 3}, {833, "14", 4}, {834, "135", 1},
 		{246, "01", 0}, {247, "1234", 4}, {295, "0136", 0}, {367, "2346", 4}, {380, "", 2}, {397, "", 4}, {425, "", 5},
+		{982, "0134", 3}, {1032, "012346", 0}, {1046, "1356", 5}, {3567, "0124", 4}, {3577, "01246", 4}, {3583, "02346", 6}, {3680, "1356", 5}, {3705, "12456", 6},
 	} {
 		var positive []string
 		for _, n := range c.positive {
@@ -215,6 +216,66 @@ func FuzzCells(f *testing.F) {
 		codes, err := cellCodes(cell)
 		if err == nil && len(codes) > len(cell) {
 			t.Errorf("%q has %d codes", cell, len(codes))
+		}
+	})
+}
+
+// TestMalformed: every odd record of the folder ends in a sample or in a reason.
+func TestMalformed(t *testing.T) {
+	raw := sharedFolder(t, "malformed/wfdb_formats")
+	for p, b := range sharedFolder(t, "malformed/wfdb_formats/multi-segment/s25047") {
+		raw[p] = b
+	}
+	params := `{"leads": ["II"], "rate": 125, "seconds": 4, "task": "multiclass", "codes": {"pattern": "(?P<code>.)"}, "labels": {"*": "any"}}`
+	out := plugintest.Case{Plugin: Plugin(), Params: params, Seed: 1, Dataset: dataset, Inputs: map[string]plugintest.Files{"raw": raw}}.Deterministic(t)
+	d, report := openOut(t, out)
+	got := map[string]string{}
+	for _, o := range slices.Concat(report.Excluded, report.Failed) {
+		got[o.Sample] = o.Code
+	}
+	for _, s := range d.Samples {
+		got[s.ID] = "done"
+	}
+	want := map[string]string{
+		"100-no-len": "missing-file", "100skew": "missing-file", "drive02-no-len": "missing-file", "n16": "missing-file", "3234460_layout": "missing-file",
+		"a103l": "done", "a103l-no-len": "done", "mixedsignals": "sampling-rate", "binformats": "missing-lead", "flacformats": "missing-lead",
+		"flac_3_constant": "missing-lead", "s25047-2704-05-04-10-44": "multi-segment", "s25047-2704-05-04-10-44n": "missing-lead",
+	}
+	for i := 1; i <= 18; i++ {
+		want[fmt.Sprintf("3234460_%04d", i)] = "done"
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// FuzzCurate: whatever the files, the run ends and the outcomes add up.
+func FuzzCurate(f *testing.F) {
+	good := record("r", []string{"I", "II"}, "100", 100, "#Dx: 1\n", wave)
+	f.Add(string(good["r.hea"]), good["r.dat"], "id,code\nr,\"{'a': 1.0}\"\n")
+	f.Add("r/2 2 100 100\na 50\n~ 50\n", []byte("MATLAB 5.0"), "id,code\n")
+	f.Fuzz(func(t *testing.T, header string, data []byte, table string) {
+		raw := plugintest.Files{"r.hea": []byte(header), "r.dat": data, "a.mat": data, "t.csv": []byte(table)}
+		for _, params := range []string{
+			`{"leads":["I","II"],"rate":100,"seconds":1,"labels":{"*":"x"}}`,
+			`{"leads":["I"],"files":"?.*","rate":200,"seconds":1,"scale":"range","labels":{"a":"x","*":"y"},"codes":{"table":"t.csv","id":"id","columns":["code"]},"task":"multiclass","draw":["x","y"]}`,
+		} {
+			out, err := plugintest.Case{Plugin: Plugin(), Params: params, Dataset: dataset, Inputs: map[string]plugintest.Files{"raw": raw}}.Run(t.Context(), 2, "")
+			if err != nil {
+				if strings.Contains(err.Error(), "panic") {
+					t.Fatal(err)
+				}
+				continue
+			}
+			d, report := openOut(t, out)
+			if report.Expected != report.Done+len(report.Excluded)+len(report.Failed) || len(d.Samples) != report.Done {
+				t.Fatalf("%d samples, report %+v", len(d.Samples), report)
+			}
+			for _, o := range report.Failed {
+				if o.Code == "panic" {
+					t.Fatal(o.Reason)
+				}
+			}
 		}
 	})
 }

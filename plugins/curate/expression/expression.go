@@ -37,22 +37,25 @@ import (
 
 // Params are the parameters of the plugin.
 type Params struct {
-	Form       string            `json:"form" jsonschema:"geo (series matrix and SOFT) or atlas (tables of Expression Atlas)"`
-	Files      string            `json:"files" jsonschema:"glob of the tables, matched with the base name or, if it holds a slash, with the whole path"`
-	Platform   string            `json:"platform" jsonschema:"keep samples of this platform only, such as GPL6883; empty means that there is one"`
-	Label      Label             `json:"label" jsonschema:"what is predicted"`
-	Subject    string            `json:"subject" jsonschema:"key of the fact that names the subject, such as individual; where no sample has it each stands alone, with a warning"`
-	Pattern    string            `json:"pattern" jsonschema:"regular expression over the sample's title with the group subject"`
-	Meta       []string          `json:"meta" jsonschema:"keys of facts kept with the sample"`
-	MaxMissing float64           `json:"maxMissing" jsonschema:"leave out a probe of which more than this share of the samples have no value"`
-	Log        string            `json:"log" jsonschema:"none, or log2 of the value plus offset; what has no logarithm is missing"`
-	Offset     float64           `json:"offset" jsonschema:"added before the logarithm"`
-	Scale      string            `json:"scale" jsonschema:"none; standard: mean 0 and variance 1 within the sample; rank: place among the sample's values, from 0 to 1"`
-	Split      plugins.SplitRule `json:"split" jsonschema:"how samples come to train, validation and test"`
+	Form        string            `json:"form" jsonschema:"geo (series matrix and SOFT) or atlas (tables of Expression Atlas)"`
+	Files       string            `json:"files" jsonschema:"glob of the tables, matched with the base name or, if it holds a slash, with the whole path"`
+	Platform    string            `json:"platform" jsonschema:"keep samples of this platform only, such as GPL6883; empty means that there is one"`
+	Label       Label             `json:"label" jsonschema:"what is predicted"`
+	Subject     string            `json:"subject" jsonschema:"key of the fact that names the subject, such as individual; where no sample has it each stands alone, with a warning"`
+	Pattern     string            `json:"pattern" jsonschema:"regular expression over the sample's title with the group subject"`
+	Meta        []string          `json:"meta" jsonschema:"keys of facts kept with the sample"`
+	MaxMissing  float64           `json:"maxMissing" jsonschema:"leave out a probe of which more than this share of the samples have no value"`
+	Informative int               `json:"informative,omitempty" jsonschema:"keep so many probes, those that tell groups of samples apart, as CLIMB's code chooses them: among all samples, which is a flaw"`
+	Groups      string            `json:"groups,omitempty" jsonschema:"informative: key of the fact whose values are the groups"`
+	Log         string            `json:"log" jsonschema:"none, or log2 of the value plus offset; what has no logarithm is missing"`
+	Offset      float64           `json:"offset" jsonschema:"added before the logarithm"`
+	Scale       string            `json:"scale" jsonschema:"none; standard: mean 0 and variance 1 within the sample; rank: place among the sample's values, from 0 to 1"`
+	Split       plugins.SplitRule `json:"split" jsonschema:"how samples come to train, validation and test"`
 }
 
 // Label says what is predicted.
 type Label struct {
+	Or      []string     `json:"or,omitempty" jsonschema:"other keys, of which the first that any sample has is taken if none has this one"`
 	Key     string       `json:"key" jsonschema:"key of the fact that is the label, such as disease state"`
 	Classes labelmap.Map `json:"classes" jsonschema:"a map, or the name of a shipped one, that renames and merges labels; an empty class drops its samples; if given, other labels are left out"`
 }
@@ -92,6 +95,8 @@ func (p Params) Validate() error {
 		return fmt.Errorf("subject and pattern: want one of them")
 	case !(p.MaxMissing >= 0 && p.MaxMissing <= 1):
 		return fmt.Errorf("maxMissing: %v is not between 0 and 1", p.MaxMissing)
+	case p.Informative < 0 || (p.Informative > 0) != (p.Groups != ""):
+		return fmt.Errorf("informative: a number of probes and the key of groups belong together")
 	case p.Log != None && p.Log != Log2:
 		return fmt.Errorf("log: %q, want %s or %s", p.Log, None, Log2)
 	case p.Log == None && p.Offset != 0:
@@ -118,8 +123,9 @@ type recipe struct {
 	Params
 	pattern *regexp.Regexp
 	set     *assay.Set
-	probes  []int // places of those that are kept
-	unknown bool  // subjects are asked for by a fact of which no sample has any
+	probes  []int  // places of those that are kept
+	key     string // of the label
+	unknown bool   // subjects are asked for by a fact of which no sample has any
 }
 
 // Plan reads all tables.
@@ -139,7 +145,13 @@ func (r *recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, e
 		return plugins.Curation{}, err
 	}
 	r.pattern = regexp.MustCompile(r.Pattern) // Validate compiled it
-	r.unknown = r.Subject != "" && !slices.ContainsFunc(r.set.Samples, func(s *assay.Sample) bool { return len(s.Facts[r.Subject]) > 0 })
+	r.key = r.Label.Key
+	for _, key := range slices.Backward(append([]string{r.Label.Key}, r.Label.Or...)) {
+		if r.says(key) {
+			r.key = key
+		}
+	}
+	r.unknown = r.Subject != "" && !r.says(r.Subject)
 	out := plugins.Curation{Task: document.Task{Type: document.Multiclass, Classes: r.Label.Classes.Classes()}}
 	for i, s := range r.set.Samples {
 		out.Candidates = append(out.Candidates, r.candidate(s, i))
@@ -153,10 +165,18 @@ func (r *recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, e
 		return plugins.Curation{}, err
 	}
 	r.choose()
+	if r.Informative > 0 {
+		r.probes = r.informative()
+	}
 	for _, at := range r.probes {
 		out.Features = append(out.Features, r.set.Probes[at])
 	}
 	return out, nil
+}
+
+// says whether anything is said under a key.
+func (r *recipe) says(key string) bool {
+	return slices.ContainsFunc(r.set.Samples, func(s *assay.Sample) bool { return len(s.Facts[key]) > 0 })
 }
 
 // onePlatform refuses a set whose samples were measured with different probes.
@@ -210,7 +230,7 @@ func (r *recipe) candidate(s *assay.Sample, i int) plugins.Candidate {
 	case !r.takes(s):
 		c.Excluded = &plugins.Exclusion{Code: "other-platform", Reason: fmt.Sprintf("%s is of platform %q", s.ID, s.Platform)}
 	case c.Excluded == nil:
-		c.Labels, c.Excluded = r.Label.of(s)
+		c.Labels, c.Excluded = r.Label.of(s, r.key)
 	}
 	return c
 }
@@ -235,10 +255,10 @@ func (r *recipe) subject(s *assay.Sample) (string, *plugins.Exclusion) {
 }
 
 // of maps what is said of a sample to its class.
-func (l Label) of(s *assay.Sample) ([]string, *plugins.Exclusion) {
-	found := s.Facts[l.Key]
+func (l Label) of(s *assay.Sample, key string) ([]string, *plugins.Exclusion) {
+	found := s.Facts[key]
 	if len(found) == 0 {
-		return nil, &plugins.Exclusion{Code: "no-label", Reason: fmt.Sprintf("%s: nothing is said of %q", s.ID, l.Key)}
+		return nil, &plugins.Exclusion{Code: "no-label", Reason: fmt.Sprintf("%s: nothing is said of %q", s.ID, key)}
 	}
 	var out []string
 	for _, text := range found {

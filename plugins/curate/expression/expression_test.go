@@ -13,6 +13,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/document"
+	"github.com/cairn-bench/cairn/plugins/curate/assay"
 	"github.com/cairn-bench/cairn/plugins/npy"
 	"github.com/cairn-bench/cairn/plugins/plugintest"
 )
@@ -195,6 +196,49 @@ func mustJSON(t *testing.T, v any) []byte {
 	return b
 }
 
+// testdata/make.py made the files.
+func TestInformative(t *testing.T) {
+	text, err := os.ReadFile("testdata/matrix.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile("testdata/golden.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden struct {
+		Chosen []string
+		F, P   []*float64
+	}
+	if err := json.Unmarshal(b, &golden); err != nil {
+		t.Fatal(err)
+	}
+	in := plugintest.Files{"matrix.txt": text}
+	const params = `{"files": "matrix.txt", "label": {"key": "cell type", "or": ["genotype/variation"]}, "informative": 5, "groups": "genotype/variation", "maxMissing": 1}`
+	_, report, info := open(t, curate(params, in).Deterministic(t))
+	if diff := cmp.Diff(golden.Chosen, info.Features); diff != "" || report.Done != 10 || cmp.Diff([]string{"het", "ko", "wt"}, info.Task.Classes) != "" {
+		t.Errorf("%s %+v", diff, info.Task)
+	}
+	r := &recipe{Params: Params{Groups: "genotype/variation"}}
+	if r.set, _, err = assay.Read(t.Context(), in, assay.GEO, []string{"matrix.txt"}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range r.set.Probes {
+		c := measure(i, r.groups())
+		for what, v := range map[string][2]any{"F": {golden.F[i], c.f}, "p": {golden.P[i], c.p}} {
+			want, got := v[0].(*float64), v[1].(float64)
+			if want != nil && math.Abs(got-*want) > 1e-12*max(1, *want) || want == nil && !math.IsNaN(got) {
+				t.Errorf("%s: %s is %v, want %v", r.set.Probes[i], what, got, want)
+			}
+		}
+	}
+	// Without groups: sorted(names, key=lambda s: hashlib.sha256(s.encode()).digest())[:5] of Python.
+	_, _, info = open(t, curate(strings.Replace(params, `"groups": "genotype/variation"`, `"groups": "strain"`, 1), in).Must(t))
+	if diff := cmp.Diff([]string{"p59", "p7", "p37", "p54", "p53"}, info.Features); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestPlatforms(t *testing.T) {
 	text := func(id, platform string) []byte {
 		return []byte("^SAMPLE = " + id + "\n!Sample_platform_id = " + platform + "\n!Sample_characteristics_ch1 = d: " + id + "\n!sample_table_begin\nID_REF\tVALUE\n" + platform + "p\t1\n!sample_table_end\n")
@@ -222,6 +266,7 @@ func TestParams(t *testing.T) {
 		`{"label": {"key": "d"}, "pattern": "x"}`: "want a group",
 		`{"label": {"key": "d"}, "pattern": "(?P<subject>x)", "subject": "i"}`: "want one of them",
 		`{"label": {"key": "d"}, "maxMissing": 2}`:                             "maxMissing:",
+		`{"label": {"key": "d"}, "informative": 5}`:                            "informative:",
 		`{"label": {"key": "d"}, "log": "e"}`:                                  "log:",
 		`{"label": {"key": "d"}, "offset": 1}`:                                 "offset:",
 		`{"label": {"key": "d"}, "scale": "x"}`:                                "scale:",

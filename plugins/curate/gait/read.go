@@ -83,6 +83,7 @@ type layout struct {
 }
 
 func (r *recipe) layout(names []string) (layout, error) {
+	names = slices.Clone(names) // those of the parameters are everybody's
 	for i := range names {
 		names[i] = strings.TrimSpace(names[i])
 	}
@@ -102,22 +103,22 @@ func (r *recipe) layout(names []string) (layout, error) {
 	return out, nil
 }
 
-func (out *recording) add(at layout, f []string) error {
+func (r *recording) add(at layout, f []string) error {
 	if len(f) != at.width {
 		return fmt.Errorf("%d cells, want %d", len(f), at.width)
 	}
-	if out.rows()*len(out.channels) >= maxValues || out.rows() >= maxRows {
-		return fmt.Errorf("more than %d rows", out.rows())
+	if r.rows()*len(r.channels) >= maxValues || r.rows() >= maxRows {
+		return fmt.Errorf("more than %d rows", r.rows())
 	}
 	for c, i := range at.channels {
 		v, err := strconv.ParseFloat(strings.TrimSpace(f[i]), 32)
 		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 			return fmt.Errorf("column %d: %.40q is no number", i+1, f[i])
 		}
-		out.channels[c] = append(out.channels[c], float32(v))
+		r.channels[c] = append(r.channels[c], float32(v))
 	}
 	if at.label >= 0 {
-		out.labels = append(out.labels, strings.TrimSpace(f[at.label]))
+		r.labels = append(r.labels, strings.TrimSpace(f[at.label]))
 	}
 	return nil
 }

@@ -23,6 +23,9 @@
 //	  restart: true
 //	  split: {rule: publisher}
 //
+// or from masks: mask: {find: "^rgb/", replace: "masks/", ignore: [0]} with labels: {classes: {"1": tumour, "2": stroma}} gives an image the class that most
+// pixels of its mask have.
+//
 // depth counts folders from the file upwards: 1 is the folder that holds it.
 package image
 
@@ -50,6 +53,7 @@ type Params struct {
 	Windows []raster.Window `json:"windows" jsonschema:"of grey images of more than 8 bits: one window for grey, three for colours, none for what range says"`
 	Range   string          `json:"range" jsonschema:"without windows, from where to where grey goes: file takes the table or first window that a DICOM file recommends, else its least to greatest value, and what the bits of other files hold; values takes the least to the greatest value; bits what the stored bits hold"`
 
+	Mask *Mask `json:"mask,omitempty" jsonschema:"labels are what most pixels of an image's mask are; labels.classes says which value is which class"`
 	label.Place
 	Split plugins.SplitRule `json:"split" jsonschema:"how samples come to train, validation and test"`
 }
@@ -94,6 +98,9 @@ func (p Params) Validate() error {
 	if _, err := path.Match(p.Files, ""); err != nil {
 		return fmt.Errorf("files: %q: %w", p.Files, err)
 	}
+	if err := p.Mask.validate(p.Labels.From); err != nil {
+		return err
+	}
 	return p.Place.Validate()
 }
 
@@ -119,9 +126,13 @@ func (r recipe) Plan(_ context.Context, in plugins.Tree) (plugins.Curation, erro
 		return plugins.Curation{}, err
 	}
 	out := plugins.Curation{Task: labels.Task(), Features: r.features()}
+	find := named
+	if r.Mask != nil {
+		find = r.Mask.masked(in)
+	}
 	for _, f := range in.Files() {
 		if r.matches(f.Path) {
-			c, err := r.candidate(in, f, labels)
+			c, err := r.candidate(in, f, labels, find)
 			if err != nil {
 				return plugins.Curation{}, err
 			}
@@ -131,6 +142,9 @@ func (r recipe) Plan(_ context.Context, in plugins.Tree) (plugins.Curation, erro
 	return out, nil
 }
 
+// finder finds what is known of a file.
+type finder = func(in plugins.Tree, file string, labels *label.Finder) (plugins.Candidate, error)
+
 func (r recipe) matches(file string) bool {
 	if r.Files == "" {
 		return slices.Contains(byDefault, strings.ToLower(path.Ext(file)))
@@ -138,8 +152,8 @@ func (r recipe) matches(file string) bool {
 	return label.Matches(r.Files, file)
 }
 
-func (r recipe) candidate(in plugins.Tree, f plugins.File, labels *label.Finder) (plugins.Candidate, error) {
-	c, err := named(in, f.Path, labels)
+func (r recipe) candidate(in plugins.Tree, f plugins.File, labels *label.Finder, find finder) (plugins.Candidate, error) {
+	c, err := find(in, f.Path, labels)
 	if c.Excluded == nil && f.Size > maxBytes {
 		c.Excluded = &plugins.Exclusion{Code: "too-large", Reason: fmt.Sprintf("%s has %d bytes, the limit is %d", f.Path, f.Size, maxBytes)}
 	}

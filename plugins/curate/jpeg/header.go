@@ -202,11 +202,11 @@ func (d *decoder) defineHuffman(b []byte) error {
 	for len(b) > 0 {
 		class, id := b[0]>>4, b[0]&15
 		if b = b[1:]; class > 1 || id > 3 {
-			return fmt.Errorf("Huffman table %d of class %d", id, class)
+			return fmt.Errorf("table %d of class %d of Huffman codes", id, class)
 		}
 		t, n, err := newHuffman(b, class == 0)
 		if err != nil {
-			return fmt.Errorf("Huffman table %d of class %d: %w", id, class, err)
+			return fmt.Errorf("table %d of class %d of Huffman codes: %w", id, class, err)
 		}
 		d.huffmans[class][id], b = t, b[n:]
 	}

@@ -94,7 +94,7 @@ func (d *decoder) scanHeader(b []byte) (*scan, error) {
 			}
 		}
 		if tables>>4 > 3 || tables&15 > 3 {
-			return nil, fmt.Errorf("Huffman tables %d and %d", tables>>4, tables&15)
+			return nil, fmt.Errorf("tables %d and %d of Huffman codes", tables>>4, tables&15)
 		}
 		p.dc, p.ac = d.huffmans[0][tables>>4], d.huffmans[1][tables&15]
 	}

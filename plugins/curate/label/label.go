@@ -40,13 +40,13 @@ type Place struct {
 
 // Params say where the labels are.
 type Params struct {
-	From      string       `json:"from" jsonschema:"folder, name (group label of the pattern) or csv"`
+	From      string       `json:"from" jsonschema:"folder, name (group label of the pattern), csv, or xml (annotations of objects, as PASCAL VOC has them)"`
 	Depth     int          `json:"depth" jsonschema:"folder: how many folders up, 1 is the one that holds the file"`
 	Task      string       `json:"task" jsonschema:"multiclass or multilabel"`
 	Classes   labelmap.Map `json:"classes" jsonschema:"a map, or the name of a shipped one, that renames and merges labels; an empty class drops its samples, or the label alone if samples have several; if given, samples with other labels are left out"`
-	Table     string       `json:"table" jsonschema:"csv: glob of the tables, comma-separated with a header"`
+	Table     string       `json:"table" jsonschema:"csv: glob of the tables, comma-separated with a header; xml: glob of the annotations"`
 	ID        string       `json:"id" jsonschema:"csv: column with the file's name, with or without folder and extension"`
-	Columns   []string     `json:"columns" jsonschema:"csv: one column whose cells are labels, or several that are labels themselves where their cell is positive"`
+	Columns   []string     `json:"columns" jsonschema:"csv: one column whose cells are labels, or several that are labels themselves where their cell is positive; xml: names of the objects that count, all if there are none; if it is one and the task multiclass, a picture without it has the label \"no NAME\""`
 	Separator string       `json:"separator" jsonschema:"csv: what lies between several labels in one cell"`
 	Positive  []string     `json:"positive" jsonschema:"csv: cells that make a column's label true"`
 	Subject   string       `json:"subject" jsonschema:"csv: column of the subject"`
@@ -96,6 +96,7 @@ const (
 	FromFolder = "folder"
 	FromName   = "name"
 	FromTable  = "csv"
+	FromXML    = "xml"
 )
 
 // Default takes the folder that holds a file for its label.
@@ -130,8 +131,10 @@ func (l Params) validate() error {
 	switch {
 	case l.Task != document.Multiclass && l.Task != document.Multilabel:
 		return fmt.Errorf("labels.task: %q, want %s or %s", l.Task, document.Multiclass, document.Multilabel)
-	case !slices.Contains([]string{FromFolder, FromName, FromTable}, l.From):
-		return fmt.Errorf("labels.from: %q, want %s, %s or %s", l.From, FromFolder, FromName, FromTable)
+	case !slices.Contains([]string{FromFolder, FromName, FromTable, FromXML}, l.From):
+		return fmt.Errorf("labels.from: %q, want %s, %s, %s or %s", l.From, FromFolder, FromName, FromTable, FromXML)
+	case l.From == FromXML && l.Table == "":
+		return fmt.Errorf("labels: from xml needs table")
 	case l.From == FromFolder && l.Depth < 1:
 		return fmt.Errorf("labels.depth: %d, want 1 or more", l.Depth)
 	case l.From == FromTable && (l.Table == "" || l.ID == "" && len(l.IDs) == 0 || len(l.Columns) == 0):
@@ -183,14 +186,26 @@ func Matches(glob, file string) bool {
 
 // Candidate makes the sample that is one file. A table is searched for the file's own names and then for the others.
 func (f *Finder) Candidate(file string, others ...string) plugins.Candidate {
+	return f.candidate(file, nil, others)
+}
+
+// Labelled makes the sample that is one file, of which the caller knows the label, and the place all else.
+func (f *Finder) Labelled(file, label string) plugins.Candidate {
+	return f.candidate(file, []string{label}, nil)
+}
+
+// candidate looks for the labels unless they are known.
+func (f *Finder) candidate(file string, known, others []string) plugins.Candidate {
 	c := plugins.Candidate{ID: plugins.Key(file), Files: []string{file}}
 	groups := f.groups(file)
 	labels := []string{folder(file, f.Labels.Depth)}
 	c.Split, c.Subject = folder(file, f.SideFolder), groups["subject"]
-	switch f.Labels.From {
-	case FromName:
+	switch from := f.Labels.From; {
+	case known != nil:
+		labels = known
+	case from == FromName:
 		labels = []string{groups["label"]}
-	case FromTable:
+	case from == FromTable || from == FromXML:
 		if f.Labels.Key != nil {
 			groups["id"] = f.keys.find(append(names(file), others...)).subject
 		}
@@ -264,6 +279,9 @@ func first(a, b string) string {
 func (l Params) vocabulary() []string {
 	if l.From == FromTable && len(l.Columns) > 1 && len(l.Classes) == 0 && l.Join == "" {
 		return slices.Sorted(slices.Values(l.Columns))
+	}
+	if l.From == FromXML && len(l.Classes) == 0 {
+		return l.objectNames()
 	}
 	return l.Classes.Classes()
 }

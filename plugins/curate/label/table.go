@@ -2,6 +2,7 @@ package label
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -74,12 +75,13 @@ type entry struct {
 	row               int    // of all tables, from 1
 	votes             [][]string
 	problem           *plugins.Exclusion
+	facts             map[string]string // for the sample's meta
 }
 
-// meta keeps what was uncertain.
+// meta keeps what was uncertain, and what else is known.
 func (e entry) meta() map[string]string {
 	if len(e.uncertain) == 0 {
-		return nil
+		return maps.Clone(e.facts)
 	}
 	return map[string]string{"uncertain": strings.Join(e.uncertain, "; ")}
 }
@@ -87,6 +89,9 @@ func (e entry) meta() map[string]string {
 // read reads the label tables. Without a rule for several rows, a file named by two that say different things has no label.
 func (l Params) read(in plugins.Tree) (table, error) {
 	out := table{}
+	if l.From == FromXML {
+		return l.readXML(in)
+	}
 	if l.From != FromTable {
 		return out, nil
 	}

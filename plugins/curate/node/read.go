@@ -25,7 +25,7 @@ const (
 
 // Limits, so that a wrong file is an error and not a full memory.
 const (
-	maxBytes    = 1 << 32
+	maxBytes    = 1 << 31 // of a file, unpacked
 	maxNodes    = 1 << 22
 	maxLinks    = 1 << 27
 	maxClasses  = 1 << 12

@@ -94,7 +94,26 @@ func Parse(r io.Reader, file string, f Format) (Table, error) {
 type Reader struct {
 	Table // without its rows
 	csv   *csv.Reader
+	row   *rowReader
 	wide  bool // of two bytes a character
+}
+
+// maxRow bounds the text of one row: a quote that is never closed makes one of all that follows.
+const maxRow = 1 << 24
+
+// rowReader gives text until there is more than a row may have.
+type rowReader struct {
+	io.Reader
+	left int
+}
+
+func (r *rowReader) Read(p []byte) (int, error) {
+	if r.left < 0 {
+		return 0, fmt.Errorf("a row of more than %d bytes", maxRow)
+	}
+	n, err := r.Reader.Read(p)
+	r.left -= n
+	return n, err
 }
 
 // NewReader reads the header, if there is one. file is only used to name the table.
@@ -103,13 +122,14 @@ func NewReader(r io.Reader, file string, f Format) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	cr := csv.NewReader(text)
+	limited := &rowReader{text, maxRow}
+	cr := csv.NewReader(limited)
 	cr.FieldsPerRecord = -1
 	cr.TrimLeadingSpace = f.Comma != '\t'
 	if f.Comma != 0 {
 		cr.Comma = f.Comma
 	}
-	out := &Reader{Table: Table{File: file, Columns: slices.Clone(f.Columns)}, csv: cr, wide: wide}
+	out := &Reader{Table: Table{File: file, Columns: slices.Clone(f.Columns)}, csv: cr, row: limited, wide: wide}
 	return out, out.header(cr, f)
 }
 
@@ -143,6 +163,7 @@ func (t *Table) distinct() error {
 
 // Next returns the next row, io.EOF after the last. A row that is broken is no error of Next.
 func (t *Reader) Next() (Row, error) {
+	t.row.left = maxRow
 	cells, err := t.csv.Read()
 	var broken *csv.ParseError
 	switch {

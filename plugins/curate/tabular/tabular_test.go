@@ -212,6 +212,20 @@ func TestCleveland(t *testing.T) {
 	}
 }
 
+// A quote that is never closed must not take the rest of a long file into memory.
+func TestLongRow(t *testing.T) {
+	text := "a,b\n1,\"2\n" + strings.Repeat(strings.Repeat("0", 1<<16)+",89\n", 1<<9)
+	_, err := tabular.Read(plugintest.Files{"t.csv": []byte(text)}, "t.csv", tabular.Format{Header: true})
+	if err == nil || err.Error() != "read t.csv: a row of more than 16777216 bytes" {
+		t.Errorf("error %v", err)
+	}
+	text = "a,b\n" + strings.Repeat("1,"+strings.Repeat("2", 1<<16)+"\n", 1<<9) + "3,\"4\""
+	got, err := tabular.Read(plugintest.Files{"t.csv": []byte(text)}, "t.csv", tabular.Format{Header: true})
+	if err != nil || len(got.Rows) != 1<<9+1 || got.Rows[1<<9].Cells[1] != "4" {
+		t.Errorf("%d rows, %v", len(got.Rows), err)
+	}
+}
+
 func FuzzParquet(f *testing.F) {
 	for _, name := range []string{"none", "snappy", "v2", "nested"} {
 		f.Add(testdata(f, name+".parquet")[name+".parquet"])

@@ -41,6 +41,12 @@ func vectors(t testing.TB, name string) [][]byte {
 func run(t testing.TB, p plugins.Plugin, params string, in plugintest.Files) (plugintest.Files, map[string]document.Sample, document.Curation) {
 	t.Helper()
 	out := plugintest.Case{Plugin: p, Params: params, Dataset: testSet, Inputs: map[string]plugintest.Files{"raw": in}}.Deterministic(t)
+	samples, c := documents(t, out)
+	return out, samples, c
+}
+
+func documents(t testing.TB, out plugintest.Files) (map[string]document.Sample, document.Curation) {
+	t.Helper()
 	samples, c := map[string]document.Sample{}, document.Curation{}
 	for _, line := range strings.Split(strings.TrimSpace(string(out[document.SamplesFile])), "\n") {
 		var s document.Sample
@@ -52,7 +58,7 @@ func run(t testing.TB, p plugins.Plugin, params string, in plugintest.Files) (pl
 	if err := json.Unmarshal(out[document.CurationFile], &c); err != nil {
 		t.Fatal(err)
 	}
-	return out, samples, c
+	return samples, c
 }
 
 func codes(list []document.Outcome) map[string]string {
@@ -222,7 +228,11 @@ func TestFFmpegCurates(t *testing.T) {
 	delete(in, "x/c.dcm")
 	in["x/h.mp4"] = append([]byte("#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"), make([]byte, 200)...)
 	text := strings.Replace(fmt.Sprintf(params, Even, 4, 1, "[]"), "{", fmt.Sprintf(`{"version": %q, `, version), 1)
-	_, samples, report := run(t, FFmpeg(), text, in)
+	out, err := plugintest.Case{Plugin: FFmpeg(), Params: text, Dataset: testSet, Inputs: map[string]plugintest.Files{"raw": in}}.Run(t.Context(), 2, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples, report := documents(t, out)
 	if s := samples["x~2fd~2emp4"]; len(s.Media) != 4 || !strings.HasPrefix(s.Meta["decoder"], "ffmpeg "+version+" libav") {
 		t.Error(s)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -117,6 +118,26 @@ func TestEnhanced(t *testing.T) {
 		if got := a.Uint8()[0] > 127; got != white {
 			t.Errorf("slice %d begins with %d, frame %d with %d", i, a.Uint8()[0], frame, v)
 		}
+	}
+}
+
+// The publisher's NIfTI files have two volumes of five slices each, and the DICOM files they were made of are mosaics, which are left out.
+func TestSiemens(t *testing.T) {
+	t.Parallel()
+	in := shared(t, "dcm_qa_nih_siemens")
+	samples, report, _ := open(t, run(t, `{"time": "samples", "frames": 5, "size": 16}`, in))
+	if report.Done != 8 || len(report.Excluded)+len(report.Failed) != 0 {
+		t.Error(report.Done, report.Excluded, report.Failed)
+	}
+	for id, s := range samples {
+		if len(s.Media) != 5 || !strings.HasSuffix(s.Subject, ".nii") {
+			t.Errorf("%s: %d slices of %s", id, len(s.Media), s.Subject)
+		}
+	}
+	_, err := plugintest.Case{Plugin: volume.Plugin(), Params: `{"format": "dicom", "frames": 5, "size": 16}`, Dataset: testSet,
+		Inputs: map[string]plugintest.Files{"raw": in}}.Run(t.Context(), 1, t.TempDir())
+	if err == nil || !strings.Contains(err.Error(), "mosaic") {
+		t.Error(err)
 	}
 }
 

@@ -27,7 +27,7 @@ func (r *Record) readFLAC(g group, open Opener, limit, most int64) error {
 	if capped.N == 0 {
 		return fmt.Errorf("file has the limit of %d bytes or more", limit)
 	}
-	return finish(f)
+	return finish(f) // past capped, which only bounds what is decoded
 }
 
 func (r *Record) decodeFLAC(g group, in io.Reader, most int64) error {
@@ -45,15 +45,16 @@ func (r *Record) decodeFLAC(g group, in io.Reader, most int64) error {
 			return errors.New("signals of one FLAC file have different numbers of samples a frame")
 		}
 	}
-	if err := r.takeFLAC(g, stream, most/int64(len(g.signals))); err != nil {
+	if err := r.takeFLAC(g, stream, r.Frames*perFrame, most/int64(len(g.signals))); err != nil {
 		return err
 	}
 	return r.cutFLAC(g, perFrame)
 }
 
-// takeFLAC appends block after block, at most so many samples a signal.
-func (r *Record) takeFLAC(g group, stream *flac.Stream, most int64) error {
-	for {
+// takeFLAC appends block after block until the signals have the samples that the header announces; if it announces none, to the end
+// of the stream and at most so many.
+func (r *Record) takeFLAC(g group, stream *flac.Stream, want int, most int64) error {
+	for want == 0 || len(r.Samples[g.signals[0]]) < want {
 		block, err := stream.ParseNext()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -70,6 +71,7 @@ func (r *Record) takeFLAC(g group, stream *flac.Stream, most int64) error {
 			}
 		}
 	}
+	return nil
 }
 
 // cutFLAC keeps the samples that the header announces, or all whole frames.

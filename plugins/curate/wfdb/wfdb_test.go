@@ -48,7 +48,7 @@ func onDisk(dir string) func(string) (io.ReadCloser, error) {
 	return func(name string) (io.ReadCloser, error) { return os.Open(filepath.Join(dir, filepath.Base(name))) }
 }
 
-const limit = 128 << 20
+const limit = 64 << 20
 
 func read(t testing.TB, dir, name string) *Record {
 	t.Helper()

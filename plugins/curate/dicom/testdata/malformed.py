@@ -2,7 +2,7 @@
 test files: python3 malformed.py /work/shared/data/malformed/dicom_pydicom
 
 Of each file the SHA-256 of the rescaled pixels, through the palette if there is one, as little-endian float64; the pixels themselves where they come from a
-JPEG; or why there are none.
+JPEG, and each 97th of a JPEG 2000; or why there are none.
 """
 import hashlib, json, pathlib, sys, warnings
 import numpy as np
@@ -25,6 +25,8 @@ for p in sorted(root.rglob("*")):
         said["shape"] = list(a.shape)
         if said["syntax"].startswith("1.2.840.10008.1.2.4.5") and said["syntax"] < "1.2.840.10008.1.2.4.57":
             said["pixels"] = a.astype(int).ravel().tolist()
+        elif said["syntax"] == "1.2.840.10008.1.2.4.91":
+            said["every97"] = a.astype(int).ravel()[::97].tolist()
         else:
             said["sha256"] = hashlib.sha256(a.tobytes()).hexdigest()
     except Exception as e:
