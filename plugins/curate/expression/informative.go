@@ -165,11 +165,11 @@ func beta(x, p, q float64) float64 {
 	for m := 1.0; m < 1000; m++ {
 		even := float64(m*(q-m)*x) / float64((p+2*m-1)*(p+2*m))
 		d = 1 / nonzero(1+float64(even*d))
-		c = nonzero(1+even/c)
+		c = nonzero(1 + even/c)
 		h *= float64(d * c)
 		odd := -float64((p+m)*(p+q+m)*x) / float64((p+2*m)*(p+2*m+1))
 		d = 1 / nonzero(1+float64(odd*d))
-		c = nonzero(1+odd/c)
+		c = nonzero(1 + odd/c)
 		step := float64(d * c)
 		if h *= step; math.Abs(step-1) < 1e-15 {
 			break
