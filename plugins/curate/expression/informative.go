@@ -160,17 +160,16 @@ func beta(x, p, q float64) float64 {
 	lq, _ := math.Lgamma(q)
 	lpq, _ := math.Lgamma(p + q)
 	front := math.Exp(lpq - lp - lq + float64(p*math.Log(x)) + float64(q*math.Log1p(-x)))
-	const tiny = 1e-300
-	c, d := 1.0, 1/nonzero(1-float64((p+q)*x)/(p+1), tiny)
+	c, d := 1.0, 1/nonzero(1-float64((p+q)*x)/(p+1))
 	h := d
 	for m := 1.0; m < 1000; m++ {
 		even := float64(m*(q-m)*x) / float64((p+2*m-1)*(p+2*m))
-		d = 1 / nonzero(1+float64(even*d), tiny)
-		c = nonzero(1+even/c, tiny)
+		d = 1 / nonzero(1+float64(even*d))
+		c = nonzero(1 + even/c)
 		h *= float64(d * c)
 		odd := -float64((p+m)*(p+q+m)*x) / float64((p+2*m)*(p+2*m+1))
-		d = 1 / nonzero(1+float64(odd*d), tiny)
-		c = nonzero(1+odd/c, tiny)
+		d = 1 / nonzero(1+float64(odd*d))
+		c = nonzero(1 + odd/c)
 		step := float64(d * c)
 		if h *= step; math.Abs(step-1) < 1e-15 {
 			break
@@ -179,7 +178,9 @@ func beta(x, p, q float64) float64 {
 	return front * h / p
 }
 
-func nonzero(v, tiny float64) float64 {
+// nonzero keeps a continued fraction from dividing by zero.
+func nonzero(v float64) float64 {
+	const tiny = 1e-300
 	if math.Abs(v) < tiny {
 		return tiny
 	}
