@@ -162,7 +162,7 @@ func (w *workshop) affected(ctx context.Context, what string, l *lock.Lock) (aff
 func (w *workshop) claims(ctx context.Context, l *lock.Lock) ([]report.Claim, error) {
 	ref, err := w.ref(ctx, l.Benchmark+"/"+verify.DocumentsStep)
 	if err != nil {
-		return nil, nil // nothing of that benchmark has a name here
+		return nil, nil //nolint:nilerr // nothing of that benchmark has a name here
 	}
 	d, err := publish.Documents(ctx, w.store, ref)
 	if err != nil || d.Lock != digest.FromBytes(l.Marshal()) {
@@ -223,7 +223,7 @@ func (s *searcher) look(ctx context.Context, step plan.Step) error {
 
 // files looks for a file by its digest.
 func (s *searcher) files(ctx context.Context, step plan.Step, of digest.Digest) error {
-	if _, err := digest.Parse(s.what); err != nil {
+	if digest.Digest(s.what).Validate() != nil {
 		return nil
 	}
 	files, err := s.w.files(ctx, of)
@@ -294,10 +294,7 @@ func (d affectedDocument) print(out io.Writer) {
 }
 
 func (h hit) text() string {
-	var parts []string
-	for _, f := range h.Files[:min(len(h.Files), 3)] {
-		parts = append(parts, f)
-	}
+	parts := slices.Clone(h.Files[:min(len(h.Files), 3)])
 	if more := len(h.Files) - 3; more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more files", more))
 	}

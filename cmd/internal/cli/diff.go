@@ -159,7 +159,7 @@ func (w *workshop) side(ctx context.Context, name string) (side, error) {
 func (w *workshop) benchmarkLock(ctx context.Context, text []byte) (*lock.Lock, error) {
 	var ix ocispec.Index
 	if json.Unmarshal(text, &ix) != nil || ix.ArtifactType != publish.BenchmarkType {
-		return nil, nil
+		return nil, nil //nolint:nilerr // it is something else
 	}
 	for _, m := range ix.Manifests {
 		if m.Annotations[verify.StepKey] != verify.DocumentsStep {
@@ -213,11 +213,11 @@ func (w *workshop) artifacts(ctx context.Context, step string, was, is digest.Di
 	d.Files = files
 	before, err := plugins.OpenCurated(trees[0])
 	if err != nil {
-		return d, nil // no curated dataset
+		return d, nil //nolint:nilerr // it is no curated dataset
 	}
 	after, err := plugins.OpenCurated(trees[1])
 	if err != nil {
-		return d, nil
+		return d, nil //nolint:nilerr // nor is it
 	}
 	d.Samples = diff.Samples(before.Samples, after.Samples, files.difference)
 	return d, nil

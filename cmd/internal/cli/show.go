@@ -81,7 +81,7 @@ func (a *app) show(ctx context.Context, ref string, o showOptions) error {
 // sightOf opens a curated dataset, or nothing if text is another document or is to be shown as one.
 func sightOf(ctx context.Context, w *workshop, id digest.Digest, text []byte, o showOptions) (*curated.Dataset, error) {
 	if m, err := artifact.ParseManifest(text); o.document || err != nil || !artifact.IsDataset(m) {
-		return nil, nil
+		return nil, nil //nolint:nilerr // it is another document
 	}
 	d, err := curated.Open(ctx, w.store, id)
 	var other *curated.NotCuratedError

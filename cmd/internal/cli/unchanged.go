@@ -34,11 +34,11 @@ func (a *app) recalled(ctx context.Context, w *workshop, file string, o runOptio
 	started := time.Now()
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return false, nil // which the manifest's reader says better
+		return false, nil //nolint:nilerr // the manifest's reader says it better
 	}
 	pins, err := os.ReadFile(lockPath(file))
 	if err != nil {
-		return false, nil
+		return false, nil //nolint:nilerr // there is none, or the lock's reader says it better
 	}
 	inputs, ok := w.inputs(file, digest.FromBytes(text), digest.FromBytes(pins))
 	if !ok {

@@ -177,11 +177,16 @@ func TestTermsAreThoseOfTheProcedure(t *testing.T) {
 	}
 }
 
-// TestOpenIsPartOfIt: what climb-open fetches is what climb does, and open to everybody.
+// TestOpenIsPartOfIt: what climb-open fetches is what climb does, and open to everybody. What needs a program beside Cairn is
+// not curated there.
 func TestOpenIsPartOfIt(t *testing.T) {
 	whole, open := manifest(t, "benchmark.yaml"), manifest(t, "../climb-open/benchmark.yaml")
 	for id, d := range open.Datasets {
-		if diff := cmp.Diff(whole.Datasets[id], d); diff != "" {
+		want := whole.Datasets[id]
+		if want.Curate.Plugin == "ffmpeg" {
+			want.Curate = manifests.Step{}
+		}
+		if diff := cmp.Diff(want, d); diff != "" {
 			t.Errorf("%s (-climb +climb-open):\n%s", id, diff)
 		}
 		if d.Access != "open" || len(d.Terms) > 0 {

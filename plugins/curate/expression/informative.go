@@ -148,7 +148,7 @@ func tail(f, a, b float64) float64 {
 		return 1
 	}
 	x := b / (b + float64(a*f))
-	p, q := b/2, a/2
+	p, q := float64(b/2), float64(a/2)
 	if x < (p+1)/(p+q+2) {
 		return beta(x, p, q)
 	}

@@ -154,7 +154,7 @@ func named(in plugins.Tree, file string, labels *label.Finder) (plugins.Candidat
 	defer r.Close()
 	f, err := dicom.Open(r)
 	if err != nil {
-		return labels.Candidate(file), nil //nolint:nilerr // Make says what is wrong with it, or that it is a JPEG
+		return labels.Candidate(file), nil // Make says what is wrong with it, or that it is a JPEG
 	}
 	c := labels.Candidate(file, f.Instance, f.Series, f.Study, f.Patient)
 	c.Subject = cmp.Or(c.Subject, f.Patient)

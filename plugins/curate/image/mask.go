@@ -120,7 +120,7 @@ func (m *Mask) masked(in plugins.Tree) finder {
 		c := labels.Labelled(file, value)
 		if out != nil {
 			c.Labels, c.Excluded = nil, out
-			return c, nil
+			return c, nil //nolint:nilerr // the error is why it is left out
 		}
 		c.Files = append(c.Files, mask)
 		return c, nil

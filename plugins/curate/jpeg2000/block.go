@@ -253,7 +253,7 @@ func (t *coefficients) zeroContext(h, v, d int) int {
 
 // sign decodes one and makes a coefficient significant (T.800, D.3.2).
 func (t *coefficients) sign(at, i, plane int, last, raw bool) {
-	minus := 0
+	var minus int
 	if raw {
 		minus = t.raw()
 	} else {
@@ -318,7 +318,7 @@ func (t *coefficients) propagate(plane int, raw bool) {
 					continue
 				}
 				t.flags[at] |= visited
-				bit := 0
+				var bit int
 				if raw {
 					bit = t.raw()
 				} else {
@@ -343,7 +343,7 @@ func (t *coefficients) refine(plane int, raw bool) {
 				if f&(significant|visited) != significant {
 					continue
 				}
-				bit := 0
+				var bit int
 				switch {
 				case raw:
 					bit = t.raw()

@@ -61,17 +61,16 @@ type component struct {
 
 // decoder is an image on its way.
 type decoder struct {
-	size         lossless.Size
-	x0, y0       int // where the image begins on the grid
-	x1, y1       int
-	tw, th       int
-	tx, ty       int
-	bits         int
-	signed       bool
-	base         coding
-	tiles        map[int]*tile
-	pix          []uint16
-	haveCOD, qcd bool
+	size   lossless.Size
+	x0, y0 int // where the image begins on the grid
+	x1, y1 int
+	tw, th int
+	tx, ty int
+	bits   int
+	signed bool
+	base   coding
+	tiles  map[int]*tile
+	pix    []uint16
 }
 
 // tile is what has come of one.

@@ -324,7 +324,7 @@ func (p *packet) read(b []byte, c *coding) ([]byte, error) {
 			for i := range pr.blocks {
 				blk := &pr.blocks[i]
 				x, y := i%pr.wide, i/pr.wide
-				in := false
+				var in bool
 				if blk.begun {
 					in = r.bit() == 1
 				} else {

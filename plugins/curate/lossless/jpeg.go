@@ -48,14 +48,14 @@ func (d *jpeg) segment(mark byte, content, rest []byte) (int, error) {
 func (d *jpeg) huffman(b []byte) error {
 	for len(b) > 0 {
 		if len(b) < 17 || b[0] > 3 {
-			return errors.New("Huffman table is none of a lossless image")
+			return errors.New("its Huffman table is none of a lossless image")
 		}
 		n := 0
 		for _, count := range b[1:17] {
 			n += int(count)
 		}
 		if n > 17 || len(b) < 17+n {
-			return errors.New("Huffman table of a wrong length")
+			return errors.New("its Huffman table is of a wrong length")
 		}
 		t, err := newHuffman(b[1:17], b[17:17+n])
 		if err != nil {
@@ -83,7 +83,7 @@ func newHuffman(counts, values []byte) (*huffman, error) {
 		n := int32(counts[length-1])
 		t.first[length], t.most[length] = at-code, -1
 		if code+n > 1<<length {
-			return nil, errors.New("Huffman table has more codes than bits allow")
+			return nil, errors.New("its Huffman table has more codes than bits allow")
 		}
 		for range n {
 			if values[at] > 16 {

@@ -72,7 +72,7 @@ type coder struct {
 	regular            [365]context
 	run                [2]context // by the type of interruption; B holds the count of negative errors, Nn
 	index              []int      // of run lengths, by component
-	width, step        int
+	width              int
 	above, line        [][]int32 // a sample more on either side, by component
 }
 

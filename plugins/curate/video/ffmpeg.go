@@ -53,7 +53,7 @@ type withProgram struct {
 }
 
 func (r withProgram) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, error) {
-	if _, err := r.program.version(ctx); err != nil {
+	if err := r.program.check(ctx); err != nil {
 		return plugins.Curation{}, err
 	}
 	return r.recipe.Plan(ctx, in)
@@ -72,8 +72,8 @@ type program struct {
 	err  error
 }
 
-// version asks once, and compares.
-func (p *program) version(ctx context.Context) (string, error) {
+// check asks for the version once, and compares.
+func (p *program) check(ctx context.Context) error {
 	p.once.Do(func() {
 		text, err := exec.CommandContext(ctx, "ffmpeg", "-version").Output()
 		switch {
@@ -85,7 +85,7 @@ func (p *program) version(ctx context.Context) (string, error) {
 			p.said, p.err = p.compare(string(text))
 		}
 	})
-	return p.said, p.err
+	return p.err
 }
 
 func (p *program) compare(text string) (string, error) {
@@ -127,7 +127,7 @@ var input = []string{
 
 // run gives use what ffmpeg writes. If use wants no more, the program is ended.
 func (f ffmpegFilm) run(ctx context.Context, output []string, use func(io.Reader) error) error {
-	if _, err := f.program.version(ctx); err != nil {
+	if err := f.program.check(ctx); err != nil {
 		return err
 	}
 	return f.read(true, func(r io.Reader) error {

@@ -189,7 +189,7 @@ func (r recipe) runs(ctx context.Context, in plugins.Tree, c plugins.Candidate) 
 		c.Excluded = &plugins.Exclusion{Code: "too-large", Reason: fmt.Sprintf("%s: of %d frames too many would be decoded again for every run; a larger stride takes fewer runs", c.Files[0], n)}
 	}
 	if c.Excluded != nil {
-		return []plugins.Candidate{c}, nil
+		return []plugins.Candidate{c}, nil //nolint:nilerr // the error is why it is left out
 	}
 	var out []plugins.Candidate
 	for at := 0; at+r.Frames <= n; at += r.Stride {
