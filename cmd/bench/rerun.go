@@ -24,8 +24,8 @@ func rerun(n int) workload {
 			{text: "at most 1/10 of snakemake's time", limit: 0.1, have: ratio(slowest, "snakemake")},
 		},
 		notes: strings.TrimSpace(`
-Half of Cairn's steps make a table and half curate it; those of snakemake and make are echo and cp. Cairn asks its cache
-for every action and looks for every blob; make and snakemake compare times of files. cairn-2 is the same with two
+Half of Cairn's steps make a table and half curate it; those of snakemake and make are echo and cp. Cairn asks
+for size, times and inode of every file that the run rests on, some eight a step; make and snakemake compare times of files. cairn-2 is the same with two
 steps: what Cairn needs to start. Where there is nothing to do, Temporal is not. snakemake's files were made by touch and marked as up to
 date with --touch, as it needs minutes to make them.`),
 	}
