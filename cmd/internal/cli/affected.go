@@ -223,8 +223,8 @@ func (s *searcher) look(ctx context.Context, step plan.Step) error {
 
 // files looks for a file by its digest.
 func (s *searcher) files(ctx context.Context, step plan.Step, of digest.Digest) error {
-	if digest.Digest(s.what).Validate() != nil {
-		return nil
+	if !strings.Contains(s.what, ":") {
+		return nil // no digest
 	}
 	files, err := s.w.files(ctx, of)
 	for _, f := range files {

@@ -87,7 +87,7 @@ func newHuffman(counts, values []byte) (*huffman, error) {
 		}
 		for range n {
 			if values[at] > 16 {
-				return nil, fmt.Errorf("Huffman table has a difference of %d bits", values[at])
+				return nil, fmt.Errorf("its Huffman table has a difference of %d bits", values[at])
 			}
 			if length <= 8 {
 				for pad := range 1 << (8 - length) {
