@@ -130,10 +130,10 @@ func (s *separate) work() {
 }
 
 // atTraining starts a run that is left to the worker, and returns when its training is under way.
-func atTraining(t *testing.T) *separate {
+func atTraining(t *testing.T, manifest string) *separate {
 	t.Helper()
 	s := &separate{machine: smallMachine(newMachine(t, ""))}
-	s.write("benchmark.yaml", slow)
+	s.write("benchmark.yaml", manifest)
 	s.serve()
 	s.work()
 	s.run = object[struct{ Run string }](s.machine, 0, "run", "--detach", "benchmark.yaml").Run
@@ -171,16 +171,19 @@ func (s *separate) pause() time.Duration {
 // TestSeparateKills kills engine and worker apart and together. The run ends with the lock of an undisturbed one. What
 // a worker was at goes on without a break when only the engine was killed, and at once elsewhere when the worker was.
 func TestSeparateKills(t *testing.T) {
-	locks, _ := alone(t, slow)
+	// The training has to take longer than an engine takes to begin again.
+	slower := strings.Replace(slow, "epochs: 800", "epochs: 3200", 1)
+	locks, _ := alone(t, slow, slower)
 	once, again := []string{""}, []string{"try 2, after: the process that did it has ended"}
 	for _, c := range []struct {
-		name  string
-		do    func(s *separate)
-		tries []string
+		name     string
+		manifest string
+		do       func(s *separate)
+		tries    []string
 	}{
-		{"engine", func(s *separate) {
+		{"engine", slower, func(s *separate) {
 			log := s.start("log", "--follow", s.run)
-			log.at("begun      pretrain/single")
+			log.at("to do      pretrain/single") // that it has begun stands in the history when it has ended
 			s.server.kill()
 			s.worker.at("goes on with the next")
 			s.serve()
@@ -190,7 +193,7 @@ func TestSeparateKills(t *testing.T) {
 				s.t.Errorf("log --follow does not say everything, and once:\n%s", said)
 			}
 		}, once},
-		{"engine, and who waits for the run takes its place", func(s *separate) {
+		{"engine, and who waits for the run takes its place", slow, func(s *separate) {
 			resume := s.start("resume", s.run)
 			resume.at("→   pretrain/single")
 			s.server.kill()
@@ -198,20 +201,20 @@ func TestSeparateKills(t *testing.T) {
 				s.t.Errorf("nothing is said of the engine:\n%s", said)
 			}
 		}, once},
-		{"worker", func(s *separate) {
+		{"worker", slow, func(s *separate) {
 			s.worker.kill()
 			s.want(0, []string{"status", s.run}, "workers   none: `cairn worker`", "waiting  pretrain/single", "the process that did it has ended")
 			s.work()
 			s.want(0, []string{"resume", s.run})
 		}, again},
-		{"worker, beside another one", func(s *separate) {
+		{"worker, beside another one", slow, func(s *separate) {
 			first := s.worker
 			s.work()
 			first.kill()
 			s.worker.at("→   pretrain/single")
 			s.want(0, []string{"resume", s.run})
 		}, again},
-		{"both", func(s *separate) {
+		{"both", slow, func(s *separate) {
 			s.server.kill()
 			s.worker.kill()
 			s.want(0, []string{"status", s.run}, "none: `cairn worker`")
@@ -222,9 +225,9 @@ func TestSeparateKills(t *testing.T) {
 		}, again},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := atTraining(t)
+			s := atTraining(t, c.manifest)
 			c.do(s)
-			if s.read("benchmark.lock") != locks[0] {
+			if want := map[string]string{slow: locks[0], slower: locks[1]}[c.manifest]; s.read("benchmark.lock") != want {
 				t.Error("another lock")
 			}
 			if got := s.tries(); !slices.Equal(got, c.tries) {
@@ -239,7 +242,7 @@ func TestSeparateKills(t *testing.T) {
 
 // TestCancelSeparate gives up runs of which another process does the work, or none.
 func TestCancelSeparate(t *testing.T) {
-	s := atTraining(t)
+	s := atTraining(t, slow)
 	s.want(0, []string{"cancel", s.run})
 	s.want(0, []string{"log", "--follow", s.run}, "given up")
 	s.want(0, []string{"status", s.run}, "canceled")
