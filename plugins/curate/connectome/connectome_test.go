@@ -25,27 +25,6 @@ func curate(params string, in plugintest.Files) plugintest.Case {
 	}
 }
 
-func open(t testing.TB, files plugintest.Files) (map[string]document.Sample, document.Curation, document.Dataset) {
-	t.Helper()
-	samples := map[string]document.Sample{}
-	for _, line := range strings.Split(strings.TrimSpace(string(files[document.SamplesFile])), "\n") {
-		var s document.Sample
-		if err := json.Unmarshal([]byte(line), &s); err != nil {
-			t.Fatal(err)
-		}
-		samples[s.ID] = s
-	}
-	var c document.Curation
-	var d document.Dataset
-	if err := json.Unmarshal(files[document.CurationFile], &c); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(files[document.DatasetFile], &d); err != nil {
-		t.Fatal(err)
-	}
-	return samples, c, d
-}
-
 func testdata(t testing.TB, names ...string) plugintest.Files {
 	t.Helper()
 	out := plugintest.Files{}
@@ -107,7 +86,7 @@ func TestStacks(t *testing.T) {
 		// The table has another order than the stack, and one name less.
 		in["ids.txt"], in["sex.txt"] = []byte("sub-a\nsub-b\nsub-c\nsub-d\nsub-e\n"), []byte("id,sex\nsub-e,M\nsub-b,M\nsub-a,F\nsub-c,F\n")
 		out := curate(`{"loops": true, "split": {"stratify": false}, `+c.params+"}", in).Deterministic(t)
-		samples, report, info := open(t, out)
+		samples, report, info := plugintest.Curated(t, out)
 		if diff := cmp.Diff([]string{"region-001", "region-002", "region-003", "region-004"}, info.Features); diff != "" {
 			t.Error(name, diff)
 		}
@@ -131,7 +110,7 @@ func TestStacks(t *testing.T) {
 
 func TestView(t *testing.T) {
 	out := curate(`{"files": "ppmi.mat", "key": "X", "view": 1, "stack": {"on": true, "label": "label"}}`, testdata(t, "ppmi.mat")).Must(t)
-	samples, _, _ := open(t, out)
+	samples, _, _ := plugintest.Curated(t, out)
 	got, want := graphOf(t, out, samples["ppmi-2"]), golden(t)[2]
 	for i := range want.Nodes {
 		want.Nodes[i] *= 2
@@ -151,7 +130,7 @@ func TestOneAFile(t *testing.T) {
 	in["sick/nan.csv"] = []byte("1,nan,0,0\nnan,1,0,0\n0,0,1,0.5\n0,0,0.25,1\n")
 	params := `{"files": "*.*", "loops": true}`
 	out := curate(params, in).Deterministic(t)
-	samples, report, _ := open(t, out)
+	samples, report, _ := plugintest.Curated(t, out)
 	for id, i := range map[string]int{"well~2fone~2ecsv": 0, "well~2fone~2emat": 0, "well~2fone~2etxt": 1, "well~2fone~2enpy": 2} {
 		if diff := cmp.Diff(golden(t)[i], graphOf(t, out, samples[id])); diff != "" || samples[id].Labels[0] != "well" {
 			t.Errorf("%s: %s", id, diff)
@@ -172,7 +151,7 @@ func TestOneAFile(t *testing.T) {
 	delete(in, "sick/odd.csv")
 	in["well/p.csv"] = []byte("1 2\n3 4\n")
 	out = curate(`{"files": "*.*", "loops": true, "notFinite": "zero"}`, in).Must(t)
-	samples, report, _ = open(t, out)
+	samples, report, _ = plugintest.Curated(t, out)
 	if g := graphOf(t, out, samples["sick~2fnan~2ecsv"]); cmp.Diff([]int32{0, 0, 1, 1, 2, 2, 2, 3, 3, 2, 3, 3}, g.Edges) != "" || cmp.Diff([]float32{1, 1, 1, 0.5, 0.25, 1}, g.Weights) != "" {
 		t.Errorf("%+v", g)
 	}
@@ -197,7 +176,7 @@ func TestEdges(t *testing.T) {
 		`{"files": "m.csv", "top": 0.34, "sign": "positive"}`:      {0, 1, 1, 0, 1, 2, 2, 1},
 	} {
 		out := curate(params, plugintest.Files{"c/m.csv": []byte(text)}).Must(t)
-		samples, _, _ := open(t, out)
+		samples, _, _ := plugintest.Curated(t, out)
 		if diff := cmp.Diff(want, graphOf(t, out, samples["c~2fm~2ecsv"]).Edges); diff != "" {
 			t.Errorf("%s: %s", params, diff)
 		}
@@ -207,7 +186,7 @@ func TestEdges(t *testing.T) {
 // The digest changes only together with the version of the plugin.
 func TestGolden(t *testing.T) {
 	out := curate(`{"files": "one.csv", "threshold": 0.25}`, plugintest.Files{"c/one.csv": testdata(t, "one.csv")["one.csv"]}).Must(t)
-	samples, _, _ := open(t, out)
+	samples, _, _ := plugintest.Curated(t, out)
 	var all []byte
 	for _, m := range samples["c~2fone~2ecsv"].Media {
 		all = append(all, out[m.Path]...)
@@ -313,7 +292,7 @@ func FuzzStack(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if samples, report, _ := open(t, out); len(samples) != report.Done || len(report.Failed) > 0 {
+		if samples, report, _ := plugintest.Curated(t, out); len(samples) != report.Done || len(report.Failed) > 0 {
 			t.Fatalf("%d samples, report %+v", len(samples), report)
 		}
 	})

@@ -1,7 +1,6 @@
 package ehr_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"math"
@@ -26,27 +25,6 @@ func curate(params string, in plugintest.Files) plugintest.Case {
 		Plugin: ehr.Plugin(), Params: params, Inputs: map[string]plugintest.Files{"raw": in},
 		Dataset: &action.Dataset{ID: "t", Modality: "multimodal", Licence: "CC0-1.0", Access: "open"},
 	}
-}
-
-func open(t testing.TB, files plugintest.Files) (map[string]document.Sample, document.Curation, document.Dataset) {
-	t.Helper()
-	samples := map[string]document.Sample{}
-	for _, line := range strings.Split(strings.TrimSpace(string(files[document.SamplesFile])), "\n") {
-		var s document.Sample
-		if err := json.Unmarshal([]byte(line), &s); err != nil {
-			t.Fatal(err)
-		}
-		samples[s.ID] = s
-	}
-	var c document.Curation
-	var d document.Dataset
-	if err := json.Unmarshal(files[document.CurationFile], &c); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(files[document.DatasetFile], &d); err != nil {
-		t.Fatal(err)
-	}
-	return samples, c, d
 }
 
 // none stands for a missing cell.
@@ -107,7 +85,7 @@ const tinyParams = `{"hours": 24, "columns": [{"name": "admission_type", "type":
 
 func TestTiny(t *testing.T) {
 	out := curate(tinyParams, tiny()).Deterministic(t)
-	samples, report, info := open(t, out)
+	samples, report, info := plugintest.Curated(t, out)
 	features := []string{
 		"admission_type=ELECTIVE", "admission_type=URGENT", "gender=F", "gender=M", "age", "prior-stays", "history-of-diabetes", "history-of-heart-failure",
 		"creatinine-first", "creatinine-last", "creatinine-min", "creatinine-max", "creatinine-mean", "creatinine-count",
@@ -148,7 +126,7 @@ func TestTiny(t *testing.T) {
 // The digest changes only together with the version of the plugin.
 func TestGolden(t *testing.T) {
 	out := curate(tinyParams, tiny()).Must(t)
-	samples, _, _ := open(t, out)
+	samples, _, _ := plugintest.Curated(t, out)
 	const want = digest.Digest("sha256:d7ae3b6fd2a556d6f8299c3f5755354ac47a83629608089dfd2c9794911b5042")
 	if got := digest.FromBytes(out[samples["11"].Media[0].Path]); got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -163,8 +141,8 @@ func TestNoLeak(t *testing.T) {
 	in["m/hosp/diagnoses_icd.csv"] = append(in["m/hosp/diagnoses_icd.csv"], "1,12,2,I509,10\n2,23,1,I509,10\n"...)
 	in["m/hosp/admissions.csv"] = append(in["m/hosp/admissions.csv"], "1,13,2190-06-01 00:00:00,2190-06-09 00:00:00,,ELECTIVE,HOME,0\n"...)
 	after := curate(tinyParams, in).Must(t)
-	old, _, _ := open(t, before)
-	now, _, _ := open(t, after)
+	old, _, _ := plugintest.Curated(t, before)
+	now, _, _ := plugintest.Curated(t, after)
 	for id, s := range old {
 		if diff := cmp.Diff(vector(t, before, s), vector(t, after, now[id])); diff != "" {
 			t.Errorf("%s: %s", id, diff)
@@ -176,7 +154,7 @@ func TestAsPublished(t *testing.T) {
 	params := strings.NewReplacer(`"hours": 24`, `"wholeStay": true, "leaks": "allow"`, `"label": {"column": "hospital_expire_flag"`, `"label": {"last": true, "column": "hospital_expire_flag"`).Replace(tinyParams)
 	params = strings.Replace(params, `"columns": [`, `"columns": [{"name": "discharge_location", "type": "category"}, `, 1)
 	out := curate(params, tiny()).Must(t)
-	samples, _, info := open(t, out)
+	samples, _, info := plugintest.Curated(t, out)
 	if info.Features[0] != "discharge_location=DIED" {
 		t.Errorf("features %q", info.Features)
 	}
@@ -197,7 +175,7 @@ func TestLabels(t *testing.T) {
 		at := strings.Index(tinyParams, `"label"`)
 		params := tinyParams[:at] + `"label": ` + label + "}"
 		params = strings.Replace(params, `"columns": [{"name": "gender", "type": "category", "values": ["F", "M"]}]`, `"columns": []`, 1)
-		samples, _, _ := open(t, curate(params, tiny()).Must(t))
+		samples, _, _ := plugintest.Curated(t, curate(params, tiny()).Must(t))
 		got := map[string]string{}
 		for id, s := range samples {
 			if id != "27" {
@@ -249,7 +227,7 @@ func TestAmbiguous(t *testing.T) {
 	in := tiny()
 	in["m/hosp/patients.csv"] = append(in["m/hosp/patients.csv"], "1,M,40,2179,\n"...)
 	in["m/hosp/admissions.csv"] = append(in["m/hosp/admissions.csv"], "2,23,2150-03-01 00:00:00,2150-03-09 00:00:00,,,HOME,0\n2,28,2160-03-01 00:00:00,2160-03-09 00:00:00,,,HOME,0\n"...)
-	_, report, _ := open(t, curate(tinyParams, in).Must(t))
+	_, report, _ := plugintest.Curated(t, curate(tinyParams, in).Must(t))
 	codes := map[string]int{}
 	for _, o := range report.Excluded {
 		codes[o.Code]++
@@ -304,7 +282,7 @@ func TestMIMIC(t *testing.T) {
 		{"48", 220, 99, 13, 55, nil},
 	} {
 		out := curate(fmt.Sprintf(demoParams, c.hours), demo(t)).Must(t)
-		samples, report, info := open(t, out)
+		samples, report, info := plugintest.Curated(t, out)
 		sides, died, sums := map[string]string{}, 0, map[string]float64{}
 		for _, s := range samples {
 			if s.Labels[0] == "died" {
@@ -346,7 +324,7 @@ func TestMIMIC(t *testing.T) {
 // admissions get a death then.
 func TestMIMICAsPublished(t *testing.T) {
 	params := strings.NewReplacer(`"hours": %s`, `"wholeStay": true, "leaks": "allow"`, `"label": {`, `"label": {"last": true, `).Replace(demoParams)
-	samples, report, _ := open(t, curate(params, demo(t)).Must(t))
+	samples, report, _ := plugintest.Curated(t, curate(params, demo(t)).Must(t))
 	died := 0
 	for _, s := range samples {
 		if s.Labels[0] == "died" {
@@ -360,7 +338,7 @@ func TestMIMICAsPublished(t *testing.T) {
 
 // An ICU stay can be the sample: 140 of them, 20 in admissions that end with death.
 func TestMIMICStays(t *testing.T) {
-	samples, report, _ := open(t, curate(`{"base": {"file": "icu/icustays.csv", "id": "stay_id", "start": "intime", "end": "outtime"}, "prior": true,
+	samples, report, _ := plugintest.Curated(t, curate(`{"base": {"file": "icu/icustays.csv", "id": "stay_id", "start": "intime", "end": "outtime"}, "prior": true,
 		"columns": [{"name": "first_careunit", "type": "category"}],
 		"joins": [{"file": "hosp/admissions.csv", "on": "hadm_id", "columns": [{"name": "admission_type", "type": "category"}]}],
 		"label": {"column": "hospital_expire_flag", "classes": {"0": "survived", "1": "died"}}}`, demo(t)).Must(t))
@@ -385,7 +363,7 @@ func FuzzEHR(f *testing.F) {
 		if err != nil {
 			return
 		}
-		samples, report, _ := open(t, out)
+		samples, report, _ := plugintest.Curated(t, out)
 		if report.Expected != report.Done+len(report.Excluded)+len(report.Failed) || len(samples) != report.Done || len(report.Failed) > 0 {
 			t.Fatalf("%d samples, report %+v", len(samples), report)
 		}

@@ -25,27 +25,6 @@ func curate(params string, in plugintest.Files) plugintest.Case {
 	}
 }
 
-func open(t testing.TB, files plugintest.Files) (map[string]document.Sample, document.Curation, document.Dataset) {
-	t.Helper()
-	samples := map[string]document.Sample{}
-	for _, line := range strings.Split(strings.TrimSpace(string(files[document.SamplesFile])), "\n") {
-		var s document.Sample
-		if err := json.Unmarshal([]byte(line), &s); err != nil {
-			t.Fatal(err)
-		}
-		samples[s.ID] = s
-	}
-	var c document.Curation
-	var d document.Dataset
-	if err := json.Unmarshal(files[document.CurationFile], &c); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(files[document.DatasetFile], &d); err != nil {
-		t.Fatal(err)
-	}
-	return samples, c, d
-}
-
 // none stands for a missing value.
 const none = -1e9
 
@@ -88,7 +67,7 @@ func params(more string) string { return strings.Replace(tinyParams, "%s", more,
 func TestTiny(t *testing.T) {
 	in := plugintest.Files{"g/t_series_matrix.txt": []byte(tiny), "g/e_series_matrix.txt.gz": {}}
 	out := curate(params(""), in).Deterministic(t)
-	samples, report, info := open(t, out)
+	samples, report, info := plugintest.Curated(t, out)
 	if diff := cmp.Diff([]string{"p1", "p2", "p4"}, info.Features); diff != "" {
 		t.Error(diff)
 	}
@@ -121,7 +100,7 @@ func TestTiny(t *testing.T) {
 // The digest changes only together with the version of the plugin.
 func TestGolden(t *testing.T) {
 	out := curate(params(`, "log": "log2", "offset": 1, "scale": "standard"`), plugintest.Files{"t_series_matrix.txt": []byte(tiny)}).Must(t)
-	samples, _, _ := open(t, out)
+	samples, _, _ := plugintest.Curated(t, out)
 	const want = digest.Digest("sha256:769cdd90187e16ea72beb2b80cccfcebfb27b553d479520b521c2ec29292d741")
 	if got := digest.FromBytes(out[samples["G1"].Media[0].Path]); got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -139,7 +118,7 @@ func TestScale(t *testing.T) {
 		`, "maxMissing": 0.9, "scale": "rank"`: {0.5, 0, none, 1},
 	} {
 		out := curate(params(more), in).Must(t)
-		samples, _, _ := open(t, out)
+		samples, _, _ := plugintest.Curated(t, out)
 		if diff := cmp.Diff(want, vector(t, out, samples["G3"])); diff != "" {
 			t.Errorf("%s: %s", more, diff)
 		}
@@ -177,11 +156,11 @@ func TestRanks(t *testing.T) {
 
 func TestSubjects(t *testing.T) {
 	in := plugintest.Files{"t_series_matrix.txt": []byte(tiny)}
-	_, report, _ := open(t, curate(`{"label": {"key": "disease"}, "subject": "individual"}`, in).Must(t))
+	_, report, _ := plugintest.Curated(t, curate(`{"label": {"key": "disease"}, "subject": "individual"}`, in).Must(t))
 	if n := strings.Count(string(mustJSON(t, report.Warnings)), "subject-unknown"); n != 5 || report.Done != 5 {
 		t.Errorf("%d warnings, %+v", n, report)
 	}
-	samples, report, _ := open(t, curate(`{"label": {"key": "disease"}, "subject": "site"}`, in).Must(t))
+	samples, report, _ := plugintest.Curated(t, curate(`{"label": {"key": "disease"}, "subject": "site"}`, in).Must(t))
 	if samples["G2"].Subject != "b" || samples["G3"].Subject != "a" || report.Done != 5 {
 		t.Errorf("%+v", samples)
 	}
@@ -215,7 +194,7 @@ func TestInformative(t *testing.T) {
 	}
 	in := plugintest.Files{"matrix.txt": text}
 	const params = `{"files": "matrix.txt", "label": {"key": "cell type", "or": ["genotype/variation"]}, "informative": 5, "groups": "genotype/variation", "maxMissing": 1}`
-	_, report, info := open(t, curate(params, in).Deterministic(t))
+	_, report, info := plugintest.Curated(t, curate(params, in).Deterministic(t))
 	if diff := cmp.Diff(golden.Chosen, info.Features); diff != "" || report.Done != 10 || cmp.Diff([]string{"het", "ko", "wt"}, info.Task.Classes) != "" {
 		t.Errorf("%s %+v", diff, info.Task)
 	}
@@ -233,7 +212,7 @@ func TestInformative(t *testing.T) {
 		}
 	}
 	// Without groups: sorted(names, key=lambda s: hashlib.sha256(s.encode()).digest())[:5] of Python.
-	_, _, info = open(t, curate(strings.Replace(params, `"groups": "genotype/variation"`, `"groups": "strain"`, 1), in).Must(t))
+	_, _, info = plugintest.Curated(t, curate(strings.Replace(params, `"groups": "genotype/variation"`, `"groups": "strain"`, 1), in).Must(t))
 	if diff := cmp.Diff([]string{"p59", "p7", "p37", "p54", "p53"}, info.Features); diff != "" {
 		t.Error(diff)
 	}
@@ -248,7 +227,7 @@ func TestPlatforms(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `several platforms, ["GPL1" "GPL2"]`) {
 		t.Error(err)
 	}
-	_, report, info := open(t, curate(`{"files": "*.soft", "label": {"key": "d"}, "platform": "GPL2"}`, in).Must(t))
+	_, report, info := plugintest.Curated(t, curate(`{"files": "*.soft", "label": {"key": "d"}, "platform": "GPL2"}`, in).Must(t))
 	if report.Done != 1 || report.Excluded[0].Code != "other-platform" || cmp.Diff([]string{"GPL2p"}, info.Features) != "" {
 		t.Errorf("%+v %q", report, info.Features)
 	}
@@ -304,7 +283,7 @@ func TestGSE28521(t *testing.T) {
 	c := curate(`{"files": "*.gz", "label": {"key": "disease status", "classes": {"autism": "autism", "controls": "control"}},
 		"pattern": "_(?P<subject>AN\\d+)_", "meta": ["tissue (brain region)"], "maxMissing": 1}`, in)
 	out := c.Must(t)
-	samples, report, info := open(t, out)
+	samples, report, info := plugintest.Curated(t, out)
 	if report.Expected != 80 || report.Done != 79 || len(report.Excluded) != 1 || len(report.Failed) != 0 || len(info.Features) != 10793 {
 		t.Fatalf("expected %d, done %d, excluded %v, %d features", report.Expected, report.Done, report.Excluded, len(info.Features))
 	}
@@ -350,7 +329,7 @@ func TestGSE28521(t *testing.T) {
 		t.Errorf("%d warnings, want one a sample", len(report.Warnings))
 	}
 	c.Params = strings.Replace(c.Params, `"maxMissing": 1`, `"maxMissing": 0.5`, 1)
-	if _, _, info := open(t, c.Must(t)); len(info.Features) != 10793-859 {
+	if _, _, info := plugintest.Curated(t, c.Must(t)); len(info.Features) != 10793-859 {
 		t.Errorf("%d probes that half of the samples have, want %d", len(info.Features), 10793-859)
 	}
 }

@@ -1,7 +1,6 @@
 package graph_test
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,27 +21,6 @@ func curate(params string, in plugintest.Files) plugintest.Case {
 		Plugin: graph.Plugin(), Params: params, Inputs: map[string]plugintest.Files{"raw": in},
 		Dataset: &action.Dataset{ID: "t", Modality: "graph", Licence: "CC0-1.0", Access: "open"},
 	}
-}
-
-func open(t testing.TB, files plugintest.Files) (map[string]document.Sample, document.Curation, document.Dataset) {
-	t.Helper()
-	samples := map[string]document.Sample{}
-	for _, line := range strings.Split(strings.TrimSpace(string(files[document.SamplesFile])), "\n") {
-		var s document.Sample
-		if err := json.Unmarshal([]byte(line), &s); err != nil {
-			t.Fatal(err)
-		}
-		samples[s.ID] = s
-	}
-	var c document.Curation
-	var d document.Dataset
-	if err := json.Unmarshal(files[document.CurationFile], &c); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(files[document.DatasetFile], &d); err != nil {
-		t.Fatal(err)
-	}
-	return samples, c, d
 }
 
 func array(t testing.TB, out plugintest.Files, m document.Media) npy.Array {
@@ -70,7 +48,7 @@ const tinyParams = `{"degree": true, "labels": {"1": "enzyme", "-1": "other"}, "
 
 func TestTiny(t *testing.T) {
 	out := curate(tinyParams, tiny()).Deterministic(t)
-	samples, report, info := open(t, out)
+	samples, report, info := plugintest.Curated(t, out)
 	if diff := cmp.Diff([]string{"label=0", "label=2", "label=5", "degree", "attribute-1", "attribute-2"}, info.Features); diff != "" {
 		t.Error(diff)
 	}
@@ -106,7 +84,7 @@ func TestTiny(t *testing.T) {
 // The digests change only together with the version of the plugin.
 func TestGolden(t *testing.T) {
 	out := curate(tinyParams, tiny()).Must(t)
-	samples, _, _ := open(t, out)
+	samples, _, _ := plugintest.Curated(t, out)
 	for i, want := range []digest.Digest{
 		"sha256:317cec2922db72f43baa0513f8f8b499ba7ec2c8bf6f06ec664478cd82932c3e",
 		"sha256:8db44b9271442f54effaac755a5a675877a63b67ee78eb5f68b9ff564bf16212",
@@ -119,7 +97,7 @@ func TestGolden(t *testing.T) {
 
 func TestDirected(t *testing.T) {
 	out := curate(`{"directed": true}`, tiny()).Must(t)
-	samples, report, _ := open(t, out)
+	samples, report, _ := plugintest.Curated(t, out)
 	if diff := cmp.Diff([]int32{0, 1, 1, 0, 1, 2}, array(t, out, samples["DS-1"].Media[1]).Int32()); diff != "" || len(report.Warnings) != 0 {
 		t.Error(diff, report.Warnings)
 	}
@@ -157,7 +135,7 @@ func TestFindsOneDataset(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `["x/DS" "y/OTHER"]`) {
 		t.Errorf("error %v", err)
 	}
-	if _, report, _ := open(t, curate(`{"name": "DS"}`, in).Must(t)); report.Done != 3 {
+	if _, report, _ := plugintest.Curated(t, curate(`{"name": "DS"}`, in).Must(t)); report.Done != 3 {
 		t.Errorf("done %d, want 3", report.Done)
 	}
 }
@@ -169,7 +147,7 @@ func TestNeedsFeatures(t *testing.T) {
 	if _, err := curate("", in).Run(t.Context(), 1, ""); err == nil || !strings.Contains(err.Error(), "set degree: true") {
 		t.Errorf("error %v", err)
 	}
-	if _, _, info := open(t, curate(`{"degree": true}`, in).Must(t)); cmp.Diff([]string{"degree"}, info.Features) != "" {
+	if _, _, info := plugintest.Curated(t, curate(`{"degree": true}`, in).Must(t)); cmp.Diff([]string{"degree"}, info.Features) != "" {
 		t.Errorf("features %q", info.Features)
 	}
 }
@@ -190,7 +168,7 @@ func TestProteins(t *testing.T) {
 		in[name] = b
 	}
 	out := curate(`{"labels": {"1": "enzyme", "2": "other"}}`, in).Must(t)
-	samples, report, info := open(t, out)
+	samples, report, info := plugintest.Curated(t, out)
 	total, nodes, edges, largest := map[string]int{}, 0, 0, 0
 	for _, s := range samples {
 		total[s.Labels[0]]++
@@ -232,7 +210,7 @@ func FuzzTU(f *testing.F) {
 		if err != nil {
 			return
 		}
-		samples, report, _ := open(t, out)
+		samples, report, _ := plugintest.Curated(t, out)
 		if len(samples) != report.Done || len(report.Failed) > 0 {
 			t.Fatalf("%d samples, report %+v", len(samples), report)
 		}

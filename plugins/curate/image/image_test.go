@@ -82,23 +82,13 @@ func tiny(t testing.TB) plugintest.Files {
 const tinyParams = `{"size": 8, "channels": %d, "fit": %q, "sideFolder": 2, "restart": true, "pattern": "(?P<subject>person\\d+)_",
 	"labels": {"classes": {"NORMAL": "normal", "SICK": "sick"}}, "split": {"rule": "publisher", "validation": 0}}`
 
+// open gives the samples by their files.
 func open(t testing.TB, files plugintest.Files) (map[string]document.Sample, document.Curation, document.Dataset) {
 	t.Helper()
+	byID, c, d := plugintest.Curated(t, files)
 	samples := map[string]document.Sample{}
-	for _, line := range strings.Split(strings.TrimSpace(string(files[document.SamplesFile])), "\n") {
-		var s document.Sample
-		if err := json.Unmarshal([]byte(line), &s); err != nil {
-			t.Fatal(err)
-		}
+	for _, s := range byID {
 		samples[s.Sources[0].Path] = s
-	}
-	var c document.Curation
-	var d document.Dataset
-	if err := json.Unmarshal(files[document.CurationFile], &c); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(files[document.DatasetFile], &d); err != nil {
-		t.Fatal(err)
 	}
 	return samples, c, d
 }

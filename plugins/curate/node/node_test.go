@@ -2,7 +2,6 @@ package node
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"math"
 	"strings"
 	"testing"
@@ -21,27 +20,6 @@ func curate(params string, in plugintest.Files) plugintest.Case {
 		Plugin: Plugin(), Params: params, Inputs: map[string]plugintest.Files{"raw": in},
 		Dataset: &action.Dataset{ID: "t", Modality: "graph", Licence: "CC0-1.0", Access: "open"},
 	}
-}
-
-func open(t testing.TB, files plugintest.Files) (map[string]document.Sample, document.Curation, document.Dataset) {
-	t.Helper()
-	samples := map[string]document.Sample{}
-	for _, line := range strings.Split(strings.TrimSpace(string(files[document.SamplesFile])), "\n") {
-		var s document.Sample
-		if err := json.Unmarshal([]byte(line), &s); err != nil {
-			t.Fatal(err)
-		}
-		samples[s.ID] = s
-	}
-	var c document.Curation
-	var d document.Dataset
-	if err := json.Unmarshal(files[document.CurationFile], &c); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(files[document.DatasetFile], &d); err != nil {
-		t.Fatal(err)
-	}
-	return samples, c, d
 }
 
 // floats is an array of float64, as GraphSAGE's features are.
@@ -87,7 +65,7 @@ func arrays(t *testing.T, out plugintest.Files, s document.Sample) ([]float32, [
 
 func TestTiny(t *testing.T) {
 	out := curate(`{"classes": {"1": "one"}}`, tiny()).Deterministic(t)
-	samples, report, info := open(t, out)
+	samples, report, info := plugintest.Curated(t, out)
 	if diff := cmp.Diff([]string{"feature-1", "feature-2", "centre"}, info.Features); diff != "" || cmp.Diff([]string{"0", "2", "one"}, info.Task.Classes) != "" || info.Task.Type != document.Multilabel {
 		t.Error(diff, info.Task)
 	}
@@ -120,7 +98,7 @@ func TestTiny(t *testing.T) {
 // The digest changes only together with the version of the plugin.
 func TestGolden(t *testing.T) {
 	out := curate("", tiny()).Must(t)
-	samples, _, _ := open(t, out)
+	samples, _, _ := plugintest.Curated(t, out)
 	const want = digest.Digest("sha256:75af205f154c2e79de88af9bf85d8d8888e1e0eb65fe0f476a24c6ef109e0b55")
 	if got := digest.FromBytes(append(out[samples["p-1"].Media[0].Path], out[samples["p-1"].Media[1].Path]...)); got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -129,17 +107,17 @@ func TestGolden(t *testing.T) {
 
 func TestSurroundings(t *testing.T) {
 	out := curate(`{"hops": 2}`, tiny()).Must(t)
-	samples, _, _ := open(t, out)
+	samples, _, _ := plugintest.Curated(t, out)
 	if nodes, edges := arrays(t, out, samples["p-a"]); cmp.Diff([]float32{4, 4.5, 1, 1, 1.5, 0, 2, 2.5, 0}, nodes) != "" || len(edges) != 2*5 {
 		t.Error(nodes, edges)
 	}
 	out = curate(`{"hops": 0}`, tiny()).Must(t)
-	samples, _, _ = open(t, out)
+	samples, _, _ = plugintest.Curated(t, out)
 	if nodes, edges := arrays(t, out, samples["p-c"]); len(nodes) != 3 || len(edges) != 0 {
 		t.Error(nodes, edges)
 	}
 	out = curate(`{"nodes": 2}`, tiny()).Must(t)
-	samples, report, _ := open(t, out)
+	samples, report, _ := plugintest.Curated(t, out)
 	if nodes, _ := arrays(t, out, samples["p-1"]); cmp.Diff([]float32{1, 1.5, 1, 4, 4.5, 0}, nodes) != "" {
 		t.Error(nodes)
 	}
@@ -157,7 +135,7 @@ func TestSurroundings(t *testing.T) {
 func TestMulticlass(t *testing.T) {
 	in := tiny()
 	in["ppi/p-class_map.json"] = []byte(`{"a": 0, "1": 11, "c": 2, "d": 0, "e": 1}`)
-	samples, _, info := open(t, curate("", in).Must(t))
+	samples, _, info := plugintest.Curated(t, curate("", in).Must(t))
 	if info.Task.Type != document.Multiclass || len(info.Task.Classes) != 12 || samples["p-1"].Labels[0] != "11" || samples["p-c"].Labels[0] != "02" {
 		t.Errorf("%+v %v", info.Task, samples["p-c"].Labels)
 	}
@@ -213,7 +191,7 @@ func FuzzNode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		samples, report, _ := open(t, out)
+		samples, report, _ := plugintest.Curated(t, out)
 		if len(samples) != report.Done || len(report.Failed) > 0 {
 			t.Fatalf("%d samples, report %+v", len(samples), report)
 		}

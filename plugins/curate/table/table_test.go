@@ -1,7 +1,6 @@
 package table_test
 
 import (
-	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -24,27 +23,6 @@ func curate(params string, in plugintest.Files) plugintest.Case {
 		Plugin: table.Plugin(), Params: params, Inputs: map[string]plugintest.Files{"raw": in},
 		Dataset: &action.Dataset{ID: "t", Modality: "table", Licence: "CC0-1.0", Access: "open"},
 	}
-}
-
-func open(t testing.TB, files plugintest.Files) (map[string]document.Sample, document.Curation, document.Dataset) {
-	t.Helper()
-	samples := map[string]document.Sample{}
-	for _, line := range strings.Split(strings.TrimSpace(string(files[document.SamplesFile])), "\n") {
-		var s document.Sample
-		if err := json.Unmarshal([]byte(line), &s); err != nil {
-			t.Fatal(err)
-		}
-		samples[s.ID] = s
-	}
-	var c document.Curation
-	var d document.Dataset
-	if err := json.Unmarshal(files[document.CurationFile], &c); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(files[document.DatasetFile], &d); err != nil {
-		t.Fatal(err)
-	}
-	return samples, c, d
 }
 
 // none stands for a missing cell; a real cell may be -1.
@@ -86,7 +64,7 @@ const tinyParams = `{"zeroMissing": ["chol"], "missing": ["?", "-9"], "subject":
 
 func TestTiny(t *testing.T) {
 	out := curate(tinyParams, plugintest.Files{"d/t.csv": []byte(tiny)}).Deterministic(t)
-	samples, report, info := open(t, out)
+	samples, report, info := plugintest.Curated(t, out)
 	if diff := cmp.Diff([]string{"age", "cp=1", "cp=2", "cp=3", "chol", "sex=m", "sex=f"}, info.Features); diff == "" {
 		t.Error("the short row must not count for the values of cp")
 	}
@@ -128,7 +106,7 @@ func TestTiny(t *testing.T) {
 // The digest changes only together with the version of the plugin.
 func TestGolden(t *testing.T) {
 	out := curate(tinyParams, plugintest.Files{"d/t.csv": []byte(tiny)}).Must(t)
-	samples, _, _ := open(t, out)
+	samples, _, _ := plugintest.Curated(t, out)
 	const want = digest.Digest("sha256:cbb16e305580329977a567abf279f7266b650f944bec88b56cd2d809bb4b7ccc")
 	if got := digest.FromBytes(out[samples["d~2ft~2ecsv-000003"].Media[0].Path]); got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -139,7 +117,7 @@ func TestNoHeader(t *testing.T) {
 	out := curate(`{"files": "*.tsv", "separator": "tab", "header": false, "columns": ["name", "x", "class", "side"], "id": "name", "side": "side",
 		"label": {"column": "class"}, "meta": ["side"], "split": {"rule": "publisher", "validation": 0}}`,
 		plugintest.Files{"a.tsv": []byte("one\t1\tyes\ttrain\r\ntwo\t2\tno\ttest\r\n"), "b.csv": []byte("")}).Deterministic(t)
-	samples, _, info := open(t, out)
+	samples, _, info := plugintest.Curated(t, out)
 	if diff := cmp.Diff([]string{"no", "yes"}, info.Task.Classes); diff != "" {
 		t.Error(diff)
 	}
@@ -202,7 +180,7 @@ func TestHeartDisease(t *testing.T) {
 	}
 	out := curate(`{"files": "processed.*.data", "zeroMissing": ["chol"], "label": {"column": "num",
 		"classes": {"0": "absent", "1": "present", "2": "present", "3": "present", "4": "present"}}}`, in).Must(t)
-	samples, report, info := open(t, out)
+	samples, report, info := plugintest.Curated(t, out)
 	if report.Expected != 920 || report.Done != 920 || len(info.Features) != 13 {
 		t.Fatalf("expected %d, done %d, features %q, excluded %v", report.Expected, report.Done, info.Features, report.Excluded)
 	}
@@ -258,7 +236,7 @@ func FuzzTable(f *testing.F) {
 		if err != nil {
 			return
 		}
-		samples, report, _ := open(t, out)
+		samples, report, _ := plugintest.Curated(t, out)
 		if report.Expected != report.Done+len(report.Excluded)+len(report.Failed) || len(samples) != report.Done {
 			t.Fatalf("%d samples, report %+v", len(samples), report)
 		}
@@ -272,7 +250,7 @@ func TestParquet(t *testing.T) {
 	}
 	out := curate(`{"files": "*.parquet", "id": "id", "drop": ["name", "when", "day"], "features": [{"name": "yes", "type": "category"}], "label": {"column": "class"}}`,
 		plugintest.Files{"d/t.parquet": b}).Must(t)
-	samples, report, info := open(t, out)
+	samples, report, info := plugintest.Curated(t, out)
 	if diff := cmp.Diff([]string{"small", "value", "single", "yes=false", "yes=true"}, info.Features); diff != "" {
 		t.Error(diff)
 	}
@@ -286,7 +264,7 @@ func TestParquet(t *testing.T) {
 
 func TestEncoding(t *testing.T) {
 	out := curate(`{"encoding": "windows-1252", "label": {"column": "num"}}`, plugintest.Files{"t.csv": []byte("age,num\n1,m\xe4nnlich\n")}).Must(t)
-	if _, _, info := open(t, out); cmp.Diff([]string{"männlich"}, info.Task.Classes) != "" {
+	if _, _, info := plugintest.Curated(t, out); cmp.Diff([]string{"männlich"}, info.Task.Classes) != "" {
 		t.Errorf("classes %q", info.Task.Classes)
 	}
 }

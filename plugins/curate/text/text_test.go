@@ -1,7 +1,6 @@
 package text
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,27 +20,6 @@ func curate(params string, in plugintest.Files) plugintest.Case {
 		Plugin: Plugin(), Params: params, Inputs: map[string]plugintest.Files{"raw": in},
 		Dataset: &action.Dataset{ID: "t", Modality: "text", Licence: "CC0-1.0", Access: "open"},
 	}
-}
-
-func open(t testing.TB, files plugintest.Files) (map[string]document.Sample, document.Curation, document.Dataset) {
-	t.Helper()
-	samples := map[string]document.Sample{}
-	for _, line := range strings.Split(strings.TrimSpace(string(files[document.SamplesFile])), "\n") {
-		var s document.Sample
-		if err := json.Unmarshal([]byte(line), &s); err != nil {
-			t.Fatal(err)
-		}
-		samples[s.ID] = s
-	}
-	var c document.Curation
-	var d document.Dataset
-	if err := json.Unmarshal(files[document.CurationFile], &c); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(files[document.DatasetFile], &d); err != nil {
-		t.Fatal(err)
-	}
-	return samples, c, d
 }
 
 func vector(t testing.TB, out plugintest.Files, s document.Sample) []float32 {
@@ -78,7 +56,7 @@ func TestTiny(t *testing.T) {
 	in := tiny()
 	params := strings.Replace(tinyParams, `{"objects"`, `{"files": "x.json", "objects"`, 1)
 	out := curate(params, in).Deterministic(t)
-	samples, report, info := open(t, out)
+	samples, report, info := plugintest.Curated(t, out)
 	s := samples["1"]
 	if s.Text != "Does it, or doesn't it?\n\nÉté 12\n\nit does" || s.Labels[0] != "Yes" || s.Subject != "7" || s.Meta["year"] != "1999" || s.Split != "train" || samples["2"].Split != "test" {
 		t.Errorf("%+v", s)
@@ -106,7 +84,7 @@ func TestTiny(t *testing.T) {
 // The digest changes only together with the version of the plugin.
 func TestGolden(t *testing.T) {
 	out := curate(`{"files": "x.json", `+tinyParams[1:], tiny()).Must(t)
-	samples, _, _ := open(t, out)
+	samples, _, _ := plugintest.Curated(t, out)
 	const want = digest.Digest("sha256:1f75f15dd114f64d3b6db3e1ca50e93dfb951f1b69e4c407019eb0587a20a5ee")
 	if got := digest.FromBytes(out[samples["1"].Media[0].Path]); got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -119,7 +97,7 @@ func TestForms(t *testing.T) {
 		"lines": {`{"form": "lines", "text": ["t"], "label": {"path": "l"}, "id": "n", "buckets": 0}`, "\ufeff{\"n\": \"a\", \"t\": \"x y\", \"l\": \"p\"}\n{\"n\": \"b\", \"t\": \"z\", \"l\": \"q\"}\n"},
 	} {
 		out := curate(c.params, plugintest.Files{"x.json": []byte(c.text)}).Must(t)
-		samples, _, info := open(t, out)
+		samples, _, info := plugintest.Curated(t, out)
 		if samples["a"].Text != "x y" || samples["b"].Labels[0] != "q" || len(samples["a"].Media) != 0 || len(info.Features) != 0 {
 			t.Errorf("%s: %+v", name, samples)
 		}
@@ -127,7 +105,7 @@ func TestForms(t *testing.T) {
 	out := curate(`{"form": "plain", "files": "*.txt"}`, plugintest.Files{
 		"sick/1.txt": []byte("\ufeffshort of breath"), "well/2.txt": []byte("fine"), "well/3.txt": []byte("\xff"), "well/4.txt": {}, "well/5.txt": []byte(strings.Repeat("a ", 1<<20)), "x.csv": {},
 	}).Must(t)
-	samples, report, info := open(t, out)
+	samples, report, info := plugintest.Curated(t, out)
 	if s := samples["sick~2f1~2etxt"]; s.Text != "short of breath" || s.Labels[0] != "sick" || len(info.Features) != 4096 {
 		t.Errorf("%+v", s)
 	}
@@ -143,7 +121,7 @@ func TestForms(t *testing.T) {
 func TestMultilabel(t *testing.T) {
 	out := curate(`{"text": ["t"], "label": {"path": "l", "task": "multilabel", "classes": {"p": "P", "q": "Q", "r": ""}}}`,
 		plugintest.Files{"x.json": []byte(`[{"t": "x", "l": ["q", "p"]}, {"t": "y", "l": []}, {"t": "z", "l": ["r", "p"]}]`)}).Must(t)
-	samples, _, _ := open(t, out)
+	samples, _, _ := plugintest.Curated(t, out)
 	for id, want := range map[string][]string{"0000001": {"P", "Q"}, "0000002": {}, "0000003": {"P"}} {
 		if diff := cmp.Diff(want, samples[id].Labels); diff != "" {
 			t.Error(id, diff)
@@ -196,7 +174,7 @@ func TestPubMedQA(t *testing.T) {
 	}
 	out := curate(`{"files": "ori_pqal.json", "text": ["QUESTION", "CONTEXTS"], "label": {"path": "final_decision", "classes": {"yes": "yes", "no": "no", "maybe": "maybe"}},
 		"meta": ["YEAR"], "sides": {"test": "test_ground_truth.json"}, "split": {"rule": "publisher", "validation": 0.1}}`, in).Must(t)
-	samples, report, info := open(t, out)
+	samples, report, info := plugintest.Curated(t, out)
 	if report.Expected != 1000 || report.Done != 1000 || len(report.Warnings) != 0 {
 		t.Errorf("expected %d, done %d, excluded %v", report.Expected, report.Done, report.Excluded)
 	}
@@ -234,7 +212,7 @@ func FuzzJSON(f *testing.F) {
 		if err != nil {
 			return
 		}
-		samples, report, _ := open(t, out)
+		samples, report, _ := plugintest.Curated(t, out)
 		if len(samples) != report.Done || len(report.Failed) > 0 {
 			t.Fatalf("%d samples, report %+v", len(samples), report)
 		}

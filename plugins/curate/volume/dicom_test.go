@@ -114,7 +114,7 @@ func TestSeries(t *testing.T) {
 		params := fmt.Sprintf(`"plane": %q, "take": "runs", "frames": 2, "size": 3, "windows": [{"level": 120, "width": 250}], "labels": {"depth": 2}, "split": {"rule": "seeded", "train": 1, "validation": 0, "test": 0}}`, plane)
 		wanted := run(t, `{"format": "nifti", `+strings.Replace(params, `"depth": 2`, `"depth": 1`, 1), want)
 		out := run(t, `{"format": "dicom", `+params, in)
-		samples, report, _ := open(t, out)
+		samples, report, _ := plugintest.Curated(t, out)
 		if report.Done != 2*24 {
 			t.Fatalf("%s: %d done of %d: %v %v", plane, report.Done, report.Expected, report.Excluded, report.Failed)
 		}
@@ -143,7 +143,7 @@ func TestRunSources(t *testing.T) {
 		`"windows": []`: 3,
 		`"windows": [{"level": 120, "width": 250}], "plane": "coronal"`: 3,
 	} {
-		samples, _, _ := open(t, run(t, `{"format": "dicom", "take": "runs", "frames": 1, "size": 3, `+params+`}`, in))
+		samples, _, _ := plugintest.Curated(t, run(t, `{"format": "dicom", "take": "runs", "frames": 1, "size": 3, `+params+`}`, in))
 		for id, s := range samples {
 			if len(s.Sources) != want {
 				t.Errorf("%s: %s has %d sources, want %d", params, id, len(s.Sources), want)
@@ -164,7 +164,7 @@ func TestSeriesOutcomes(t *testing.T) {
 	short := dcm(0, ras, place, map[uint32]string{0x0020000e: "9"})
 	in["x/short.dcm"] = short[:len(short)-1]
 	out := run(t, `{"format": "dicom", "frames": 2, "size": 3, "windows": [{"level": 127.5, "width": 255}]}`, in)
-	samples, report, _ := open(t, out)
+	samples, report, _ := plugintest.Curated(t, out)
 	want := map[string]string{
 		"x/2.dcm": "unreadable", "x/same.dcm": "same-place", "x/other.dcm": "other-geometry", "x/mosaic.dcm": "mosaic",
 		"x/nowhere.dcm": "no-position", "x/unnamed.dcm": "no-series", "x/inverse.dcm": "not-grey", "x/cut.dcm": "unreadable",
@@ -190,7 +190,7 @@ func TestMissingSlice(t *testing.T) {
 	for k := range 3 {
 		in[fmt.Sprintf("y/%d.dcm", k)] = dcm(k, ras, place, nil)
 	}
-	samples, report, _ := open(t, run(t, `{"format": "dicom", "frames": 2, "size": 3, "windows": [{"level": 1, "width": 2}]}`, in))
+	samples, report, _ := plugintest.Curated(t, run(t, `{"format": "dicom", "frames": 2, "size": 3, "windows": [{"level": 1, "width": 2}]}`, in))
 	if diff := cmp.Diff(map[string]string{"x/0.dcm": "uneven-spacing"}, codes(report.Warnings)); diff != "" || report.Done != 2 {
 		t.Error(report.Done, diff)
 	}
@@ -206,7 +206,7 @@ func TestContrast(t *testing.T) {
 	in := shared(t, "ct_contrast_dicom")
 	params := `{"format": "dicom", "frames": 1, "size": 32, "windows": [{"level": 40, "width": 400}],
 		"labels": {"from": "csv", "table": "overview.csv", "id": "dicom_name", "columns": ["Contrast"], "classes": {"True": "contrast", "False": "none"}}}`
-	_, report, info := open(t, run(t, params, in))
+	_, report, info := plugintest.Curated(t, run(t, params, in))
 	total := map[string]int{}
 	for _, side := range info.Counts {
 		for class, n := range side {
@@ -223,7 +223,7 @@ func TestContrast(t *testing.T) {
 
 func TestMalformedDICOM(t *testing.T) {
 	t.Parallel()
-	_, report, _ := open(t, run(t, `{"format": "dicom", "files": "*", "frames": 1, "size": 16}`, shared(t, "malformed/dicom_pydicom")))
+	_, report, _ := plugintest.Curated(t, run(t, `{"format": "dicom", "files": "*", "frames": 1, "size": 16}`, shared(t, "malformed/dicom_pydicom")))
 	if n := report.Done + len(report.Excluded) + len(report.Failed); n != report.Expected || report.Done < 2 {
 		t.Errorf("%d done, excluded %v, failed %v", report.Done, report.Excluded, report.Failed)
 	}

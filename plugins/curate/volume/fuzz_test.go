@@ -28,7 +28,7 @@ func FuzzCurate(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, report, _ := open(t, out); report.Done+len(report.Excluded)+len(report.Failed) != report.Expected || report.Done == 0 {
+			if _, report, _ := plugintest.Curated(t, out); report.Done+len(report.Excluded)+len(report.Failed) != report.Expected || report.Done == 0 {
 				t.Fatalf("%d done of %d", report.Done, report.Expected)
 			}
 		}

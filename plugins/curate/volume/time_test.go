@@ -34,7 +34,7 @@ const timed = `{"frames": 1, "size": 8, "fit": "stretch", "windows": [{"level": 
 func TestTimesAsSamples(t *testing.T) {
 	in := plugintest.Files{"x/four.nii": over(4), "x/one.nii": nii([3]int{3, 4, 5}, ras, place)}
 	out := run(t, fmt.Sprintf(timed, `"time": "samples"`), in)
-	samples, report, _ := open(t, out)
+	samples, report, _ := plugintest.Curated(t, out)
 	if report.Done != 5 {
 		t.Fatal(report.Done, report.Excluded, report.Failed)
 	}
@@ -58,7 +58,7 @@ func TestTimesAsSamples(t *testing.T) {
 func TestTimesAsChannels(t *testing.T) {
 	in := plugintest.Files{"x/four.nii": over(4), "x/three.nii": over(3)}
 	out := run(t, fmt.Sprintf(timed, `"time": "channels", "times": 4`), in)
-	samples, report, info := open(t, out)
+	samples, report, info := plugintest.Curated(t, out)
 	if diff := cmp.Diff(map[string]string{"x/three.nii": "other-times"}, codes(report.Excluded)); diff != "" {
 		t.Error(diff)
 	}
@@ -66,7 +66,7 @@ func TestTimesAsChannels(t *testing.T) {
 		t.Error(diff)
 	}
 	alone := run(t, fmt.Sprintf(timed, `"time": "samples"`), in)
-	others, _, _ := open(t, alone)
+	others, _, _ := plugintest.Curated(t, alone)
 	a, err := npy.Decode(out[samples["x~2ffour~2enii"].Media[0].Path])
 	if err != nil || cmp.Diff([]int{8, 8, 4}, a.Shape) != "" {
 		t.Fatal(a.Shape, err)
@@ -86,7 +86,7 @@ func TestTimesAsChannels(t *testing.T) {
 
 func TestTimesLeftOut(t *testing.T) {
 	in := plugintest.Files{"x/four.nii": over(4), "x/one.nii": nii([3]int{3, 4, 5}, ras, place)}
-	_, report, _ := open(t, run(t, fmt.Sprintf(timed, `"time": "exclude"`), in))
+	_, report, _ := plugintest.Curated(t, run(t, fmt.Sprintf(timed, `"time": "exclude"`), in))
 	if diff := cmp.Diff(map[string]string{"x/four.nii": "several-volumes"}, codes(report.Excluded)); diff != "" || report.Done != 1 {
 		t.Error(report.Done, diff)
 	}
@@ -101,7 +101,7 @@ func TestEnhanced(t *testing.T) {
 	}
 	const params = `{"format": "dicom", "take": "runs", "frames": 3, "size": 5, "windows": [{"level": 1, "width": 0.001}], "labels": {"depth": 1}}`
 	out := run(t, params, plugintest.Files{"x/a.dcm": b})
-	samples, report, _ := open(t, out)
+	samples, report, _ := plugintest.Curated(t, out)
 	s, ok := samples["x~2fa~2edcm-00000"]
 	if !ok || len(s.Media) != 3 || s.Subject != "p1" {
 		t.Fatal(s, report.Excluded, report.Failed)
@@ -125,7 +125,7 @@ func TestEnhanced(t *testing.T) {
 func TestSiemens(t *testing.T) {
 	t.Parallel()
 	in := shared(t, "dcm_qa_nih_siemens")
-	samples, report, _ := open(t, run(t, `{"time": "samples", "frames": 5, "size": 16}`, in))
+	samples, report, _ := plugintest.Curated(t, run(t, `{"time": "samples", "frames": 5, "size": 16}`, in))
 	if report.Done != 8 || len(report.Excluded)+len(report.Failed) != 0 {
 		t.Error(report.Done, report.Excluded, report.Failed)
 	}

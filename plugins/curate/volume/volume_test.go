@@ -64,27 +64,6 @@ func place(p [3]int) float32 { return float32(p[0] + 10*p[1] + 100*p[2]) }
 
 var ras = [3]int{1, 2, 3}
 
-func open(t testing.TB, files plugintest.Files) (map[string]document.Sample, document.Curation, document.Dataset) {
-	t.Helper()
-	samples := map[string]document.Sample{}
-	for _, line := range strings.Split(strings.TrimSpace(string(files[document.SamplesFile])), "\n") {
-		var s document.Sample
-		if err := json.Unmarshal([]byte(line), &s); err != nil {
-			t.Fatal(err)
-		}
-		samples[s.ID] = s
-	}
-	var c document.Curation
-	var d document.Dataset
-	if err := json.Unmarshal(files[document.CurationFile], &c); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(files[document.DatasetFile], &d); err != nil {
-		t.Fatal(err)
-	}
-	return samples, c, d
-}
-
 func run(t testing.TB, params string, in plugintest.Files) plugintest.Files {
 	t.Helper()
 	return plugintest.Case{Plugin: volume.Plugin(), Params: params, Dataset: testSet, Inputs: map[string]plugintest.Files{"raw": in}}.Deterministic(t)
@@ -129,7 +108,7 @@ func TestOrientation(t *testing.T) {
 			in[fmt.Sprintf("x/%d%d%d.nii", o[0], o[1], o[2])] = nii([3]int{size, size, size}, o, place)
 		}
 		out := run(t, fmt.Sprintf(`{"plane": %q, "frames": 3, "size": 3, "windows": [{"level": 127.5, "width": 255}]}`, plane), in)
-		samples, report, _ := open(t, out)
+		samples, report, _ := plugintest.Curated(t, out)
 		if report.Done != 48 {
 			t.Fatalf("%s: %d of 48 done: %v", plane, report.Done, report.Failed)
 		}
@@ -171,7 +150,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestRuns(t *testing.T) {
-	samples, report, info := open(t, run(t, `{"take": "runs", "frames": 3, "stride": 2, "size": 4}`, tiny()))
+	samples, report, info := plugintest.Curated(t, run(t, `{"take": "runs", "frames": 3, "stride": 2, "size": 4}`, tiny()))
 	// Volumes of 5 to 10 slices have 2, 2, 3, 3, 4 and 4 runs.
 	if report.Done != 18 || info.Files != 3*18 {
 		t.Fatalf("%d done, %d files", report.Done, info.Files)
@@ -195,7 +174,7 @@ func TestRuns(t *testing.T) {
 func TestEvenSlices(t *testing.T) {
 	deep := nii([3]int{2, 2, 10}, ras, func(p [3]int) float32 { return float32(p[2]) })
 	out := run(t, `{"frames": 4, "size": 1, "windows": [{"level": 127.5, "width": 255}]}`, plugintest.Files{"x/a.nii": deep})
-	samples, _, _ := open(t, out)
+	samples, _, _ := plugintest.Curated(t, out)
 	var got []int
 	for _, m := range samples["x~2fa~2enii"].Media {
 		a, err := npy.Decode(out[m.Path])
@@ -223,7 +202,7 @@ func TestOutcomes(t *testing.T) {
 		"x/flawed.nii": nii([3]int{3, 3, 3}, ras, func(p [3]int) float32 { return []float32{float32(math.NaN()), float32(math.Inf(1)), 0, 1}[p[0]+p[1]%2] }),
 		"x/thin.nii":   nii([3]int{3, 3, 1}, ras, place),
 	}
-	samples, report, _ := open(t, run(t, `{"frames": 2, "size": 3}`, in))
+	samples, report, _ := plugintest.Curated(t, run(t, `{"frames": 2, "size": 3}`, in))
 	if diff := cmp.Diff(map[string]string{"x/several.nii": "several-volumes", "x/huge.nii": "too-large", "x/long.nii": "too-large", "x/html.nii.gz": "unreadable", "x/flat.nii": "flat"}, codes(report.Excluded)); diff != "" {
 		t.Error("excluded", diff)
 	}
@@ -235,7 +214,7 @@ func TestOutcomes(t *testing.T) {
 	}
 	work := bytes.Clone(good)
 	copy(work[42:], "\x00\x02\x00\x02\x00\x10") // 2^30 voxels, once for each of 4095 runs
-	_, report, _ = open(t, run(t, `{"take": "runs", "frames": 2, "size": 3}`, plugintest.Files{"x/good.nii": good, "x/thin.nii": in["x/thin.nii"], "x/work.nii": work}))
+	_, report, _ = plugintest.Curated(t, run(t, `{"take": "runs", "frames": 2, "size": 3}`, plugintest.Files{"x/good.nii": good, "x/thin.nii": in["x/thin.nii"], "x/work.nii": work}))
 	if diff := cmp.Diff(map[string]string{"x/thin.nii": "few-slices", "x/work.nii": "too-large"}, codes(report.Excluded)); diff != "" {
 		t.Error("excluded", diff)
 	}
@@ -248,14 +227,14 @@ func TestLabelsByID(t *testing.T) {
 		in[file] = nii([3]int{3, 3, 3}, ras, place)
 	}
 	params := `{"frames": 1, "size": 2, "labels": {"from": "csv", "table": "labels.csv", "id": "case", "columns": ["grade"], "subject": "patient"}%s}`
-	samples, report, _ := open(t, run(t, fmt.Sprintf(params, `, "pattern": "(?P<id>case_\\d+)/"`), in))
+	samples, report, _ := plugintest.Curated(t, run(t, fmt.Sprintf(params, `, "pattern": "(?P<id>case_\\d+)/"`), in))
 	if diff := cmp.Diff(map[string]string{"case_2/imaging.nii": "no-label"}, codes(report.Excluded)); diff != "" {
 		t.Error(diff)
 	}
 	if s := samples["case_1~2fimaging~2enii"]; s.Subject != "p2" || cmp.Diff([]string{"high"}, s.Labels) != "" {
 		t.Error(s)
 	}
-	samples, _, _ = open(t, run(t, fmt.Sprintf(params, ""), plugintest.Files{"labels.csv": in["labels.csv"], "a/scan_9.nii": in["case_0/imaging.nii"]}))
+	samples, _, _ = plugintest.Curated(t, run(t, fmt.Sprintf(params, ""), plugintest.Files{"labels.csv": in["labels.csv"], "a/scan_9.nii": in["case_0/imaging.nii"]}))
 	if s := samples["a~2fscan_9~2enii"]; s.Subject != "p3" {
 		t.Error(s)
 	}
@@ -306,7 +285,7 @@ func shared(t *testing.T, name string) plugintest.Files {
 
 func TestMalformedNIfTI(t *testing.T) {
 	t.Parallel()
-	_, report, _ := open(t, run(t, `{"files": "*", "frames": 4, "size": 16}`, shared(t, "malformed/nifti_nibabel")))
+	_, report, _ := plugintest.Curated(t, run(t, `{"files": "*", "frames": 4, "size": 16}`, shared(t, "malformed/nifti_nibabel")))
 	if n := report.Done + len(report.Excluded) + len(report.Failed); n != report.Expected || report.Done != 4 || len(report.Failed) != 0 {
 		t.Errorf("%d done, excluded %v, failed %v", report.Done, report.Excluded, report.Failed)
 	}
