@@ -210,8 +210,9 @@ func (s *searcher) look(ctx context.Context, step plan.Step) error {
 	if err != nil {
 		return err
 	}
-	if err := s.files(ctx, step, g.Artifact); err != nil || catalog.Kind(step.Plugin.Kind) != catalog.Curate {
-		return err
+	s.files(step, tree)
+	if catalog.Kind(step.Plugin.Kind) != catalog.Curate {
+		return nil
 	}
 	data, err := plugins.OpenCurated(tree)
 	if err != nil {
@@ -222,18 +223,13 @@ func (s *searcher) look(ctx context.Context, step plan.Step) error {
 }
 
 // files looks for a file by its digest.
-func (s *searcher) files(ctx context.Context, step plan.Step, of digest.Digest) error {
-	if !strings.Contains(s.what, ":") {
-		return nil // no digest
-	}
-	files, err := s.w.files(ctx, of)
-	for _, f := range files {
+func (s *searcher) files(step plan.Step, tree plugins.Tree) {
+	for _, f := range tree.Files() {
 		if f.Digest.String() == s.what {
 			h := s.hit(step.Name)
 			h.Files = append(h.Files, f.Path)
 		}
 	}
-	return err
 }
 
 // samples looks for those that are meant, are of the person who is meant, hold the file that is meant, or were made of

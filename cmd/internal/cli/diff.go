@@ -231,11 +231,7 @@ func (w *workshop) trees(ctx context.Context, refs ...digest.Digest) (*filesDiff
 		if err != nil {
 			return nil, nil, err
 		}
-		files, err := w.files(ctx, ref)
-		if err != nil {
-			return nil, nil, err
-		}
-		trees, all = append(trees, t), append(all, files)
+		trees, all = append(trees, t), append(all, filesOf(t))
 	}
 	d := artifact.Differ(all[0], all[1])
 	out := &filesDiff{Added: []listed{}, Removed: []listed{}, Changed: []changedFile{}, difference: d}
@@ -251,20 +247,12 @@ func (w *workshop) trees(ctx context.Context, refs ...digest.Digest) (*filesDiff
 	return out, trees, nil
 }
 
-func (w *workshop) files(ctx context.Context, ref digest.Digest) ([]artifact.File, error) {
-	r, err := artifact.Open(ctx, w.store, ref)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
+func filesOf(t plugins.Tree) []artifact.File {
 	var all []artifact.File
-	for p, err := range r.All() {
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, p.File)
+	for _, f := range t.Files() {
+		all = append(all, artifact.File{Path: f.Path, Size: f.Size, Digest: f.Digest})
 	}
-	return all, nil
+	return all
 }
 
 func (d diffDocument) print(out io.Writer) {
