@@ -91,6 +91,20 @@ func TestSameActionOtherResult(t *testing.T) {
 	}
 }
 
+// TestCausesFirst: a cause that a rebuild does late comes before what follows from an earlier one.
+func TestCausesFirst(t *testing.T) {
+	was, is := newRebuild(`{}`, "", 0.5), newRebuild(`{}`, "again", 0.5)
+	was.step("evaluate/z", action.Action{Seed: "1"}, "")
+	is.step("evaluate/z", action.Action{Seed: "2"}, "")
+	var got []string
+	for _, s := range compare(was, is).Steps {
+		got = append(got, s.Name)
+	}
+	if d := cmp.Diff([]string{"fetch/a", "evaluate/z", "curate/a", "evaluate/a"}, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
 // TestUnknownActions: without the actions it is said that they differ, and nothing is said to follow from anything.
 func TestUnknownActions(t *testing.T) {
 	was, is := newRebuild(`{"size":1}`, "", 0.5), newRebuild(`{"size":2}`, "", 0.5)

@@ -80,7 +80,7 @@ func Locks(was, is *lock.Lock, read func(digest.Digest) (action.Action, bool)) C
 		c.Steps = append(c.Steps, s)
 	}
 	slices.SortFunc(c.Steps, func(x, y Step) int {
-		return cmp.Or(-compareBool(x.Cause, y.Cause), cmp.Compare(order(x.Name), order(y.Name)), strings.Compare(x.Name, y.Name))
+		return cmp.Or(cmp.Compare(x.place(), y.place()), strings.Compare(x.Name, y.Name))
 	})
 	return c
 }
@@ -136,23 +136,20 @@ func makers(steps []lock.Step) map[digest.Digest]string {
 	return out
 }
 
-// order puts the kinds of steps in the order in which a rebuild does them.
-func order(step string) int {
-	kind, _, _ := strings.Cut(step, "/")
-	if i := slices.Index([]string{"fetch", "curate", "pretrain", "evaluate"}, kind); i >= 0 {
-		return i
-	}
-	return 4
-}
+// kinds are those of steps, in the order in which a rebuild does them.
+var kinds = []string{"fetch", "curate", "pretrain", "evaluate"}
 
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
+// place orders steps: causes before what follows from them, and then by kind, an unknown one last.
+func (s Step) place() int {
+	kind, _, _ := strings.Cut(s.Name, "/")
+	i := slices.Index(kinds, kind)
+	if i < 0 {
+		i = len(kinds)
 	}
-	return -1
+	if !s.Cause {
+		i += len(kinds) + 1
+	}
+	return i
 }
 
 func union[V any](a, b map[string]V) map[string]bool {
