@@ -10,6 +10,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/trust"
 )
 
 // What a benchmark artifact, an OCI index, says of its parts.
@@ -22,9 +23,12 @@ const (
 
 // Benchmark verifies a benchmark artifact: the lock in it, and every artifact and record that it lists. It
 // needs no action cache, because the artifact names the records.
-func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, level string) (Verdict, error) {
-	listed := &listed{Store: s, records: map[digest.Digest]digest.Digest{}, artifacts: map[digest.Digest]bool{}}
+func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, by *trust.Policy, level string) (Verdict, error) {
+	listed := &listed{Store: s, records: map[digest.Digest][]digest.Digest{}, artifacts: map[digest.Digest]bool{}}
 	v := newVerifier(ctx, subject, listed, level)
+	if err := v.trusts(by); err != nil {
+		return Verdict{}, err
+	}
 	text, ok := v.read(ref, "benchmark")
 	if !ok {
 		return v.verdict(), ctx.Err()
@@ -51,11 +55,11 @@ func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, 
 // listed is a store whose records are those that a benchmark artifact names.
 type listed struct {
 	Store
-	records   map[digest.Digest]digest.Digest // action -> record
+	records   map[digest.Digest][]digest.Digest // by action
 	artifacts map[digest.Digest]bool
 }
 
-func (l *listed) Record(_ context.Context, action, _ digest.Digest) (digest.Digest, error) {
+func (l *listed) Records(_ context.Context, action, _ digest.Digest) ([]digest.Digest, error) {
 	return l.records[action], nil
 }
 
@@ -75,7 +79,7 @@ func (v *verifier) listed(ix ocispec.Index, l *listed) lock.Step {
 		action := digest.Digest(d.Annotations[ActionKey])
 		switch {
 		case d.ArtifactType == provenance.MediaType:
-			l.records[action] = d.Digest
+			l.records[action] = append(l.records[action], d.Digest)
 		case v.step == DocumentsStep:
 			documents = lock.Step{Name: v.step, Action: action, Artifact: d.Digest}
 		}
@@ -103,9 +107,8 @@ func (v *verifier) documents(s lock.Step) {
 	if s.Artifact == "" {
 		return // lockText says so
 	}
-	v.step = DocumentsStep
-	v.action(nil, s, nil)
-	v.record(s)
+	v.begin(DocumentsStep)
+	v.action(nil, s, nil, v.records(s))
 	v.step = ""
 }
 
