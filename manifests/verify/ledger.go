@@ -26,13 +26,8 @@ type Ledger struct {
 func (v *verifier) ledger(records []digest.Digest) {
 	v.step = DocumentsStep
 	defer func() { v.step = "" }()
-	none := func(why string) {
-		if v.policy.Ledger {
-			v.problem(Problem{Code: LedgerNone, Path: "record/ledger", Digest: v.proof, Want: "a proof that the records are in a ledger whose checkpoint a key of the policy has signed", Got: why})
-		}
-	}
 	if v.proof == "" {
-		none("no proof")
+		v.noLedger("no proof")
 		return
 	}
 	text, ok := v.read(v.proof, "record/ledger")
@@ -42,7 +37,7 @@ func (v *verifier) ledger(records []digest.Digest) {
 	view, err := v.view(text)
 	if errors.Is(err, ledger.ErrUnknownSigner) {
 		v.out.Ledger = &Ledger{Of: len(records), Why: err.Error()}
-		none(err.Error())
+		v.noLedger(err.Error())
 		return
 	}
 	if err != nil {
@@ -59,6 +54,13 @@ func (v *verifier) ledger(records []digest.Digest) {
 		}
 	case err != nil:
 		v.problem(Problem{Code: LedgerDiffers, Path: "record/ledger", Digest: v.proof, Got: err.Error()})
+	}
+}
+
+// noLedger says that there is no proof that counts, to those who want one.
+func (v *verifier) noLedger(why string) {
+	if v.policy.Ledger {
+		v.problem(Problem{Code: LedgerNone, Path: "record/ledger", Digest: v.proof, Want: "a proof that the records are in a ledger whose checkpoint a key of the policy has signed", Got: why})
 	}
 }
 

@@ -170,6 +170,7 @@ func Lock(ctx context.Context, file string, text []byte, s Store, by *trust.Poli
 		return v.verdict(), ctx.Err()
 	}
 	v.lock(l)
+	v.noLedger("a lock has none; that of its benchmark artifact does")
 	return v.verdict(), ctx.Err()
 }
 
