@@ -41,8 +41,8 @@ func (v *verifier) plan(l *lock.Lock) *plan.Plan {
 
 // bound checks that the action of an entry is the one that the plan and the lock's artifacts give. It needs
 // not the action itself.
-func (v *verifier) bound(p *plan.Plan, s lock.Step, artifacts map[string]digest.Digest) bool {
-	step, ok := p.Find(s.Name)
+func (v *verifier) bound(planned map[string]plan.Step, s lock.Step, artifacts map[string]digest.Digest) bool {
+	step, ok := planned[s.Name]
 	if !ok {
 		v.problem(Problem{Code: LockEdited, Path: "benchmark.lock", Digest: s.Action, Want: "a step of the plan", Got: s.Name})
 		return false
@@ -64,8 +64,8 @@ func (v *verifier) bound(p *plan.Plan, s lock.Step, artifacts map[string]digest.
 
 // action checks the action of an entry against the plan, if there is one, and that it is in the store. Where a record
 // holds it, a copy without the data can do without.
-func (v *verifier) action(p *plan.Plan, s lock.Step, artifacts map[string]digest.Digest, recorded bool) {
-	bound := p != nil && v.bound(p, s, artifacts)
+func (v *verifier) action(planned map[string]plan.Step, s lock.Step, artifacts map[string]digest.Digest, recorded bool) {
+	bound := len(planned) > 0 && v.bound(planned, s, artifacts)
 	text, ok := v.readIf(recorded, s.Action, "action")
 	if !ok || bound { // what has the digest of the bound action is its bytes
 		return
@@ -77,6 +77,7 @@ func (v *verifier) action(p *plan.Plan, s lock.Step, artifacts map[string]digest
 
 // artifact checks the manifest of an artifact and notes its parts. The chain holds without it.
 func (v *verifier) artifact(d digest.Digest) {
+	v.followed[d] = true
 	text, ok := v.readIf(v.out.Scope != ArtifactScope, d, "manifest")
 	if !ok {
 		return
@@ -111,6 +112,7 @@ func (v *verifier) records(s lock.Step) bool {
 
 // record checks one record.
 func (v *verifier) record(s lock.Step, d digest.Digest) (provenance.Record, bool) {
+	v.followed[d] = true
 	text, ok := v.read(d, "record")
 	if !ok {
 		return provenance.Record{}, false

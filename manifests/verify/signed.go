@@ -37,9 +37,24 @@ func (v *verifier) trusts(p *trust.Policy) error {
 	if p == nil {
 		return errors.New("verify: no trust policy; trust.Nobody is that of those who know no key")
 	}
-	v.policy = p
-	v.out.Signed = &Signed{Policy: p.Name, By: map[string]int{}, Unknown: map[string]int{}}
+	v.policy, v.out.Signed = p, newSigned(p)
 	return nil
+}
+
+func newSigned(p *trust.Policy) *Signed {
+	return &Signed{Policy: p.Name, By: map[string]int{}, Unknown: map[string]int{}}
+}
+
+// add adds what was found of other steps.
+func (s *Signed) add(o *Signed) {
+	s.Steps += o.Steps
+	s.Unsigned += o.Unsigned
+	for name, n := range o.By {
+		s.By[name] += n
+	}
+	for id, n := range o.Unknown {
+		s.Unknown[id] += n
+	}
 }
 
 // begin begins a step of the chain. What is found from now on is of it.

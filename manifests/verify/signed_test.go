@@ -2,13 +2,17 @@ package verify_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/envelope"
 	"github.com/cairn-bench/cairn/manifests/provenance"
@@ -258,5 +262,76 @@ func TestSomeData(t *testing.T) {
 	}
 	if v.OK || v.Level != verify.Records || v.Unseen() != 1 {
 		t.Errorf("%+v", v)
+	}
+}
+
+// TestBenchmarkWithoutData: what the index lists and is not here is told, and the chain is proven nevertheless.
+func TestBenchmarkWithoutData(t *testing.T) {
+	p := publish(t, nil)
+	keep := map[digest.Digest]bool{p.lock.Plan: true}
+	for _, m := range p.index.Manifests {
+		if m.ArtifactType == provenance.MediaType || m.Annotations[verify.StepKey] == verify.DocumentsStep {
+			keep[m.Digest] = true
+			for _, l := range p.manifestOf(m.Digest).Layers {
+				keep[l.Digest] = true
+			}
+		}
+	}
+	maps.DeleteFunc(p.blobs, func(d digest.Digest, _ []byte) bool { return !keep[d] })
+	v := p.verify(verify.Records)
+	if !v.OK || v.Level != verify.Records || !v.Signed.OK || v.Signed.Of != 9 || v.Unseen() != 9 {
+		t.Errorf("%+v %+v", v, v.Signed)
+	}
+	if v := p.verify(verify.Bytes); v.OK || v.Level != verify.Records || codes(v) != verify.BlobMissing {
+		t.Errorf("level bytes: %q, %s", codes(v), v.Level)
+	}
+}
+
+// TestListedBesides: an artifact that only the index names is looked at like the others.
+func TestListedBesides(t *testing.T) {
+	for name, harm := range map[string]func(p *published, m digest.Digest){
+		"manifest gone":   func(p *published, m digest.Digest) { delete(p.blobs, m) },
+		"layer gone":      func(p *published, m digest.Digest) { delete(p.blobs, p.manifestOf(m).Layers[0].Digest) },
+		"layer altered":   func(p *published, m digest.Digest) { p.blobs[p.manifestOf(m).Layers[0].Digest] = []byte("x") },
+		"of a known name": func(*published, digest.Digest) {},
+	} {
+		p := publish(t, nil)
+		extra := p.packed(artifact.Evaluation, map[string]string{"notes.txt": "hello"})
+		extra.Annotations = map[string]string{verify.StepKey: "notes"}
+		if name == "of a known name" {
+			extra.Annotations[verify.StepKey] = trained
+			delete(p.blobs, p.manifestOf(extra.Digest).Layers[0].Digest)
+		}
+		p.index.Manifests = append(p.index.Manifests, extra)
+		if v := p.verify(verify.Bytes); (name != "of a known name") != v.OK {
+			t.Errorf("%s: before: %+v", name, v.Problems)
+		}
+		harm(p, extra.Digest)
+		if v := p.verify(verify.Bytes); v.OK || len(v.Problems) == 0 || v.Problems[0].Step != extra.Annotations[verify.StepKey] {
+			t.Errorf("%s: %+v", name, v.Problems)
+		}
+	}
+}
+
+// TestManySteps: many cores find what one finds, in the same order.
+func TestManySteps(t *testing.T) {
+	b := bench()
+	for i := range 100 {
+		b.Datasets[fmt.Sprintf("d%d", i)] = b.Datasets["ecg"]
+	}
+	e := rebuild(t, b, nil)
+	for _, s := range e.lock.Steps[:150] {
+		if strings.HasPrefix(s.Name, "curate") {
+			e.blobs[s.Artifact] = []byte("x")
+		}
+	}
+	all := e.judge(policy(1))
+	was := runtime.GOMAXPROCS(1)
+	one := e.judge(policy(1))
+	runtime.GOMAXPROCS(max(was, 4))
+	four := e.judge(policy(1))
+	runtime.GOMAXPROCS(was)
+	if diff := cmp.Diff(one, four); diff != "" || len(one.Problems) < 50 || len(one.Steps) != 208 || cmp.Diff(one, all) != "" {
+		t.Errorf("%d problems of %d steps (-one +four):\n%s", len(one.Problems), len(one.Steps), diff)
 	}
 }

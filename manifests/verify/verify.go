@@ -194,6 +194,7 @@ type verifier struct {
 
 	graves   map[digest.Digest]grave   // by artifact
 	found    map[digest.Digest]finding // what the blobs of the parts turned out to be
+	followed map[digest.Digest]bool    // manifests that the chain led to
 	seen     map[digest.Digest]int64   // blobs that were read and hashed, with their sizes
 	reported map[Problem]bool
 	reading  bool // the chain has been followed, the parts are read
@@ -202,7 +203,7 @@ type verifier struct {
 }
 
 func newVerifier(ctx context.Context, subject string, s Store, level string) *verifier {
-	return &verifier{ctx: ctx, store: s, level: level, limit: maxDocument, seen: map[digest.Digest]int64{}, graves: map[digest.Digest]grave{}, reported: map[Problem]bool{},
+	return &verifier{ctx: ctx, store: s, level: level, limit: maxDocument, seen: map[digest.Digest]int64{}, followed: map[digest.Digest]bool{}, graves: map[digest.Digest]grave{}, reported: map[Problem]bool{},
 		steps: map[string]*Step{}, numbers: map[string]provenance.Evaluation{},
 		out: Verdict{Schema: "cairn/verify/v1", Subject: subject, Level: None, Problems: []Problem{}}}
 }
@@ -248,6 +249,11 @@ func (v *verifier) problem(p Problem) {
 	} else if step != nil {
 		step.unseen(p.Path)
 	}
+	v.keep(p)
+}
+
+// keep keeps a problem that has been weighed.
+func (v *verifier) keep(p Problem) {
 	if !v.reported[p] {
 		v.reported[p] = true
 		v.out.Problems = append(v.out.Problems, p)
@@ -260,13 +266,7 @@ func (v *verifier) lock(l *lock.Lock) {
 	for _, s := range l.Steps {
 		artifacts[s.Name] = s.Artifact
 	}
-	for _, s := range l.Steps {
-		v.begin(s.Name)
-		v.artifact(s.Artifact)
-		recorded := v.records(s)
-		v.action(pl, s, artifacts, recorded)
-	}
-	v.step = ""
+	v.follow(pl, l.Steps, artifacts)
 	if pl != nil {
 		v.results(pl, l, artifacts)
 	}
