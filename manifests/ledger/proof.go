@@ -142,6 +142,18 @@ func (p Proof) Open(keys ...trust.PublicKey) (*View, error) {
 	return &View{s, tiles}, nil
 }
 
+// Has says whether records are in the tiles of a proof, whoever has signed its checkpoint and whether or not the tiles
+// fit it: it tells which proof a proof was meant to be. The error is an AbsentError.
+func (p Proof) Has(records ...digest.Digest) error {
+	tiles, err := p.tiles()
+	if err != nil {
+		return err
+	}
+	v := View{tiles: tiles}
+	_, err = v.Included(records...)
+	return err
+}
+
 // View is a part of a ledger at one checkpoint, all of it checked.
 type View struct {
 	Signed
