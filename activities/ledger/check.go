@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/opencontainers/go-digest"
+	"golang.org/x/mod/sumdb/tlog"
 
 	format "github.com/cairn-bench/cairn/manifests/ledger"
 )
@@ -29,7 +29,7 @@ func (l *Ledger) Check(ctx context.Context) (format.Signed, error) {
 	if err != nil {
 		return s, l.wrap(err)
 	}
-	c := checker{l.files, s.Checkpoint, tiles, map[digest.Digest]string{}, nil}
+	c := checker{l.files, s.Checkpoint, tiles, make(map[tlog.Hash]int64, s.Size), nil}
 	for n := int64(0); n<<format.Height < s.Size && len(c.faults) < maxFaults; n++ {
 		if err := ctx.Err(); err != nil {
 			return s, l.wrap(err)
@@ -47,7 +47,7 @@ type checker struct {
 	disk
 	at     format.Checkpoint
 	tiles  format.Tiles
-	where  map[digest.Digest]string
+	places map[tlog.Hash]int64 // of the leaves so far
 	faults []error
 }
 
@@ -69,13 +69,13 @@ func (c *checker) entries(n int64) {
 		c.fault(path, err)
 		return
 	}
-	for i, d := range entries {
-		here := fmt.Sprintf("%d of %s", i, path)
-		if first, ok := c.where[d]; ok {
-			c.fault(path, fmt.Errorf("entry %d: %s is there before, as entry %s", i, d, first))
+	for i, leaf := range format.Hashes(c.tiles[t]) {
+		place := n<<format.Height + int64(i)
+		if first, ok := c.places[leaf]; ok {
+			c.fault(path, fmt.Errorf("entry %d of the ledger: %s is there before, as entry %d", place, entries[i], first))
 			continue
 		}
-		c.where[d] = here
+		c.places[leaf] = place
 	}
 }
 
@@ -100,7 +100,7 @@ func (c *checker) stray(name string) error {
 	t, entries, err := format.ParsePath(name)
 	if err != nil {
 		c.fault(name, err)
-		return nil //nolint:nilerr // it is a fault of the ledger, and the walk goes on
+		return nil
 	}
 	wide, ok := format.TileAt(c.at.Size, t.L, t.N)
 	if !ok || t.W >= wide.W {
