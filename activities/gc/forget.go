@@ -18,6 +18,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/artifact"
+	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 )
 
@@ -164,7 +165,7 @@ func (s *survey) named(d digest.Digest) Named { return Named{cmp.Or(s.names[d], 
 
 // forget works out what is to be done with one artifact.
 func (s *survey) forget(d digest.Digest, f Forget) (Forgotten, error) {
-	out := Forgotten{Named: Named{cmp.Or(s.names[d], f.Names[d], "(no name)"), d}, Kept: []Shared{}, Derived: s.derived(d, f.Artifacts)}
+	out := Forgotten{Named: Named{cmp.Or(s.names[d], f.Names[d], "(no name)"), d}, Kept: []Shared{}, Derived: s.derived(d, slices.Concat(f.Artifacts, f.Beside))}
 	m, err := artifact.ReadManifest(s.ctx, s.h.store, d)
 	if err != nil {
 		return out, err
@@ -195,7 +196,7 @@ func (s *survey) choose(out *Forgotten, m ocispec.Manifest, f Forget) error {
 		return err
 	}
 	for _, l := range m.Layers {
-		if s.stays(l.Digest, f.Beside) {
+		if aboutAll[l.Annotations[ocispec.AnnotationTitle]] || s.stays(l.Digest, f.Beside) {
 			continue
 		}
 		holder, shared := s.holder(l.Digest, f.Artifacts)
@@ -231,6 +232,10 @@ func (s *survey) read(d digest.Digest) ([]byte, error) {
 	return cas.ReadAll(s.ctx, s.h.store, d, maxDocument)
 }
 
+// aboutAll are the documents of models and evaluations that are about all samples at once and hold nothing of any: they stay, so that the
+// numbers of a lock can still be checked, and so that no other model is refused for a document that it has in common.
+var aboutAll = map[string]bool{document.ModelFile: true, document.CurveFile: true, document.CardFile: true, document.MetricsFile: true}
+
 // stays says whether one of these artifacts has a layer.
 func (s *survey) stays(layer digest.Digest, beside []digest.Digest) bool {
 	return slices.ContainsFunc(s.holders[layer], func(d digest.Digest) bool { return slices.Contains(beside, d) })
@@ -246,8 +251,8 @@ func (s *survey) holder(layer digest.Digest, going []digest.Digest) (Named, bool
 	return Named{}, false
 }
 
-// derived are the artifacts that were made of one, and of these, and are still there and do not go with it.
-func (s *survey) derived(d digest.Digest, going []digest.Digest) []Named {
+// derived are the artifacts that were made of one, and of these, and are still there, but for those of which nobody needs to hear.
+func (s *survey) derived(d digest.Digest, but []digest.Digest) []Named {
 	out := []Named{}
 	seen := map[digest.Digest]bool{d: true}
 	for todo := []digest.Digest{d}; len(todo) > 0; todo = todo[1:] {
@@ -257,7 +262,7 @@ func (s *survey) derived(d digest.Digest, going []digest.Digest) []Named {
 			}
 			seen[made] = true
 			todo = append(todo, made)
-			if _, err := s.h.store.Stat(s.ctx, made); err == nil && kindOf(s.manifests[made]) != "artifact" && !slices.Contains(going, made) {
+			if _, err := s.h.store.Stat(s.ctx, made); err == nil && kindOf(s.manifests[made]) != "artifact" && !slices.Contains(but, made) {
 				out = append(out, s.named(made))
 			}
 		}
