@@ -381,6 +381,7 @@ func TestWithdrawMistakes(t *testing.T) {
 	if info, err := os.Stat(m.path("benchmark.yaml")); err != nil || info.Mode().Perm() != 0o640 {
 		t.Errorf("%v, %v", info, err)
 	}
+	m.write("before.lock", m.read("benchmark.lock"))
 	m.want(0, words("run benchmark.yaml"))
 	m.want(2, words("withdraw person-3 --dataset north --sample"), "without --sample")
 	if got := m.want(0, words("cat wards/curate/north samples.jsonl")).stdout; strings.Contains(got, "north-7-1") || !strings.Contains(got, "north-7-2") || !strings.Contains(got, "person-3") {
@@ -388,6 +389,30 @@ func TestWithdrawMistakes(t *testing.T) {
 	}
 	if got := m.want(0, words("cat wards/curate/south samples.jsonl")).stdout; strings.Contains(got, "person-3") {
 		t.Error("person-3 is still in south")
+	}
+
+	// What was fetched goes only when that is said, and the new lock says what is missing of it since.
+	m.want(0, words("withdraw north-7-1 --sample --forget before.lock --forget-raw --dry-run"), "would remove", "wards/fetch/north")
+	m.want(0, words("verify benchmark.lock --level bytes"), "verified, level bytes")
+	m.want(0, words("withdraw north-7-1 --sample --forget before.lock --forget-raw"), "wards/fetch/north", "wards/curate/north")
+	m.want(4, words("verify before.lock --level bytes"), "consent withdrawn")
+	v := object[verify.Verdict](m, 4, "verify", "benchmark.lock", "--level", "bytes")
+	for _, p := range v.Problems {
+		if p.Code != verify.BlobDeleted || p.Step != "fetch/north" {
+			t.Errorf("%+v", p)
+		}
+	}
+	m.want(0, words("verify benchmark.lock"), "verified, level records")
+}
+
+// TestWithdrawExternal: a plugin that is not of this program leaves out only whom it knows how to.
+func TestWithdrawExternal(t *testing.T) {
+	m := newMachine(t, pointsManifest)
+	m.bringPlugins()
+	m.want(0, words("run benchmark.yaml"))
+	m.want(1, []string{"withdraw", m.curated("points/curate/points")[0].Subject}, "cannot leave anybody out", `unknown parameter`, "datasets.points.curate.params.withdrawn")
+	if m.read("benchmark.yaml") != pointsManifest {
+		t.Error("the manifest has changed")
 	}
 }
 

@@ -18,17 +18,9 @@ import (
 // people looks for samples in a curated dataset, also for those that were left out, and for others with the same bytes: these are
 // left out, too.
 func (s *searcher) people(step plan.Step, data *plugins.Curated) error {
-	all := slices.Clone(data.Samples)
-	text, err := data.Tree.ReadFile(document.CurationFile)
+	all, err := candidates(step, data)
 	if err != nil {
 		return err
-	}
-	var c document.Curation
-	if err := json.Unmarshal(text, &c); err != nil {
-		return fmt.Errorf("%s of %s: %w", document.CurationFile, step.Name, err)
-	}
-	for _, o := range slices.Concat(c.Excluded, c.Failed) {
-		all = append(all, document.Sample{ID: o.Sample})
 	}
 	alone := firstFiles(all)
 	gone := map[digest.Digest]bool{}
@@ -42,6 +34,26 @@ func (s *searcher) people(step plan.Step, data *plugins.Curated) error {
 	s.samples(step, all)
 	s.only = named
 	return nil
+}
+
+// candidates are the samples of a dataset, and by their ids alone those that were left out, as far as its plugin says so.
+func candidates(step plan.Step, data *plugins.Curated) ([]document.Sample, error) {
+	all := slices.Clone(data.Samples)
+	if !slices.ContainsFunc(data.Tree.Files(), func(f plugins.File) bool { return f.Path == document.CurationFile }) {
+		return all, nil
+	}
+	text, err := data.Tree.ReadFile(document.CurationFile)
+	if err != nil {
+		return nil, err
+	}
+	var c document.Curation
+	if err := json.Unmarshal(text, &c); err != nil {
+		return nil, fmt.Errorf("%s of %s: %w", document.CurationFile, step.Name, err)
+	}
+	for _, o := range slices.Concat(c.Excluded, c.Failed) {
+		all = append(all, document.Sample{ID: o.Sample})
+	}
+	return all, nil
 }
 
 // firstFiles gives the digest of the first file of each sample, by id, if it is no other sample's first.
