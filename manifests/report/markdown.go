@@ -175,7 +175,7 @@ func (m *markdown) dataset(d Dataset) {
 		}
 	}
 	c := d.Curation
-	m.line("- %s of %s used, %s excluded, %s failed", count(c.Done), plural(c.Expected, "candidate"), count(len(c.Excluded)), count(len(c.Failed)))
+	m.line("- %s of %s used, %s excluded, %s failed%s", count(c.Done), plural(c.Expected, "candidate"), count(len(c.Excluded)), count(len(c.Failed)), andWithdrawn(c.Withdrawn))
 	m.reasons("excluded", c.Excluded)
 	m.reasons("failed", c.Failed)
 	m.reasons("warning", c.Warnings)

@@ -41,6 +41,7 @@ type Sheet struct {
 	Done       int                       `json:"done"`
 	Excluded   []Reason                  `json:"excluded"`
 	Failed     []Reason                  `json:"failed"`
+	Withdrawn  *document.Withdrawn       `json:"withdrawn,omitempty"`
 	Warnings   []Reason                  `json:"warnings"`
 	Duplicates Duplicates                `json:"duplicates"`
 }
@@ -77,7 +78,7 @@ func NewSheet(artifact digest.Digest, d document.Dataset, c document.Curation) S
 		Restricted: manifests.Restriction(d.Licence, d.Access),
 		Task:       *d.Task, Features: append([]string{}, d.Features...), Counts: d.Counts, Samples: d.Samples, Subjects: d.Subjects,
 		Files: d.Files, Bytes: d.Bytes, Media: []MediaKind{}, Split: c.Split, Expected: c.Expected, Done: c.Done,
-		Excluded: reasons(c.Excluded), Failed: reasons(c.Failed), Warnings: reasons(c.Warnings),
+		Excluded: reasons(c.Excluded), Failed: reasons(c.Failed), Withdrawn: c.Withdrawn, Warnings: reasons(c.Warnings),
 		SplitFiles: c.SplitFiles, Labels: c.Labels, LabelMaps: c.LabelMaps, Published: c.Published, Duplicates: duplicates(c.Duplicates),
 	}
 }
