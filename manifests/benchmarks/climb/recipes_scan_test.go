@@ -1,11 +1,13 @@
 package climb_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/cairn-bench/cairn/plugins/plugintest"
@@ -74,10 +76,65 @@ func mammography() []recipe {
 			sound:       {done: 3, labels: map[string]int{"BI-RADS 2": 1, "BI-RADS 3": 1, "BI-RADS 5": 1}, subjects: 3, left: map[string]int{"no-label": 2, "row-left-out": 1, "subject-of-train": 1}, sides: map[string]string{"1.2.3.5.dcm": "test"}},
 			asPublished: {done: 4, labels: map[string]int{"BI-RADS 2": 1, "BI-RADS 3": 1, "BI-RADS 4": 1, "BI-RADS 5": 1}, subjects: 3, count: "2/0/2", flaws: 2, left: map[string]int{"no-label": 2, "row-left-out": 1}},
 		}},
+		{id: "cmmd", raw: cmmd, want: map[string]want{
+			sound: {done: 8, labels: map[string]int{"Benign": 5, "Malignant": 3}, subjects: 3, left: map[string]int{"no-label": 5}},
+			// Three of four rows train, which are five of eight images; that of the other breast of D1-0002 is the fourth.
+			asPublished: {done: 8, labels: map[string]int{"Benign": 5, "Malignant": 3}, subjects: 3, count: "5/0/3", flaws: 2, left: map[string]int{"no-label": 5},
+				sides: map[string]string{"1-5.dcm": "train", "1-6.dcm": "test", "1-7.dcm": "test"}},
+		}},
 		{id: "vindr-mammo", raw: vindrMammo, want: map[string]want{
 			sound: {done: 8, labels: map[string]int{"BI-RADS 1": 3, "BI-RADS 2": 2, "BI-RADS 3": 1, "BI-RADS 4": 1, "BI-RADS 5": 1}, subjects: 4, sides: map[string]string{"s3/i6.dicom": "test", "s3/i7.dicom": "test"}, left: map[string]int{"no-label": 1}},
 		}},
 	}
+}
+
+// cmmd is images as the archive's API gives them, by series, and the workbook of its page. One breast of patient D1-0001 has no row, one row has no image, one no
+// label, and a file says no breast.
+func cmmd(t *testing.T) plugintest.Files {
+	files := plugintest.Files{"cmmd-clinical/CMMD_clinicaldata_revision.xlsx": workbook(t,
+		"ID1,LeftRight,Age,number,abnormality,classification,subtype",
+		"D2-0001,L,55,2,mass,Malignant,Luminal B", "D1-0001,R,44,2,calcification,Benign,", "D1-0002,L,40,2,both,Malignant,", "D1-0002,R,40,2,mass,Benign,",
+		"D1-0003,L,61,2,mass,Benign,", "D1-0004,L,61,2,mass,,")}
+	for i, image := range []string{"D2-0001 L", "D2-0001 L", "D1-0001 L", "D1-0001 R", "D1-0001 R", "D1-0002 L", "D1-0002 R", "D1-0002 R", "D1-0002 R", "D1-0004 L", "D9-0001 L"} {
+		who, side, _ := strings.Cut(image, " ")
+		files[fmt.Sprintf("1.2.3.%s.2/1-%d.dcm", who, i)] = dicomImage(i, who, side)
+	}
+	files["1.2.3.D1-0001.2/1-97.dcm"] = dicomImage(97, "D1-0001")
+	files["1.2.3.D1-0001.2/1-98.dcm"] = []byte("<html>Sorry</html>")
+	return files
+}
+
+// workbook is one sheet of texts.
+func workbook(t *testing.T, rows ...string) []byte {
+	t.Helper()
+	var sheet strings.Builder
+	for _, row := range rows {
+		sheet.WriteString("<row>")
+		for _, cell := range strings.Split(row, ",") {
+			sheet.WriteString(`<c t="inlineStr"><is><t>` + cell + "</t></is></c>")
+		}
+		sheet.WriteString("</row>")
+	}
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, part := range []struct{ name, text string }{
+		{"_rels/.rels", `<Relationships><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>`},
+		{"xl/workbook.xml", `<workbook xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="Sheet1" sheetId="1" r:id="rId1"/></sheets></workbook>`},
+		{"xl/_rels/workbook.xml.rels", `<Relationships><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>`},
+		{"xl/worksheets/sheet1.xml", "<worksheet><sheetData>" + sheet.String() + "</sheetData></worksheet>"},
+	} {
+		w, err := z.Create(part.name)
+		if err == nil {
+			_, err = w.Write([]byte(part.text))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 func cbis(*testing.T) plugintest.Files {
@@ -139,8 +196,8 @@ func niftiVolume(n int) []byte {
 	return out.Bytes()
 }
 
-// dicomImage is a picture of 24 x 16 pixels of 12 bits, with a window of its own, in explicit little endian.
-func dicomImage(n int, patient string) []byte {
+// dicomImage is a picture of 24 x 16 pixels of 12 bits, with a window of its own, in explicit little endian. Of a breast it says which.
+func dicomImage(n int, patient string, side ...string) []byte {
 	random := rand.New(rand.NewPCG(uint64(n), 3))
 	uid := fmt.Sprintf("1.2.3.%d", n)
 	var meta, body bytes.Buffer
@@ -152,6 +209,9 @@ func dicomImage(n int, patient string) []byte {
 	element(&body, 0x0010, 0x0020, "LO", patient)
 	element(&body, 0x0020, 0x000d, "UI", uid+".1")
 	element(&body, 0x0020, 0x000e, "UI", uid+".2")
+	for _, s := range side {
+		element(&body, 0x0020, 0x0062, "CS", s)
+	}
 	for _, e := range []struct {
 		tag   uint16
 		value uint16

@@ -11,8 +11,8 @@
 //
 // Grey of more than 8 bits is brought to 8 by windows or, without them, by what range says: a DICOM file recommends a table or a window, and
 // one without either, or with range: values, goes from its least to its greatest value. An image in which 0 is white (MONOCHROME1)
-// is turned round. DICOM files are looked for in tables by their names, then by the UIDs of image, series and study and by the
-// patient's ID, who is the subject where no other is named. Those of several frames are left out: plugin video has them.
+// is turned round. DICOM files are looked for in tables by their names, then by the UIDs of image, series and study, by the
+// patient's ID, who is the subject where no other is named, and by that and the side of the body, such as p1/L. Those of several frames are left out: plugin video has them.
 //
 // Labels, subjects and published sides come from the path or from a table:
 //
