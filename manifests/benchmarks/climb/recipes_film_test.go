@@ -12,7 +12,12 @@ import (
 )
 
 func echocardiograms() []recipe {
-	return []recipe{{id: "echonet-dynamic", raw: echonet, want: map[string]want{
+	return []recipe{{id: "cholec80", raw: cholec80, want: map[string]want{
+		sound: {done: 7, labels: map[string]int{"Preparation": 4, "Calot Triangle Dissection": 3, "Grasper": 7, "Hook": 4, "Specimen Bag": 1}, subjects: 4, flaws: 1,
+			sides: map[string]string{"video41.mp4": "test", "video80.mp4": "test"}, left: cholecLeft, more: firstForty},
+		// RandomState(0).permutation(4) is 2 3 1 0
+		asPublished: {done: 7, count: "5/0/2", sides: map[string]string{"video41.mp4": "test"}, labels: map[string]int{"Preparation": 4, "Calot Triangle Dissection": 3, "Grasper": 7, "Hook": 4, "Specimen Bag": 1}, subjects: 4, flaws: 2, left: cholecLeft},
+	}}, {id: "echonet-dynamic", raw: echonet, want: map[string]want{
 		sound: {
 			done: 7, labels: map[string]int{"Reduced EF": 2, "Mildly reduced EF": 2, "Preserved EF": 3}, subjects: 7, count: "4/1/2", flaws: 1,
 			left:  map[string]int{"no-label": 2, "not-a-number": 1, "needs-ffmpeg": 1, "not-a-film": 1},
@@ -83,4 +88,47 @@ func motionJPEG(t *testing.T, n, frames int) []byte {
 	}
 	header := list("LIST", "hdrl", chunk("avih", make([]byte, 56)), list("LIST", "strl", chunk("strh", head), chunk("strf", format)))
 	return list("RIFF", "AVI ", header, list("LIST", "movi", pictures...))
+}
+
+// Runs of film 2 have no table of tools, the second run of film 3 has no rows of tools, and film 4 is none.
+var cholecLeft = map[string]int{"no-track": 2, "no-label": 1, "not-a-film": 1}
+
+// cholec80 is the three folders that the authors send, with films of 16 seconds and a little, so of two runs.
+func cholec80(t *testing.T) plugintest.Files {
+	files := plugintest.Files{"videos/video04.mp4": []byte("<html>Sorry</html>"), "videos/video01-timestamp.txt": []byte("Frame\tTime\n0\t00:00:00.00\n")}
+	for i, name := range []string{"video02", "video03", "video40", "video41", "video80"} {
+		files["videos/"+name+".mp4"] = motionJPEG(t, i, 16*25)
+		phases, tools := "Frame\tPhase\n", "Frame\tGrasper\tBipolar\tHook\tScissors\tClipper\tIrrigator\tSpecimenBag\n"
+		for f := range 16 * 25 {
+			phase := "Preparation"
+			if f >= 285 { // 85 of the second run's 176 frames are before, the others Calot's
+				phase = "CalotTriangleDissection"
+			}
+			phases += fmt.Sprintf("%d\t%s\n", f, phase)
+			if f%25 == 0 && (name != "video03" || f < 200) {
+				hook, bag := 0, 0
+				if f == 25 {
+					hook = 1
+				}
+				if name == "video80" && f == 375 {
+					bag = 1
+				}
+				tools += fmt.Sprintf("%d\t1\t0\t%d\t0\t0\t0\t%d\n", f, hook, bag)
+			}
+		}
+		files["phase_annotations/"+name+"-phase.txt"] = []byte(phases)
+		if name != "video02" {
+			files["tool_annotations/"+name+"-tool.txt"] = []byte(tools)
+		}
+	}
+	return files
+}
+
+// The first 40 films are never tested on.
+func firstForty(t *testing.T, samples map[string]document.Sample) {
+	for name, s := range samples {
+		if first := s.Subject == "video03" || s.Subject == "video40"; first == (s.Split == "test") || len(s.Media) != 8 {
+			t.Errorf("%s is on side %s with %d frames", name, s.Split, len(s.Media))
+		}
+	}
 }

@@ -200,6 +200,24 @@ func (f *Finder) Labelled(file, label string) plugins.Candidate {
 	return f.candidate(file, []string{label}, nil)
 }
 
+// Unlabelled makes the sample that is one file, or part of it, whose labels the caller finds and brings to Classes.
+func (f *Finder) Unlabelled(file string) plugins.Candidate {
+	return f.candidate(file, []string{}, nil)
+}
+
+// Classes maps labels as they are found to classes, or says why what has them is left out.
+func (f *Finder) Classes(found []string) ([]string, *plugins.Exclusion) {
+	classes, out := f.Labels.classes(found)
+	if out == nil && len(classes) == 0 && f.Labels.Empty == Exclude {
+		out = noClass()
+	}
+	return classes, out
+}
+
+func noClass() *plugins.Exclusion {
+	return &plugins.Exclusion{Code: "no-label", Reason: "no class is positive"}
+}
+
 // candidate looks for the labels unless they are known.
 func (f *Finder) candidate(file string, known, others []string) plugins.Candidate {
 	c := plugins.Candidate{ID: plugins.Key(file), Files: []string{file}}
@@ -226,11 +244,8 @@ func (f *Finder) candidate(file string, known, others []string) plugins.Candidat
 	if f.Restart && c.Subject != "" {
 		c.Subject = c.Split + "/" + c.Subject
 	}
-	if c.Excluded == nil {
-		c.Labels, c.Excluded = f.Labels.classes(labels)
-	}
-	if c.Excluded == nil && len(c.Labels) == 0 && f.Labels.Empty == Exclude {
-		c.Excluded = &plugins.Exclusion{Code: "no-label", Reason: "no class is positive"}
+	if c.Excluded == nil && (known == nil || len(known) > 0) {
+		c.Labels, c.Excluded = f.Classes(labels)
 	}
 	return c
 }
