@@ -272,7 +272,7 @@ func TestEveryRecipeIsTried(t *testing.T) {
 	}
 	for _, variant := range []string{sound, asPublished} {
 		for id, d := range parsed(t, variant).Datasets {
-			if should := slices.Contains([]string{"image", "volume", "ffmpeg", "video", "connectome", "ehr", "expression", "node"}, d.Curate.Plugin); should && !tried[variant+" "+id] {
+			if should := slices.Contains([]string{"image", "volume", "ffmpeg", "video", "connectome", "ehr", "expression", "node", "text"}, d.Curate.Plugin); should && !tried[variant+" "+id] {
 				t.Errorf("%s: %s has no case", variant, id)
 			}
 		}
