@@ -27,11 +27,43 @@ func chestCT() []recipe {
 			// Six of the eight rows are training, one of which nobody has called either.
 			asPublished: {done: 7, labels: map[string]int{"Benign": 2, "Malignant": 5}, subjects: 7, count: "5/0/2", flaws: 2, left: map[string]int{"no-label": 1}},
 		}},
+		{id: "lndb", raw: lndb, want: map[string]want{
+			// Windows begin at slices 0, 12 and 24. The nodule of scan 2 is slices 23 to 27, of which one is in the first window; that of scan 3 is 37 to 43.
+			sound: {done: 12, labels: map[string]int{"nodule >=3mm": 2, "nodule <3mm": 2, "non-nodule": 2}, subjects: 4, left: map[string]int{"no-voxels": 1, "no-label": 3, "few-slices": 1, "unreadable": 1}},
+			// Three of four scans train.
+			asPublished: {done: 12, labels: map[string]int{"nodule": 2, "no nodule": 10}, subjects: 4, count: "9/0/3", flaws: 3, sides: map[string]string{"LNDb-0004.raw": "test"}, left: map[string]int{"no-voxels": 1, "no-label": 3, "few-slices": 1, "unreadable": 1}},
+		}},
 		{id: "inspect", raw: inspect, want: map[string]want{
 			sound:       {done: 5, labels: kinds, subjects: 4, count: "2/1/2", left: map[string]int{"no-label": 1}, sides: map[string]string{"CTPA/PE5.nii.gz": "test", "CTPA/PE3.nii.gz": "validation"}},
 			asPublished: {done: 5, labels: kinds, subjects: 4, count: "3/0/2", flaws: 3, left: map[string]int{"no-label": 1}, sides: map[string]string{"CTPA/PE5.nii.gz": "train"}}, // the first row
 		}},
 	}
+}
+
+// lndb is scans of 48 slices of 1 mm from -100 mm on, so of three windows, in folders as the archives unpack to, what two radiologists marked, and masks, which are no scans.
+// Scan 5 has no voxels, nobody says anything of scan 6, scan 7 has too few slices, and scan 8 is none.
+func lndb(*testing.T) plugintest.Files {
+	const nodules = "LNDbID,RadID,FindingID,x,y,z,Nodule,Volume,Text"
+	files := plugintest.Files{"trainset_csv/trainNodules.csv": lines(nodules,
+		"1,1,1,0,0,-95,1,904.8,5", "1,2,1,0,0,-95,1,800,5", "1,1,2,0,0,-55.2,0,0,0", // slices 0 to 11, and 43 to 47
+		"2,1,1,0,0,-75,1,14.137,1", "3,1,1,0,0,-60,1,113.1,5", "4,2,1,0,0,-99,0,,0", "5,1,1,0,0,-99,0,0,0", "7,1,1,0,0,-99,0,0,0", "8,1,1,0,0,-99,0,0,0"),
+		"trainset_csv/trainNodules_gt.csv": lines(nodules, "1,1,1,0,0,0,1,1,1")}
+	for i := 1; i <= 8; i++ {
+		name, depth := fmt.Sprintf("LNDb-%04d", i), 48
+		if i == 7 {
+			depth = 20
+		}
+		header := fmt.Sprintf("ObjectType = Image\nNDims = 3\nTransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 0 0 -100\nElementSpacing = 0.7 0.7 1\nDimSize = 4 3 %d\nElementType = MET_SHORT\nElementDataFile = %s.raw\n", depth, name)
+		folder := fmt.Sprintf("data%d/", i/5)
+		files[folder+name+".mhd"], files[folder+name+".raw"] = []byte(header), nil
+		for range 4 * 3 * depth {
+			files[folder+name+".raw"] = append(files[folder+name+".raw"], byte(len(files[folder+name+".raw"])*i), byte(0xfc+i%4))
+		}
+		files["masks/"+name+"_rad1.mhd"] = []byte(header)
+	}
+	delete(files, "data1/LNDb-0005.raw")
+	files["data1/LNDb-0008.mhd"] = []byte("<html>Sorry</html>")
+	return files
 }
 
 func rspect(*testing.T) plugintest.Files {
