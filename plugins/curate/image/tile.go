@@ -106,7 +106,7 @@ func (r *tiled) tiles(in plugins.Tree, known map[string]bool, f plugins.File, la
 	if errors.As(err, &out) {
 		c := labels.Labelled(f.Path, "")
 		c.Labels, c.Excluded = nil, out
-		return []plugins.Candidate{c}, nil //nolint:nilerr // the error is why it is left out
+		return []plugins.Candidate{c}, nil
 	}
 	if err != nil {
 		return nil, err

@@ -124,16 +124,21 @@ func (s *sheetReader) cell() (string, error) {
 	case "b":
 		return strconv.FormatBool(text == "1" || text == "true"), nil
 	case "", "n":
-		n, err := strconv.ParseFloat(text, 64)
-		if text == "" || err != nil || math.IsInf(n, 0) || math.IsNaN(n) {
-			return text, nil
-		}
-		if n == math.Trunc(n) && math.Abs(n) < 1<<53 {
-			return strconv.FormatInt(int64(n), 10), nil
-		}
-		return strconv.FormatFloat(n, 'g', -1, 64), nil
+		return shortest(text), nil
 	}
 	return text, nil // of a formula, a date, or an error
+}
+
+// shortest is a number in its shortest form, and all else as it is.
+func shortest(text string) string {
+	n, err := strconv.ParseFloat(text, 64)
+	switch {
+	case err != nil || math.IsInf(n, 0) || math.IsNaN(n):
+		return text
+	case n == math.Trunc(n) && math.Abs(n) < 1<<53:
+		return strconv.FormatInt(int64(n), 10)
+	}
+	return strconv.FormatFloat(n, 'g', -1, 64)
 }
 
 // row ends a row: the first with a value is the header, if there is one.
