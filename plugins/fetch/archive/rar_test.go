@@ -16,7 +16,7 @@ import (
 type rarFile struct {
 	name, body  string
 	folder      bool
-	link        bool
+	link        uint64 // type of redirection: 1 is a symbolic link of Unix, 4 a hard link
 	unknown     bool
 	size        uint64 // announced, the true one if 0
 	attributes  uint64
@@ -48,8 +48,8 @@ func rarOf(files ...rarFile) []byte {
 		head = binary.LittleEndian.AppendUint32(head, sum)
 		head = append(head, vints(f.compression, 1, uint64(len(f.name)))...)
 		var extra []byte
-		if f.link {
-			record := append(vints(5, 1, 0, 4), "/etc"...) // redirection: a symbolic link of Unix
+		if f.link > 0 {
+			record := append(vints(5, f.link, 0, 4), "/etc"...)
 			extra = append(vints(uint64(len(record))), record...)
 		}
 		out = append(out, rarBlock(append(head, f.name...), extra, 2, 2, uint64(len(f.body)))...)
@@ -104,7 +104,8 @@ func TestRarAttacks(t *testing.T) {
 		{"climbs out", rarOf(rarFile{name: "../evil", body: "x"}), Options{}, BadName},
 		{"folder climbs out", rarOf(rarFile{name: "../evil", folder: true}), Options{}, BadName},
 		{"absolute", rarOf(rarFile{name: "/evil", body: "x"}), Options{}, BadName},
-		{"link", rarOf(rarFile{name: "a", link: true}), Options{}, Link},
+		{"link", rarOf(rarFile{name: "a", link: 1}), Options{}, Link},
+		{"hard link", rarOf(rarFile{name: "a", link: 4}), Options{}, Link},
 		{"link by its mode", rarOf(rarFile{name: "a", body: "/etc", attributes: 0o120777}), Options{}, Link},
 		{"device", rarOf(rarFile{name: "a", attributes: 0o020666}), Options{}, Special},
 		{"name twice", rarOf(rarFile{name: "a"}, rarFile{name: "A"}), Options{}, Duplicate},
