@@ -13,13 +13,15 @@ const (
 	within = 1<<13 - 1 // masks what at can be, so that the compiler sees that it is inside
 )
 
+type buffer [within + 8]byte
+
 // bits reads a segment of entropy-coded bytes, from the highest bit of each. The segment is copied without the zeros
 // that are stuffed behind 0xff, so that eight bytes can be taken at once.
 type bits struct {
 	src   []byte // what is not yet copied
 	ended bool   // the segment: src begins with a marker or is empty
 
-	buf *[within + 8]byte
+	buf *buffer
 	end int    // of what came of the segment
 	low int    // when at is beyond it, more has to be copied, or the end is near
 	at  int    // the next byte of buf to be loaded
@@ -29,9 +31,6 @@ type bits struct {
 
 // open begins the segment at the start of b.
 func (r *bits) open(b []byte) {
-	if r.buf == nil {
-		r.buf = new([within + 8]byte)
-	}
 	r.src, r.ended, r.end, r.at, r.acc, r.n = b, false, 0, 0, 0, 0
 	r.more()
 }

@@ -1,6 +1,7 @@
 package jpeg
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 )
@@ -17,6 +18,8 @@ const lookBits = 9
 
 // huffman is a Huffman code.
 type huffman struct {
+	text    []byte // that defines it
+	dc      bool
 	symbols []byte
 	look    [1 << lookBits]uint16 // by the next bits: length << 8 | symbol; 0 for longer codes
 	limit   [17]uint32            // by length: the first code that is too large for it
@@ -24,37 +27,59 @@ type huffman struct {
 	table   *table
 }
 
-// newHuffman reads a table and says how many bytes it has.
-func newHuffman(b []byte, dc bool) (*huffman, int, error) {
+// maxKnown is how many codes a decoder remembers. Most files have two or four.
+const maxKnown = 8
+
+// huffman reads a table at the start of b, or finds it among those that it knows.
+func (k *Decoder) huffman(b []byte, dc bool) (*huffman, error) {
+	for _, h := range k.known {
+		if h.dc == dc && bytes.HasPrefix(b, h.text) {
+			return h, nil
+		}
+	}
+	h, err := newHuffman(b, dc)
+	if err != nil {
+		return nil, err
+	}
+	if len(k.known) == maxKnown {
+		k.known = append(k.known[:0], k.known[1:]...)
+	}
+	k.known = append(k.known, h)
+	return h, nil
+}
+
+// newHuffman reads a table.
+func newHuffman(b []byte, dc bool) (*huffman, error) {
 	if len(b) < 16 {
-		return nil, 0, errors.New("cut off")
+		return nil, errors.New("cut off")
 	}
 	total := 0
 	for _, n := range b[:16] {
 		total += int(n)
 	}
 	if total > 256 || len(b) < 16+total {
-		return nil, 0, fmt.Errorf("%d symbols in %d bytes", total, len(b)-16)
+		return nil, fmt.Errorf("%d symbols in %d bytes", total, len(b)-16)
 	}
-	h := &huffman{symbols: b[16:][:total]}
+	text := bytes.Clone(b[:16+total])
+	h := &huffman{text: text, dc: dc, symbols: text[16:]}
 	code, at := uint32(0), 0
 	for length := 1; length <= 16; length++ {
 		h.first[length] = at - int(code)
 		for range b[length-1] {
 			if s := h.symbols[at]; dc && s > 15 {
-				return nil, 0, fmt.Errorf("a difference of %d bits", s)
+				return nil, fmt.Errorf("a difference of %d bits", s)
 			}
 			h.lookUp(code, length, h.symbols[at])
 			code++
 			at++
 		}
 		if code > 1<<length {
-			return nil, 0, fmt.Errorf("more codes of %d bits than there are", length)
+			return nil, fmt.Errorf("more codes of %d bits than there are", length)
 		}
 		h.limit[length] = code
 		code <<= 1
 	}
-	return h, 16 + total, nil
+	return h, nil
 }
 
 func (h *huffman) lookUp(code uint32, length int, symbol byte) {
