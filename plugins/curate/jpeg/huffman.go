@@ -108,60 +108,69 @@ func (h *huffman) find(acc uint64) (symbol byte, length uint) {
 // pairBits is how many bits are looked at at once. Most codes with their values have fewer, often two together.
 const pairBits = 12
 
-// pair is what the next bits say of the coefficients to come: one or two, each a step forward and its value. From the
-// lowest bits: the length of all codes and values (8), the first step (8), the second (8), the length of the first alone
-// (8), the first value (16), the second (16). Without a second coefficient its step is 0 and its value that of the first.
-type pair uint64
-
-const (
-	endOfBlock = 128 // a step beyond all
-
-	// long is a code that is not known from so few bits. It ends a block, too, which saves a comparison.
-	long pair = endOfBlock << 8
-)
-
-func single(length uint, step, value int) pair {
-	v := pair(uint16(value))
-	return pair(length) | pair(step)<<8 | pair(length)<<24 | v<<32 | v<<48
+// pair is what the next bits say of the coefficients to come: one or two, each a step forward and its value.
+type pair struct {
+	steps  uint32 // from the lowest bits, 8 each: the length of all codes and values, the first step, the second
+	values uint32 // 16 bits each: the first value, the second
 }
 
-func (p pair) length() uint { return uint(p & 0xff) }
-func (p pair) step() int    { return int(p >> 8 & 0xff) }
-func (p pair) second() int  { return int(p >> 16 & 0xff) }
-func (p pair) alone() uint  { return uint(p >> 24 & 0xff) }
-func (p pair) value() int16 { return int16(p >> 32) }
+// endOfBlock is a step beyond all. A code that is not known from so few bits has the length 0 and this step, which saves
+// a comparison.
+const endOfBlock = 128
+
+// single is one coefficient. The second step is 0, and the second value the first again.
+func single(length uint, step, value int) pair {
+	v := uint32(uint16(value))
+	return pair{uint32(length) | uint32(step)<<8, v | v<<16}
+}
+
+func (p pair) length() uint { return uint(p.steps & 0xff) }
+func (p pair) step() int    { return int(p.steps >> 8 & 0xff) }
 
 // then adds a second coefficient.
 func (p pair) then(q pair) pair {
-	const first = 0x0000ffff_ff00ff00
-	return p&first | pair(p.length()+q.length()) | pair(q.step())<<16 | pair(uint16(q.value()))<<48
+	return pair{p.steps + uint32(q.length()) + uint32(q.step())<<16, p.values&0xffff | q.values&0xffff0000}
 }
 
-// table has the pairs for all that the next bits can be.
+// table has the pairs for all that the next bits can be. That of a DC code has differences, one at a time.
 type table struct {
-	pairs   [1 << pairBits]pair
-	lengths [1 << pairBits]uint8 // of the pairs, once more: what a loop waits for is loaded alone
+	steps, values [1 << pairBits]uint32
 }
 
-// coefficient is the pair of one value that the bits begin with, long if there is none.
-func (h *huffman) coefficient(acc uint64) pair {
+// next puts the next coefficients behind the k-th one. It gives the bits behind them and the place of the last; of n, how
+// many bits there are, only the lowest six count.
+func (t *table) next(b *block, acc uint64, n, k uint) (uint64, uint, uint) {
+	i := acc >> (64 - pairBits)
+	s, v := t.steps[i], t.values[i]
+	k += uint(uint8(s >> 8))
+	b[uint8(k)] = int16(v)
+	k += uint(uint8(s >> 16))
+	b[uint8(k)] = int16(v >> 16)
+	return acc << (s & 63), n - uint(s), k
+}
+
+// coefficient is the step and the value that the bits begin with, and their length; 0 says that there are none.
+func (h *huffman) coefficient(acc uint64) (step, value int, length uint) {
 	symbol, n := h.find(acc)
 	if n == 0 {
-		return long
+		return 0, 0, 0
 	}
 	size := uint(symbol & 15)
-	return single(n+size, step(symbol), extended(uint32(acc<<n>>32>>(32-size)), size))
+	return h.step(symbol), extended(uint32(acc<<n>>32>>(32-size)), size), n + size
 }
 
-// step is how far a symbol of an AC code leads.
-func step(symbol byte) int {
-	if symbol&15 == 0 && symbol != 0xf0 {
+// step is how far a symbol leads.
+func (h *huffman) step(symbol byte) int {
+	switch {
+	case h.dc:
+		return 0
+	case symbol&15 == 0 && symbol != 0xf0:
 		return endOfBlock
 	}
 	return int(symbol>>4) + 1
 }
 
-// prepare makes the table of an AC code.
+// prepare makes the table.
 func (h *huffman) prepare() {
 	if h.table != nil {
 		return
@@ -169,20 +178,21 @@ func (h *huffman) prepare() {
 	h.table = new(table)
 	singles := h.singles()
 	for i, p := range singles {
-		if p.step() != endOfBlock {
+		if !h.dc && p.step() != endOfBlock {
 			q := singles[i<<p.length()&(1<<pairBits-1)]
-			if q != long && p.length()+q.length() <= pairBits {
+			if q.length() > 0 && p.length()+q.length() <= pairBits {
 				p = p.then(q)
 			}
 		}
-		h.table.pairs[i], h.table.lengths[i] = p, uint8(p.length())
+		h.table.steps[i], h.table.values[i] = p.steps, p.values
 	}
 }
 
 // singles has pairs of one value.
-func (h *huffman) singles() (out [1 << pairBits]pair) {
+func (h *huffman) singles() *[1 << pairBits]pair {
+	out := new([1 << pairBits]pair)
 	for i := range out {
-		out[i] = long
+		out[i] = single(0, endOfBlock, 0)
 	}
 	for n, first := 1, 0; n <= pairBits; n++ {
 		for code := first; code < int(h.limit[n]); code++ {
@@ -193,7 +203,7 @@ func (h *huffman) singles() (out [1 << pairBits]pair) {
 				continue
 			}
 			for v := range 1 << size {
-				p := single(uint(n+size), step(symbol), extended(uint32(v), uint(size)))
+				p := single(uint(n+size), h.step(symbol), extended(uint32(v), uint(size)))
 				i := (code<<size | v) << free
 				for j := range out[i : i+1<<free] {
 					out[i+j] = p

@@ -138,6 +138,7 @@ func (d *decoder) latch(s *scan) error {
 		if p.dc == nil || p.ac == nil {
 			return fmt.Errorf("component %d: no Huffman table", p.id)
 		}
+		p.dc.prepare()
 		p.ac.prepare()
 	}
 	return nil
@@ -217,11 +218,11 @@ var errCode = errors.New("bits that are no Huffman code")
 func (d *decoder) sequential(_ *scan, p *part, x, y int) error {
 	b := &d.block
 	*(*[64]int16)(b[:]) = [64]int16{}
-	difference, last, err := d.bits.block(b, p.dc, p.ac)
+	last, err := d.bits.block(b, p.dc, p.ac)
 	if err != nil {
 		return err
 	}
-	if p.last += difference; p.needed {
+	if p.last += int(b[0]); p.needed {
 		b[0] = int16(p.last)
 		d.pixels(p.component, p.plane[(y*p.stride+x)*p.size:], (*[64]int16)(b[:]), last)
 	}
@@ -230,62 +231,93 @@ func (d *decoder) sequential(_ *scan, p *part, x, y int) error {
 
 // block reads the coefficients of a block, of the first one the difference to that of the block before; last is the
 // place of the last one.
-func (r *bits) block(b *block, dc, ac *huffman) (difference, last int, err error) {
-	size, ok := r.symbol(dc)
-	if !ok {
-		return 0, 0, errCode
-	}
-	difference = r.extend(uint(size))
-	k, p := r.run(b, ac.table, 0)
-	for p == long {
-		k -= endOfBlock
-		if p = ac.coefficient(r.acc); p == long {
-			return 0, 0, errCode
+func (r *bits) block(b *block, dc, ac *huffman) (last int, err error) {
+	k, i := r.run(b, dc.table, ac.table, 0)
+	if k < 0 {
+		r.load()
+		_, difference, n := dc.coefficient(r.acc)
+		if n == 0 {
+			return 0, errCode
 		}
-		r.drop(p.length())
-		k += p.step()
-		if b[uint8(k)] = p.value(); k < 63 {
-			k, p = r.run(b, ac.table, k)
+		r.drop(n)
+		k, i = r.run(b, nil, ac.table, 0)
+		b[0] = int16(difference)
+	}
+	for ac.table.steps[i]&0xff == 0 {
+		r.load()
+		step, value, n := ac.coefficient(r.acc)
+		if n == 0 {
+			return 0, errCode
 		}
+		r.drop(n)
+		k += step - endOfBlock
+		if b[uint8(k)] = int16(value); k >= 63 {
+			return ended(k)
+		}
+		k, i = r.run(b, nil, ac.table, k)
 	}
-	switch first := k - p.second(); {
-	case first >= endOfBlock, first < 63 && k >= endOfBlock:
-		return difference, k - endOfBlock, nil
-	case k == 63:
-		return difference, 63, nil
-	case first == 63: // the block was full: what followed in the pair belongs to the next
-		r.seek(r.position() - int(p.length()) + int(p.alone()))
-		return difference, 63, nil
+	s := ac.table.steps[i]
+	switch first := k - int(s>>16); {
+	case first == 63 && k > 63: // the block was full: what followed in the pair belongs to the next
+		_, _, alone := ac.coefficient(i << (64 - pairBits))
+		r.seek(r.position() - int(s&0xff) + int(alone))
+		return 63, nil
+	case first > 63:
+		return ended(first)
 	}
-	return 0, 0, errors.New("a block has more than 64 coefficients")
+	return ended(k)
 }
 
-// run reads pairs from behind the k-th coefficient until the block ends, or a long code comes, for which there are bits
-// enough then. Most of the time is spent here. It calls nothing, so that its variables stay in registers; of n only the
-// lowest bits count.
-func (r *bits) run(b *block, t *table, k int) (int, pair) {
-	const often = 4 // as many pairs as 56 bits have at least
+// ended is the place of the last coefficient of a block that ended at k.
+func ended(k int) (last int, err error) {
+	switch {
+	case k >= endOfBlock:
+		return k - endOfBlock, nil
+	case k > 63:
+		return 0, errors.New("a block has more than 64 coefficients")
+	}
+	return k, nil
+}
+
+// run reads pairs from behind the k-th coefficient until the block ends, or a long code comes, and gives the bits that the
+// last of them was looked up by; with a table of differences that of the first coefficient before, -1 where its code is
+// long. Most of the time is spent here. It calls nothing, so that its variables stay in registers.
+func (r *bits) run(b *block, dc, t *table, start int) (end int, bits uint64) {
 	acc, n, at, buf := r.acc, r.n, r.at, r.buf
-	var p pair
+	var was uint64
+	k := uint(start)
+	if dc != nil {
+		acc |= binary.BigEndian.Uint64(buf[at&within:]) >> (n & 63)
+		at += int(^n & 63 >> 3)
+		n = n&63 | 56
+		s, v := dc.steps[acc>>(64-pairBits)], dc.values[acc>>(64-pairBits)]
+		if s&0xff == 0 {
+			return -1, 0
+		}
+		b[0] = int16(v)
+		acc <<= s & 63
+		n -= uint(s)
+	}
 	for k < 63 {
 		acc |= binary.BigEndian.Uint64(buf[at&within:]) >> (n & 63)
 		at += int(^n & 63 >> 3)
 		n = n&63 | 56
-		for range often {
-			i := acc >> (64 - pairBits)
-			p = t.pairs[i]
-			acc <<= t.lengths[i] & 63
-			n -= uint(p)
-			k += int(uint8(p >> 8))
-			b[uint8(k)] = int16(p >> 32)
-			k += int(uint8(p >> 16))
-			b[uint8(k)] = int16(p >> 48)
-			if k >= 63 {
-				break
-			}
+		// as many pairs as 56 bits have at least
+		was = acc
+		if acc, n, k = t.next(b, acc, n, k); k >= 63 {
+			break
 		}
+		was = acc
+		if acc, n, k = t.next(b, acc, n, k); k >= 63 {
+			break
+		}
+		was = acc
+		if acc, n, k = t.next(b, acc, n, k); k >= 63 {
+			break
+		}
+		was = acc
+		acc, n, k = t.next(b, acc, n, k)
 	}
 	r.acc, r.n, r.at = acc, n&63, at
-	r.load()
-	return k, p
+	return int(k), was >> (64 - pairBits)
 }
