@@ -93,12 +93,12 @@ func (h *huffman) lookUp(code uint32, length int, symbol byte) {
 }
 
 // find is the symbol that the bits begin with, and the length of its code; 0 says that there is none.
-func (h *huffman) find(acc uint64) (symbol byte, length uint) {
-	if e := h.look[acc>>(64-lookBits)]; e != 0 {
+func (h *huffman) find(next uint64) (symbol byte, length uint) {
+	if e := h.look[next>>(64-lookBits)]; e != 0 {
 		return byte(e), uint(e >> 8)
 	}
 	for n := lookBits + 1; n <= 16; n++ {
-		if code := uint32(acc >> (64 - n)); code < h.limit[n] {
+		if code := uint32(next >> (64 - n)); code < h.limit[n] {
 			return h.symbols[h.first[n]+int(code)], uint(n)
 		}
 	}
@@ -137,26 +137,24 @@ type table struct {
 	steps, values [1 << pairBits]uint32
 }
 
-// next puts the next coefficients behind the k-th one. It gives the bits behind them and the place of the last; of n, how
-// many bits there are, only the lowest six count.
-func (t *table) next(b *block, acc uint64, n, k uint) (uint64, uint, uint) {
-	i := acc >> (64 - pairBits)
+// put puts the coefficients of the i-th pair behind the k-th. It gives the steps and the place of the last.
+func (t *table) put(b *block, i uint64, k uint) (uint32, uint) {
 	s, v := t.steps[i], t.values[i]
 	k += uint(uint8(s >> 8))
 	b[uint8(k)] = int16(v)
 	k += uint(uint8(s >> 16))
 	b[uint8(k)] = int16(v >> 16)
-	return acc << (s & 63), n - uint(s), k
+	return s, k
 }
 
 // coefficient is the step and the value that the bits begin with, and their length; 0 says that there are none.
-func (h *huffman) coefficient(acc uint64) (step, value int, length uint) {
-	symbol, n := h.find(acc)
+func (h *huffman) coefficient(next uint64) (step, value int, length uint) {
+	symbol, n := h.find(next)
 	if n == 0 {
 		return 0, 0, 0
 	}
 	size := uint(symbol & 15)
-	return h.step(symbol), extended(uint32(acc<<n>>32>>(32-size)), size), n + size
+	return h.step(symbol), extended(uint32(next<<n>>32>>(32-size)), size), n + size
 }
 
 // step is how far a symbol leads.

@@ -1,7 +1,6 @@
 package jpeg
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 )
@@ -232,35 +231,34 @@ func (d *decoder) sequential(_ *scan, p *part, x, y int) error {
 // block reads the coefficients of a block, of the first one the difference to that of the block before; last is the
 // place of the last one.
 func (r *bits) block(b *block, dc, ac *huffman) (last int, err error) {
-	k, i := r.run(b, dc.table, ac.table, 0)
+	t := ac.table
+	k, i := r.run(b, dc.table, t, 0)
 	if k < 0 {
-		r.load()
-		_, difference, n := dc.coefficient(r.acc)
+		_, difference, n := dc.coefficient(r.next())
 		if n == 0 {
 			return 0, errCode
 		}
-		r.drop(n)
-		k, i = r.run(b, nil, ac.table, 0)
+		r.at += int(n)
+		k, i = r.run(b, nil, t, 0)
 		b[0] = int16(difference)
 	}
-	for ac.table.steps[i]&0xff == 0 {
-		r.load()
-		step, value, n := ac.coefficient(r.acc)
+	for t.steps[i]&0xff == 0 {
+		step, value, n := ac.coefficient(r.next())
 		if n == 0 {
 			return 0, errCode
 		}
-		r.drop(n)
+		r.at += int(n)
 		k += step - endOfBlock
 		if b[uint8(k)] = int16(value); k >= 63 {
 			return ended(k)
 		}
-		k, i = r.run(b, nil, ac.table, k)
+		k, i = r.run(b, nil, t, k)
 	}
-	s := ac.table.steps[i]
+	s := t.steps[i]
 	switch first := k - int(s>>16); {
 	case first == 63 && k > 63: // the block was full: what followed in the pair belongs to the next
 		_, _, alone := ac.coefficient(i << (64 - pairBits))
-		r.seek(r.position() - int(s&0xff) + int(alone))
+		r.at -= int(s&0xff) - int(alone)
 		return 63, nil
 	case first > 63:
 		return ended(first)
@@ -281,43 +279,37 @@ func ended(k int) (last int, err error) {
 
 // run reads pairs from behind the k-th coefficient until the block ends, or a long code comes, and gives the bits that the
 // last of them was looked up by; with a table of differences that of the first coefficient before, -1 where its code is
-// long. Most of the time is spent here. It calls nothing, so that its variables stay in registers.
-func (r *bits) run(b *block, dc, t *table, start int) (end int, bits uint64) {
-	acc, n, at, buf := r.acc, r.n, r.at, r.buf
-	var was uint64
-	k := uint(start)
+// long. Most of the time is spent here. It calls nothing, so that its variables stay in registers, and a pair waits for
+// little but the length of the one before it: the bits behind two pairs are loaded before these are looked up.
+func (r *bits) run(b *block, dc, t *table, start int) (end int, i uint64) {
+	buf, at, k := r.buf, r.at, uint(start)
+	next := buf.next(at)
 	if dc != nil {
-		acc |= binary.BigEndian.Uint64(buf[at&within:]) >> (n & 63)
-		at += int(^n & 63 >> 3)
-		n = n&63 | 56
-		s, v := dc.steps[acc>>(64-pairBits)], dc.values[acc>>(64-pairBits)]
+		s, v := dc.steps[next>>(64-pairBits)], dc.values[next>>(64-pairBits)]
 		if s&0xff == 0 {
 			return -1, 0
 		}
 		b[0] = int16(v)
-		acc <<= s & 63
-		n -= uint(s)
+		at += int(s & 0xff)
+		next <<= s & 63
 	}
-	for k < 63 {
-		acc |= binary.BigEndian.Uint64(buf[at&within:]) >> (n & 63)
-		at += int(^n & 63 >> 3)
-		n = n&63 | 56
-		// as many pairs as 56 bits have at least
-		was = acc
-		if acc, n, k = t.next(b, acc, n, k); k >= 63 {
+	for {
+		more := buf.next(at)
+		i = next >> (64 - pairBits)
+		var s, s2 uint32
+		if s, k = t.put(b, i, k); k >= 63 {
+			at += int(s & 0xff)
 			break
 		}
-		was = acc
-		if acc, n, k = t.next(b, acc, n, k); k >= 63 {
+		i = next << (s & 63) >> (64 - pairBits)
+		s2, k = t.put(b, i, k)
+		s += s2 // the lengths, of which the sum stays below a byte
+		at += int(s & 0xff)
+		if k >= 63 {
 			break
 		}
-		was = acc
-		if acc, n, k = t.next(b, acc, n, k); k >= 63 {
-			break
-		}
-		was = acc
-		acc, n, k = t.next(b, acc, n, k)
+		next = more << (s & 63)
 	}
-	r.acc, r.n, r.at = acc, n&63, at
-	return int(k), was >> (64 - pairBits)
+	r.at = at
+	return int(k), i
 }
