@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"image"
@@ -30,8 +31,9 @@ func formatOf(b []byte) (format, bool) {
 
 // Make decodes, turns, converts and resizes one image.
 func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (plugins.Made, error) {
-	file := c.Files[0]
-	b, err := in.ReadFile(file)
+	file, room := c.Files[0], r.files.Get().(*bytes.Buffer)
+	defer r.files.Put(room)
+	b, err := read(in, file, room)
 	if err != nil {
 		return plugins.Made{}, err
 	}
@@ -48,6 +50,18 @@ func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (p
 		made.Warnings = append(made.Warnings, plugins.Exclusion{Code: "misnamed", Reason: fmt.Sprintf("%s is a %s", path.Base(file), f.name)})
 	}
 	return made, nil
+}
+
+// read reads a file to where the one before it was. What is made of it has bytes of its own.
+func read(in plugins.Tree, file string, to *bytes.Buffer) ([]byte, error) {
+	f, err := in.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	to.Reset()
+	_, err = to.ReadFrom(f)
+	return to.Bytes(), err
 }
 
 // measured is the size of an image, if it is one that is decoded.

@@ -30,15 +30,18 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/jpeg"
 	"github.com/cairn-bench/cairn/plugins/curate/label"
 	"github.com/cairn-bench/cairn/plugins/curate/raster"
 )
@@ -119,13 +122,22 @@ func Plugin() plugins.Plugin {
 	return plugins.Curate(spec, defaults(), func(p Params) plugins.SplitRule { return p.Split }, newRecipe)
 }
 
-type recipe struct{ Params }
+// recipe has, beside its parameters, what one image needs while it is made and the next one can use again.
+type recipe struct {
+	Params
+	files    *sync.Pool // of *bytes.Buffer
+	decoders *sync.Pool // of *jpeg.Decoder
+}
 
 func newRecipe(p Params) (plugins.Recipe, error) {
 	if p.Tiles != nil {
 		return newTiled(p), nil
 	}
-	return recipe{p}, nil
+	return recipeOf(p), nil
+}
+
+func recipeOf(p Params) recipe {
+	return recipe{p, &sync.Pool{New: func() any { return new(bytes.Buffer) }}, &sync.Pool{New: func() any { return new(jpeg.Decoder) }}}
 }
 
 // Plan names every image file.

@@ -72,7 +72,7 @@ type tiled struct {
 }
 
 func newTiled(p Params) *tiled {
-	return &tiled{recipe: recipe{p}, sizes: map[string]image.Point{}, boxes: map[string]image.Rectangle{}, images: keep.Last[raster.Raster]{Most: 1}}
+	return &tiled{recipe: recipeOf(p), sizes: map[string]image.Point{}, boxes: map[string]image.Rectangle{}, images: keep.Last[raster.Raster]{Most: 1}}
 }
 
 // Plan names every tile of every image.
