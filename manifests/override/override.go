@@ -29,6 +29,10 @@ import (
 // PredicateType names the predicate and its version.
 const PredicateType = "https://cairn-bench.github.io/override/v1"
 
+// Name begins the names of overrides in a store's index, before the hex digits of their manifests. So they stay when the data go that
+// they are about, and travel with a copy of the store.
+const Name = "override/"
+
 // predicateKey is the annotation that in-toto asks for.
 const predicateKey = "in-toto.io/predicate-type"
 

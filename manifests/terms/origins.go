@@ -116,23 +116,21 @@ func (o *Origins) follow(artifact digest.Digest, out *Origin) {
 	}
 }
 
-// unknown is the decision about what nothing says anything of.
-func unknown(q Question, artifact digest.Digest) Decision {
-	return Decision{Question: q, Reason: "nothing in this store says where " + artifact.String() + " comes from",
-		Instead: "records and digests; pull the benchmark that it belongs to, with its records"}
-}
-
-// Refusals are the decisions against doing something with an artifact; there are none if it may be done.
+// Refusals are the decisions against doing something with an artifact; there are none if it may be done. What nothing is known of is
+// decided as data without a licence and without access.
 func (p *Policy) Refusals(verb Verb, to string, o Origin) []Decision {
-	var out []Decision
-	for _, u := range o.Unknown {
-		q := Question{Verb: verb, To: to}
-		if len(o.What) > 0 {
-			q.What = o.What[0]
-		}
-		out = append(out, unknown(q, u))
+	whats := o.What
+	if len(o.Unknown) > 0 && len(whats) == 0 {
+		whats = []What{""}
 	}
-	for _, w := range o.What {
+	var out []Decision
+	for _, w := range whats {
+		for _, u := range o.Unknown {
+			if d := p.Decide(Question{verb, w, to}, Term{}); !d.Allowed {
+				d.Reason = "nothing in this store says where " + u.String() + " comes from; " + d.Reason
+				out = append(out, d)
+			}
+		}
 		for _, t := range o.Terms {
 			if d := p.Decide(Question{verb, w, to}, t); !d.Allowed {
 				out = append(out, d)

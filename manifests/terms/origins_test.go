@@ -89,7 +89,7 @@ func TestRefusals(t *testing.T) {
 	for name, want := range map[string][]string{
 		"free": nil, "model-free": nil, "scores-free": nil, "documents": nil,
 		"closed": {"closed-access"}, "model-closed": {"model-of-closed-data"}, "model-both": {"model-of-closed-data"}, "scores-both": {"closed-access"},
-		"raw-alone": {""}, "with": {""}, "from nowhere": {""},
+		"raw-alone": {"unknown"}, "with": {"unknown"}, "from nowhere": {"unknown"},
 	} {
 		var rules []string
 		for _, d := range p.Refusals(terms.Push, terms.Registry, o.Of(id(name))) {

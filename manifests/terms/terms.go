@@ -129,9 +129,12 @@ var shipped []byte
 // DefaultText is the policy that comes with Cairn, to be read and changed.
 func DefaultText() []byte { return slices.Clone(shipped) }
 
+// DefaultDigest is the digest of that text.
+func DefaultDigest() digest.Digest { return digest.FromBytes(shipped) }
+
 // Default is the policy that comes with Cairn.
 func Default() *Policy {
-	p, err := Parse("the policy that comes with cairn", shipped)
+	p, err := Parse("terms.yaml of cairn", shipped)
 	if err != nil {
 		panic(err) // a test reads it
 	}
@@ -225,7 +228,7 @@ func joined[T ~string](all []T) string {
 	return strings.Join(out, ", ")
 }
 
-// Term is under which terms a dataset is, and who says so.
+// Term is under which terms a dataset is.
 type Term struct {
 	Dataset string `json:"dataset"`
 	Licence string `json:"licence"`
@@ -334,5 +337,9 @@ func (d Decision) Refusal(name string) string {
 	if d.Dataset != "" {
 		of = fmt.Sprintf(" because of the dataset %s (%s)", d.Dataset, d.Term)
 	}
-	return fmt.Sprintf("%s (%s) may not be %s to %s%s: %s (%s); allowed instead: %s", name, d.What, d.Verb.done(), d.To, of, d.Reason, by, d.Instead)
+	what := ""
+	if d.What != "" {
+		what = fmt.Sprintf(" (%s)", d.What)
+	}
+	return fmt.Sprintf("%s%s may not be %s to %s%s: %s (%s); allowed instead: %s", name, what, d.Verb.done(), d.To, of, d.Reason, by, d.Instead)
 }

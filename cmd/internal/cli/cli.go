@@ -26,6 +26,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/execute"
 	"github.com/cairn-bench/cairn/activities/gate"
 	"github.com/cairn-bench/cairn/activities/gc"
+	"github.com/cairn-bench/cairn/activities/origins"
 	"github.com/cairn-bench/cairn/activities/publish"
 	"github.com/cairn-bench/cairn/activities/recall"
 	"github.com/cairn-bench/cairn/activities/resolve"
@@ -159,7 +160,7 @@ func (a *app) root() *cobra.Command {
 		a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.serverCommand(), a.workerCommand(),
 		a.planCommand(), a.explainCommand(), a.approveCommand(), a.fmtCommand(), a.schemaCommand(),
 		a.verifyCommand(), a.proveCommand(), a.diffCommand(), a.affectedCommand(),
-		a.showCommand(), a.lsCommand(), a.catCommand(), a.exportCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(),
+		a.showCommand(), a.lsCommand(), a.catCommand(), a.exportCommand(), a.pushCommand(), a.pullCommand(), a.termsCommand(), a.gcCommand(),
 		a.pluginCommand(), a.catalogCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
@@ -214,18 +215,19 @@ type store interface {
 
 // workshop is an opened home.
 type workshop struct {
-	dir      string
-	layout   *cas.Layout        // of the home
-	store    store              // the layout, or the shared store behind it
-	remote   string             // name of the shared store, "" if there is none
-	own      *actioncache.Cache // of the home
-	cache    *actioncache.Cache // own, or shared with other homes
-	plugins  plugins.Set
-	resolver *resolve.Resolver
-	garbage  *gc.Home
-	gate     *gate.Gate
-	book     *recall.Book
-	planned  digest.Digest // what this process has planned for the run
+	dir       string
+	layout    *cas.Layout        // of the home
+	store     store              // the layout, or the shared store behind it
+	remote    string             // name of the shared store, "" if there is none
+	own       *actioncache.Cache // of the home
+	cache     *actioncache.Cache // own, or shared with other homes
+	plugins   plugins.Set
+	resolver  *resolve.Resolver
+	garbage   *gc.Home
+	gate      *gate.Gate
+	overrides *origins.Overrides // of the terms policy
+	book      *recall.Book
+	planned   digest.Digest // what this process has planned for the run
 }
 
 func (a *app) open() (*workshop, error) {
@@ -249,6 +251,7 @@ func (a *app) open() (*workshop, error) {
 	w.layout.Waiting, w.own.Waiting, w.cache.Waiting = a.waiting, a.waiting, a.waiting
 	w.own.At, w.cache.At = a.doing(), a.doing()
 	w.gate = gate.Open(dir)
+	w.overrides = origins.OpenOverrides(dir, layout)
 	w.garbage = gc.Open(dir, a.who(), layout, w.own)
 	w.cache.SetForgotten(w.garbage.Forgotten)
 	w.book = recall.Open(filepath.Join(dir, "recall"), layout, own)

@@ -163,5 +163,8 @@ func (w *workshop) keep(ctx context.Context, called string, got registry.Pulled)
 			return err
 		}
 	}
-	return w.layout.Tag(ctx, named)
+	if err := w.layout.Tag(ctx, named); err != nil {
+		return err
+	}
+	return w.overrides.Keep(ctx, got.Stated...)
 }
