@@ -36,6 +36,17 @@ var kinds = map[string]What{
 	string(catalog.Fetch): Raw, string(catalog.Curate): Curated, string(catalog.Pretrain): Model, string(catalog.Evaluate): Predictions,
 }
 
+// whatOf is what an action gives. A kind that is not known here gives data, too.
+func whatOf(a action.Action) What {
+	if w, ok := kinds[a.Plugin.Kind]; ok {
+		return w
+	}
+	return Curated
+}
+
+// publisher is the kind of what puts records and numbers together.
+const publisher = "publish"
+
 // rawInput is the input of a curation that is the dataset's own; the others are called as their datasets are.
 const rawInput = "raw"
 
@@ -50,7 +61,7 @@ func (o *Origins) Made(artifact digest.Digest, a action.Action) {
 		return
 	}
 	t := Term{a.Dataset.ID, a.Dataset.Licence, a.Dataset.Access}
-	o.Says(artifact, kinds[a.Plugin.Kind], t)
+	o.Says(artifact, whatOf(a), t)
 	for _, in := range a.Inputs {
 		if in.Name == rawInput {
 			o.Says(in.Artifact, Raw, t)
@@ -72,8 +83,8 @@ func (o *Origins) Says(artifact digest.Digest, what What, t Term) {
 func (o *Origins) Of(artifact digest.Digest) Origin {
 	var out Origin
 	for _, a := range o.made[artifact] {
-		if w, data := kinds[a.Plugin.Kind]; data {
-			out.What = append(out.What, w)
+		if a.Plugin.Kind != publisher {
+			out.What = append(out.What, whatOf(a))
 		}
 	}
 	for _, s := range o.says[artifact] {

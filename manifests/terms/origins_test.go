@@ -37,6 +37,7 @@ func rebuilt() *terms.Origins {
 	step(o, "pretrain", "model-both", nil, "free", "closed")
 	step(o, "evaluate", "scores-both", nil, "free", "model-both")
 	step(o, "publish", "documents", nil, "closed", "scores-both")
+	step(o, "distil", "of a later release", nil, "closed")
 	step(o, "fetch", "raw-alone", nil)
 	step(o, "curate", "with", &action.Dataset{ID: "with", Licence: "MIT", Access: "open"}, "raw-free", "raw-alone")
 	return o
@@ -89,7 +90,7 @@ func TestRefusals(t *testing.T) {
 	for name, want := range map[string][]string{
 		"free": nil, "model-free": nil, "scores-free": nil, "documents": nil,
 		"closed": {"closed-access"}, "model-closed": {"model-of-closed-data"}, "model-both": {"model-of-closed-data"}, "scores-both": {"closed-access"},
-		"raw-alone": {"unknown"}, "with": {"unknown"}, "from nowhere": {"unknown"},
+		"of a later release": {"closed-access"}, "raw-alone": {"unknown"}, "with": {"unknown"}, "from nowhere": {"unknown"},
 	} {
 		var rules []string
 		for _, d := range p.Refusals(terms.Push, terms.Registry, o.Of(id(name))) {

@@ -58,7 +58,7 @@ type Pulled struct {
 	Bytes     int64
 	Root      ocispec.Descriptor   // of the artifact
 	Lists     []ocispec.Descriptor // what it lists, if it is an index
-	Stated    []digest.Digest      // manifests whose subject it is: its records, if it is no index, and what was stated later
+	Stated    []digest.Digest      // manifests with a subject that came with it: its records, if it is no index, and what was stated later
 }
 
 // Pull brings an artifact into a store: ref is a tag, or a digest after @. A manifest comes after all that it names,

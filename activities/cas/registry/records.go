@@ -159,7 +159,7 @@ func (r *Repository) pullRecords(ctx context.Context, ix ocispec.Index, into cas
 		if _, _, err := into.Put(ctx, doc.digest, bytes.NewReader(doc.text)); err != nil {
 			return out, err
 		}
-		if doc.subject == root.Digest {
+		if doc.subject != "" {
 			out.Stated = append(out.Stated, doc.digest)
 		}
 	}
