@@ -3,6 +3,7 @@ package terms_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -204,4 +205,27 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%s", fmt.Sprint(d))
 		}
 	})
+}
+
+// TestDocumented: the policies that the documentation shows are ones.
+func TestDocumented(t *testing.T) {
+	for file, prefix := range map[string]string{"../../README.md": "    ", "terms.go": "//\t"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var policy strings.Builder
+		for line := range strings.Lines(string(text)) {
+			body, in := strings.CutPrefix(line, prefix)
+			if in && policy.Len() > 0 || body == "apiVersion: cairn/v1\n" && strings.Contains(string(text), line+prefix+"kind: TermsPolicy") {
+				policy.WriteString(body)
+			} else if policy.Len() > 0 {
+				break
+			}
+		}
+		p, err := terms.Parse(file, []byte(policy.String()))
+		if err != nil || len(p.Rules) != 2 {
+			t.Errorf("%v\n%s", err, policy.String())
+		}
+	}
 }
