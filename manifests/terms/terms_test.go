@@ -214,18 +214,18 @@ func TestDocumented(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var policy strings.Builder
-		for line := range strings.Lines(string(text)) {
+		_, rest, _ := strings.Cut(string(text), prefix+"apiVersion: cairn/v1\n"+prefix+"kind: TermsPolicy\n")
+		policy := "apiVersion: cairn/v1\nkind: TermsPolicy\n"
+		for line := range strings.Lines(rest) {
 			body, in := strings.CutPrefix(line, prefix)
-			if in && policy.Len() > 0 || body == "apiVersion: cairn/v1\n" && strings.Contains(string(text), line+prefix+"kind: TermsPolicy") {
-				policy.WriteString(body)
-			} else if policy.Len() > 0 {
+			if !in {
 				break
 			}
+			policy += body
 		}
-		p, err := terms.Parse(file, []byte(policy.String()))
+		p, err := terms.Parse(file, []byte(policy))
 		if err != nil || len(p.Rules) != 2 {
-			t.Errorf("%v\n%s", err, policy.String())
+			t.Errorf("%v\n%s", err, policy)
 		}
 	}
 }
