@@ -27,6 +27,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/sandbox"
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/artifact"
+	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/manifests/lock"
@@ -97,7 +98,7 @@ func (f *Finder) read(ctx context.Context, d digest.Digest) ([]byte, error) {
 
 // note notes that an action gave an artifact, once.
 func (f *Finder) note(ctx context.Context, id, artifact digest.Digest) error {
-	if id.Validate() != nil || f.noted[made{id, artifact}] {
+	if !canonical.IsSHA256(id) || f.noted[made{id, artifact}] {
 		return nil
 	}
 	f.noted[made{id, artifact}] = true
@@ -116,8 +117,11 @@ func (f *Finder) note(ctx context.Context, id, artifact digest.Digest) error {
 // benchmark notes what a benchmark says of its parts.
 func (f *Finder) benchmark(ctx context.Context, d digest.Digest) error {
 	text, err := f.read(ctx, d)
+	if err != nil || text == nil {
+		return err
+	}
 	var ix ocispec.Index
-	if err != nil || json.Unmarshal(text, &ix) != nil {
+	if err := json.Unmarshal(text, &ix); err != nil {
 		return err
 	}
 	for _, m := range ix.Manifests {

@@ -135,8 +135,11 @@ func (k *Overrides) read(ctx context.Context, d digest.Digest, verifiers []dsse.
 		return override.Signed{}, err
 	}
 	m, err := artifact.ParseManifest(text)
-	if err != nil || !override.IsManifest(m) {
-		return override.Signed{}, fmt.Errorf("override %s: not a manifest of one (%v)", d, err)
+	if err != nil {
+		return override.Signed{}, fmt.Errorf("override %s: %w", d, err)
+	}
+	if !override.IsManifest(m) {
+		return override.Signed{}, fmt.Errorf("override %s: its manifest is of something else", d)
 	}
 	if text, err = cas.ReadAll(ctx, k.store, m.Layers[0].Digest, maxDocument); err != nil {
 		return override.Signed{}, err
