@@ -156,6 +156,15 @@ rules:
 			t.Errorf("%+v: %+v", c, d)
 		}
 	}
+	stated, err := terms.Parse("terms.yaml", []byte("apiVersion: cairn/v1\nkind: TermsPolicy\nrules:\n  - {name: any, licence: [\"*\"], allow: [push]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for licence, want := range map[string]bool{"MIT": true, "LicenseRef-x": true, "": false, "free for all": false} {
+		if d := stated.Decide(terms.Question{Verb: terms.Push}, terms.Term{Licence: licence}); d.Allowed != want {
+			t.Errorf("%q: %+v, want %v: a licence that is not stated is not any licence", licence, d, want)
+		}
+	}
 	refused := p.Decide(terms.Question{Verb: terms.Push, What: terms.Raw, To: "ghcr.io/lab/x"}, terms.Term{Dataset: "d", Licence: "MIT", Access: "open"}).Refusal("x/fetch/d")
 	const want = "x/fetch/d (raw) may not be pushed to ghcr.io/lab/x because of the dataset d (licence MIT, access open): no (rule nobody, terms.yaml:9); allowed instead: nothing"
 	if refused != want {

@@ -101,6 +101,10 @@ func TestRecordsOfOne(t *testing.T) {
 		if _, err := repo.PushRecords(t.Context(), here, closed.Digest, "v1", map[digest.Digest]bool{digest.FromString("SECRET"): true}, made); err != nil {
 			t.Fatal(err)
 		}
+		nested := together(t, here, together(t, here, closed.Digest))
+		if _, err := repo.PushRecords(t.Context(), here, nested, "nested", map[digest.Digest]bool{digest.FromString("SECRET"): true}); err != nil {
+			t.Errorf("an index in an index: %v", err)
+		}
 		got, err := repo.Pull(t.Context(), "v1", there, registry.Paths{})
 		if err != nil || got.Root.Digest != closed.Digest || got.Root.MediaType != ocispec.MediaTypeImageManifest || got.LeftOut != 1 || got.Lists != nil {
 			t.Fatalf("pull: %+v, %v", got, err)
