@@ -27,6 +27,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/override"
+	"github.com/cairn-bench/cairn/manifests/trust"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
 
@@ -57,12 +58,12 @@ func (p *process) begin(t testing.TB, run string) (context.Context, *publish.Pub
 	if err := p.Store.Use(ctx, id); err != nil {
 		t.Fatal(err)
 	}
-	pub := &publish.Publisher{Resolver: &resolve.Resolver{Store: p.Store, Cache: p.Cache, Plugins: p.Plugins, Env: p.Env}, Tag: p.Store.Tag, Now: activitytest.Now()}
+	pub := &publish.Publisher{Resolver: &resolve.Resolver{Store: p.Store, Cache: p.Cache, Plugins: p.Plugins, Env: p.Env}, Tag: p.Store.Tag, Key: p.Key, Now: activitytest.Now()}
 	todo, err := pub.Resolver.Prepare(ctx, activities.PrepareRequest{Manifest: id, Only: last})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &execute.Executor{Store: p.Store, Cache: p.Cache, Plugins: p.Plugins, Env: p.Env, Scratch: p.Scratch(), Workers: 1, Now: activitytest.Now()}
+	e := &execute.Executor{Store: p.Store, Cache: p.Cache, Plugins: p.Plugins, Env: p.Env, Key: p.Key, Scratch: p.Scratch(), Workers: 1, Now: activitytest.Now()}
 	made := map[string]digest.Digest{}
 	for _, n := range todo.Todo {
 		in := slices.Clone(n.Inputs)
@@ -130,8 +131,8 @@ func (e evidence) OpenAt(_ context.Context, d digest.Digest) (cas.ReaderAtCloser
 	return os.Open(e.Store.Path(d))
 }
 
-func (e evidence) Record(context.Context, digest.Digest, digest.Digest) (digest.Digest, error) {
-	return "", nil
+func (e evidence) Records(context.Context, digest.Digest, digest.Digest) ([]digest.Digest, error) {
+	return nil, nil
 }
 
 func (e evidence) Tombstone(ctx context.Context, d digest.Digest) (digest.Digest, error) {
@@ -140,7 +141,7 @@ func (e evidence) Tombstone(ctx context.Context, d digest.Digest) (digest.Digest
 
 func (p *process) verify(t testing.TB, ref digest.Digest, level string) verify.Verdict {
 	t.Helper()
-	v, err := verify.Benchmark(t.Context(), "it", ref, evidence{p}, level)
+	v, err := verify.Benchmark(t.Context(), "it", ref, evidence{p}, trust.Nobody(), level)
 	if err != nil {
 		t.Fatal(err)
 	}

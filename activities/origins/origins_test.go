@@ -18,11 +18,13 @@ import (
 	"github.com/cairn-bench/cairn/activities/activitytest"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/execute"
+	"github.com/cairn-bench/cairn/activities/keys"
 	"github.com/cairn-bench/cairn/activities/origins"
 	"github.com/cairn-bench/cairn/activities/publish"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/override"
 	"github.com/cairn-bench/cairn/manifests/terms"
+	"github.com/cairn-bench/cairn/manifests/trust"
 )
 
 // rebuilt is a home with a benchmark of an open dataset, a closed one, and one that is only fetched. It returns the benchmark artifact.
@@ -35,12 +37,12 @@ func rebuilt(t *testing.T) (*activitytest.Home, digest.Digest) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pub := &publish.Publisher{Resolver: &resolve.Resolver{Store: h.Store, Cache: h.Cache, Plugins: h.Plugins, Env: h.Env}, Tag: h.Store.Tag, Now: activitytest.Now()}
+	pub := &publish.Publisher{Resolver: &resolve.Resolver{Store: h.Store, Cache: h.Cache, Plugins: h.Plugins, Env: h.Env}, Tag: h.Store.Tag, Key: h.Key, Now: activitytest.Now()}
 	todo, err := pub.Resolver.Prepare(t.Context(), activities.PrepareRequest{Manifest: id})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &execute.Executor{Store: h.Store, Cache: h.Cache, Plugins: h.Plugins, Env: h.Env, Scratch: h.Scratch(), Workers: 1, Now: activitytest.Now()}
+	e := &execute.Executor{Store: h.Store, Cache: h.Cache, Plugins: h.Plugins, Env: h.Env, Key: h.Key, Scratch: h.Scratch(), Workers: 1, Now: activitytest.Now()}
 	made := map[string]digest.Digest{}
 	for _, n := range todo.Todo {
 		in := slices.Clone(n.Inputs)
@@ -165,41 +167,46 @@ func TestOverrides(t *testing.T) {
 		}
 		return []digest.Digest{all[0].Digest, all[1].Digest}
 	}()
-	kept := origins.OpenOverrides(h.Dir, h.Store)
+	key := keys.Home(t.TempDir(), "")
+	public, err := key.Known()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := []trust.Key{{Name: "the lab", Public: public}}
+	kept := origins.OpenOverrides(h.Store, key)
 	o := override.Override{Verb: terms.Push, To: "x/y", By: "Ada", Reason: "so", At: time.Unix(1e9, 0), Name: "small", Artifact: bench,
 		Refused: []override.Refusal{override.NewRefusal("small/a", parts[0], terms.Decision{})}}
-	d, made, err := kept.Record(t.Context(), o)
-	if err != nil || !made {
-		t.Fatal(d, made, err)
+	d, err := kept.Record(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
 	}
-	about := func(k *origins.Overrides, of ...digest.Digest) []origins.Kept {
-		all, err := k.About(t.Context(), of...)
+	about := func(known []trust.Key, of ...digest.Digest) []origins.Kept {
+		all, err := kept.About(t.Context(), known, of...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return all
 	}
 	for _, of := range []digest.Digest{bench, parts[0]} {
-		if got := about(kept, of); len(got) != 1 || got[0].Manifest != d || !got[0].Checked || got[0].By != "Ada" {
+		if got := about(known, of); len(got) != 1 || got[0].Manifest != d || got[0].Signer != "the lab" || got[0].By != "Ada" {
 			t.Errorf("about %s: %+v", of, got)
 		}
 	}
-	if got := about(kept, parts[1]); len(got) != 0 {
+	if got := about(known, parts[1]); len(got) != 0 {
 		t.Errorf("about what was not refused: %+v", got)
 	}
 	untag(t, h)
-	elsewhere := origins.OpenOverrides(t.TempDir(), h.Store)
-	if err := elsewhere.Keep(t.Context(), parts[0], d); err != nil {
+	if err := kept.Keep(t.Context(), parts[0], d); err != nil {
 		t.Fatal(err)
 	}
-	if got := about(elsewhere, bench); len(got) != 1 || got[0].Checked || !strings.HasPrefix(got[0].Key, "SHA256:") {
+	if got := about(nil, bench); len(got) != 1 || got[0].Checked || got[0].Signer != "" || !strings.HasPrefix(got[0].Key, "SHA256:") {
 		t.Errorf("elsewhere: %+v", got)
 	}
 	file := h.Store.Path(d)
 	if err := errors.Join(os.Chmod(file, 0o600), os.WriteFile(file, []byte("{}"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if got := about(elsewhere, parts[1]); len(got) != 1 || got[0].Bad == nil {
+	if got := about(nil, parts[1]); len(got) != 1 || got[0].Bad == nil {
 		t.Errorf("a damaged one: %+v", got)
 	}
 }

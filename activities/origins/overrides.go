@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -12,15 +11,16 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
 	"github.com/cairn-bench/cairn/activities/cas"
-	"github.com/cairn-bench/cairn/activities/keys"
 	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/override"
 	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/trust"
 )
 
 // Kept is an override of a store.
 type Kept struct {
 	override.Signed
+	Signer   string // what the key is called among those that are known; "" if it is not checked
 	Manifest digest.Digest
 	Bad      error // why it does not count, if it does not
 }
@@ -28,45 +28,39 @@ type Kept struct {
 // Overrides are those of one home.
 type Overrides struct {
 	store *cas.Layout
-	key   string // file
+	key   dsse.Signer
 }
 
-// OpenOverrides returns those of a home.
-func OpenOverrides(home string, store *cas.Layout) *Overrides {
-	return &Overrides{store: store, key: filepath.Join(home, "keys", "home.pem")}
-}
+// OpenOverrides returns those of a home, whose key signs them.
+func OpenOverrides(store *cas.Layout, key dsse.Signer) *Overrides { return &Overrides{store, key} }
 
-// Record keeps an override, signed with the key of the home, which is made if there is none yet, and returns the digest of its manifest.
-func (k *Overrides) Record(ctx context.Context, o override.Override) (manifest digest.Digest, newKey bool, err error) {
-	key, newKey, err := keys.LoadOrMake(k.key)
+// Record keeps an override, signed, and returns the digest of its manifest.
+func (k *Overrides) Record(ctx context.Context, o override.Override) (digest.Digest, error) {
+	text, err := o.Sign(ctx, k.key)
 	if err != nil {
-		return "", false, err
-	}
-	text, err := o.Sign(ctx, key)
-	if err != nil {
-		return "", newKey, err
+		return "", err
 	}
 	subject, err := cas.ReadAll(ctx, k.store, o.Artifact, maxDocument)
 	if err != nil {
-		return "", newKey, err
+		return "", err
 	}
 	about := ocispec.Descriptor{MediaType: mediaType(subject), Digest: o.Artifact, Size: int64(len(subject))}
 	envelope, err := k.put(ctx, provenance.EnvelopeType, text)
 	if err != nil {
-		return "", newKey, err
+		return "", err
 	}
 	config, err := k.put(ctx, ocispec.MediaTypeEmptyJSON, []byte("{}"))
 	if err != nil {
-		return "", newKey, err
+		return "", err
 	}
 	if text, err = override.Manifest(about, envelope, config); err != nil {
-		return "", newKey, err
+		return "", err
 	}
 	d, err := k.put(ctx, ocispec.MediaTypeImageManifest, text)
 	if err != nil {
-		return "", newKey, err
+		return "", err
 	}
-	return d.Digest, newKey, k.Keep(ctx, d.Digest)
+	return d.Digest, k.Keep(ctx, d.Digest)
 }
 
 // mediaType tells an index from a manifest.
@@ -101,15 +95,30 @@ func (k *Overrides) Keep(ctx context.Context, manifests ...digest.Digest) error 
 	return k.store.Tag(ctx, named)
 }
 
-// About lists the overrides that are about one of some artifacts, in the order of their names. One that cannot be read counts as about all.
-func (k *Overrides) About(ctx context.Context, artifacts ...digest.Digest) ([]Kept, error) {
+// verifier is a key that is known.
+type verifier struct{ trust.PublicKey }
+
+func (v verifier) KeyID() (string, error) { return v.ID, nil }
+
+func (v verifier) Verify(_ context.Context, data, sig []byte) error {
+	if !v.PublicKey.Verify(data, sig) {
+		return fmt.Errorf("the signature is not of the key %s", v.ID)
+	}
+	return nil
+}
+
+// About lists the overrides that are about one of some artifacts, in the order of their names. Signatures of known keys are checked. An
+// override that cannot be read counts as about all.
+func (k *Overrides) About(ctx context.Context, known []trust.Key, artifacts ...digest.Digest) ([]Kept, error) {
 	ix, err := k.store.Index(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var verifiers []dsse.Verifier
-	if key, err := keys.Load(k.key); err == nil {
-		verifiers = append(verifiers, key)
+	names := map[string]string{} // of keys, by ID
+	for _, key := range known {
+		verifiers = append(verifiers, verifier{key.Public})
+		names[key.Public.ID] = key.Name
 	}
 	var out []Kept
 	for _, m := range ix.Manifests {
@@ -118,6 +127,9 @@ func (k *Overrides) About(ctx context.Context, artifacts ...digest.Digest) ([]Ke
 		}
 		one := Kept{Manifest: m.Digest}
 		one.Signed, one.Bad = k.read(ctx, m.Digest, verifiers)
+		if one.Checked {
+			one.Signer = names[one.Key]
+		}
 		about := one.Bad != nil
 		for _, d := range artifacts {
 			about = about || one.About(d)

@@ -26,6 +26,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/manifests/report"
+	"github.com/cairn-bench/cairn/manifests/trust"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
 
@@ -41,7 +42,7 @@ func newBench(t *testing.T) *bench {
 	h := activitytest.New(t)
 	_, id := h.Manifest(t, "a", "b")
 	r := &resolve.Resolver{Store: h.Store, Cache: h.Cache, Plugins: h.Plugins, Env: h.Env}
-	return &bench{h, &publish.Publisher{Resolver: r, Tag: h.Store.Tag, Now: activitytest.Now()}, activities.PrepareRequest{Manifest: id}}
+	return &bench{h, &publish.Publisher{Resolver: r, Tag: h.Store.Tag, Key: h.Key, Now: activitytest.Now()}, activities.PrepareRequest{Manifest: id}}
 }
 
 func (b *bench) prepare(t *testing.T) activities.Prepared {
@@ -57,7 +58,7 @@ func (b *bench) prepare(t *testing.T) activities.Prepared {
 func (b *bench) do(t *testing.T) activities.Prepared {
 	t.Helper()
 	p := b.prepare(t)
-	e := &execute.Executor{Store: b.Store, Cache: b.Cache, Plugins: b.Plugins, Env: b.Env, Scratch: b.Scratch(), Workers: 1, Now: activitytest.Now()}
+	e := &execute.Executor{Store: b.Store, Cache: b.Cache, Plugins: b.Plugins, Env: b.Env, Key: b.Key, Scratch: b.Scratch(), Workers: 1, Now: activitytest.Now()}
 	made := map[string]digest.Digest{}
 	for _, n := range p.Todo {
 		in := slices.Clone(n.Inputs)
@@ -140,7 +141,7 @@ func TestPublish(t *testing.T) {
 	if err != nil || len(named.Manifests) != 9 {
 		t.Errorf("%d names in the store, %v; want 9", len(named.Manifests), err)
 	}
-	v, err := verify.Benchmark(t.Context(), "small", out.Benchmark, evidence{b.Store}, verify.Bytes)
+	v, err := verify.Benchmark(t.Context(), "small", out.Benchmark, evidence{b.Store}, trust.Nobody(), verify.Bytes)
 	if err != nil || !v.OK || v.Level != verify.Bytes || v.Checked.Records != 8 {
 		t.Errorf("verdict %+v, %v", v, err)
 	}
@@ -152,8 +153,8 @@ type evidence struct{ *cas.Layout }
 func (e evidence) Open(_ context.Context, d digest.Digest) (io.ReadCloser, error) {
 	return os.Open(e.Path(d))
 }
-func (e evidence) Record(context.Context, digest.Digest, digest.Digest) (digest.Digest, error) {
-	return "", nil
+func (e evidence) Records(context.Context, digest.Digest, digest.Digest) ([]digest.Digest, error) {
+	return nil, nil
 }
 
 // TestPublishedOnce: what was put together is found again, also by the activity that plans, and puts nothing new

@@ -190,12 +190,9 @@ func (a *app) settle(ctx context.Context, w *workshop, o termsOptions, c clearan
 	if err := x.Check(); err != nil {
 		return "", &usageError{err}
 	}
-	d, made, err := w.overrides.Record(ctx, x)
+	d, err := w.overrides.Record(ctx, x)
 	if err != nil {
 		return "", err
-	}
-	if made {
-		fmt.Fprintf(a.Stderr, "made the key of this home, %s; who has it can sign for you\n", filepath.Join(w.dir, "keys", "home.pem"))
 	}
 	fmt.Fprintf(a.Stderr, "override recorded: %s\n", d)
 	return d, nil
@@ -206,16 +203,20 @@ type overridden struct {
 	override.Override
 	Record digest.Digest `json:"record"`
 	Key    string        `json:"key,omitempty"`
-	Signed string        `json:"signed"` // by this home, by a key that is not known here, or why it does not count
+	Signed string        `json:"signed"` // by whom, by a key that is not known here, or why it does not count
 }
 
-// overridesOf lists the overrides that are about an artifact or one of its parts.
-func (w *workshop) overridesOf(ctx context.Context, s subjectOf) ([]overridden, error) {
+// overridesOf lists the overrides that are about an artifact or one of its parts. Who signed is told by the keys of the trust policy.
+func (a *app) overridesOf(ctx context.Context, w *workshop, s subjectOf) ([]overridden, error) {
+	known, err := a.policy(w)
+	if err != nil {
+		return nil, err
+	}
 	about := []digest.Digest{s.root}
 	for _, p := range s.parts {
 		about = append(about, p.Digest)
 	}
-	kept, err := w.overrides.About(ctx, about...)
+	kept, err := w.overrides.About(ctx, known.Keys, about...)
 	out := []overridden{}
 	for _, k := range kept {
 		o := overridden{Override: k.Override, Record: k.Manifest, Key: k.Key, Signed: "by a key that is not known here"}
@@ -223,7 +224,7 @@ func (w *workshop) overridesOf(ctx context.Context, s subjectOf) ([]overridden, 
 		case k.Bad != nil:
 			o.Signed = k.Bad.Error()
 		case k.Checked:
-			o.Signed = "by this home"
+			o.Signed = "by " + k.Signer
 		}
 		out = append(out, o)
 	}

@@ -176,7 +176,7 @@ func (a *app) cleared(ctx context.Context, w *workshop, what string, root digest
 	if p.statements, err = w.recordsOf(ctx, root); err != nil {
 		return parcel{}, err
 	}
-	known, err := w.overridesOf(ctx, s)
+	known, err := a.overridesOf(ctx, w, s)
 	for _, k := range known {
 		if k.By != "" {
 			p.statements = append(p.statements, k.Record)

@@ -91,7 +91,7 @@ func (a *app) show(ctx context.Context, ref string, o showOptions) error {
 
 // tellOverrides says beside a document what was done with it although it was refused.
 func (a *app) tellOverrides(ctx context.Context, w *workshop, ref string, id digest.Digest) {
-	if all, err := w.overridesOf(ctx, subjectOf{name: ref, root: id}); err == nil {
+	if all, err := a.overridesOf(ctx, w, subjectOf{name: ref, root: id}); err == nil {
 		printOverrides(a.Stderr, all)
 	}
 }
@@ -132,7 +132,7 @@ func (a *app) showDataset(ctx context.Context, w *workshop, ref string, d *curat
 		return err
 	}
 	var s sheet
-	if s.Overrides, err = w.overridesOf(ctx, subject); err != nil {
+	if s.Overrides, err = a.overridesOf(ctx, w, subject); err != nil {
 		return err
 	}
 	if o.html == "" {

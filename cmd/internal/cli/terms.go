@@ -137,7 +137,7 @@ func (a *app) termsOf(ctx context.Context, w *workshop, what string, doc *termsD
 	slices.SortFunc(all, func(x, y terms.Term) int { return strings.Compare(x.Dataset, y.Dataset) })
 	slices.Sort(doc.Unknown)
 	doc.Unknown = slices.Compact(doc.Unknown)
-	doc.Overrides, err = w.overridesOf(ctx, s)
+	doc.Overrides, err = a.overridesOf(ctx, w, s)
 	return all, slices.DeleteFunc(terms.Whats(), func(x terms.What) bool { return !slices.Contains(whats, x) }), err
 }
 
