@@ -18,6 +18,7 @@ import (
 
 	"github.com/cairn-bench/cairn/activities/actioncache"
 	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/keys"
 	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/document"
@@ -30,6 +31,7 @@ type Home struct {
 	Store   *cas.Layout
 	Cache   *actioncache.Cache
 	Plugins plugins.Set
+	Key     keys.Signer // signs the records
 
 	mu      sync.Mutex
 	sources map[string]string
@@ -48,7 +50,7 @@ func At(t testing.TB, dir string) *Home {
 	if h.Store, err = cas.OpenLayout(filepath.Join(dir, "store")); err != nil {
 		t.Fatal(err)
 	}
-	h.Cache = actioncache.Open(filepath.Join(dir, "actions"), h.Store)
+	h.Cache, h.Key = actioncache.Open(filepath.Join(dir, "actions"), h.Store), keys.Home(dir, "")
 	if h.Plugins, err = plugins.NewSet(h.fetch("1"), h.curate(), h.pretrain(), h.evaluate()); err != nil {
 		t.Fatal(err)
 	}

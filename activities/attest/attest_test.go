@@ -14,8 +14,11 @@ import (
 
 	"github.com/cairn-bench/cairn/activities/attest"
 	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/keys"
 	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/envelope"
 	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/trust"
 )
 
 var (
@@ -25,6 +28,15 @@ var (
 	how  = provenance.Execution{Step: "curate/x", Invocation: "run-1", Builder: provenance.Builder{ID: "https://example.org/b", Version: map[string]string{"cairn": "1"}},
 		Started: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Finished: time.Date(2026, 1, 2, 3, 4, 9, 0, time.UTC)}
 )
+
+// key is that of these tests: the same for all of them, as the same statement then has the same record.
+var key = func() keys.Key {
+	k, err := keys.New()
+	if err != nil {
+		panic(err)
+	}
+	return k
+}()
 
 func layout(t *testing.T) *cas.Layout {
 	t.Helper()
@@ -37,7 +49,7 @@ func layout(t *testing.T) *cas.Layout {
 
 func write(t *testing.T, s cas.Store) digest.Digest {
 	t.Helper()
-	record, err := attest.Write(t.Context(), s, work, made, how)
+	record, err := attest.Write(t.Context(), s, key, work, made, how)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,6 +87,14 @@ func TestRoundTrip(t *testing.T) {
 	p := st.Predicate.BuildDefinition.ExternalParameters
 	if diff := cmp.Diff(work, p.Action); diff != "" || p.ID != id || st.Artifact() != made.Digest || st.Subject[0].Name != "curate/x" {
 		t.Errorf("subject %v, action %s (-want +got):\n%s", st.Subject, p.ID, diff)
+	}
+	public, err := key.Known()
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := trust.Known("test", trust.Key{Name: "me", Public: public})
+	if j := policy.Judge("curate", how.Finished, *st.Envelope); !j.OK() || len(j.By) != 1 {
+		t.Errorf("signed by %+v", j)
 	}
 	if again := write(t, s); again != record {
 		t.Errorf("the same statement has records %s and %s", record, again)
@@ -155,6 +175,19 @@ func TestForgedRecord(t *testing.T) {
 	two.Layers = append(two.Layers, m.Config)
 	foreign := m
 	foreign.Layers = []ocispec.Descriptor{m.Config}
+	sealed := func(kind, payload string) ocispec.Manifest {
+		text, err := envelope.Sign(t.Context(), kind, []byte(payload), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := cas.PutBytes(t.Context(), s, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := m
+		x.Layers = []ocispec.Descriptor{{MediaType: provenance.EnvelopeType, Digest: d, Size: int64(len(text))}}
+		return x
+	}
 	for _, c := range []struct {
 		name, want string
 		record     digest.Digest
@@ -162,7 +195,9 @@ func TestForgedRecord(t *testing.T) {
 		{"of another artifact", "its subject is not the artifact", put(other)},
 		{"of no artifact", "its subject is not the artifact", put(none)},
 		{"of two statements", "beside the statement its layers are", put(two)},
-		{"of another document", "not a record of an action", put(foreign)},
+		{"of another document", "canonical ones of a DSSE envelope", put(foreign)},
+		{"of no statement", "its payload is a \"text/plain\"", put(sealed("text/plain", "x"))},
+		{"signed, of another statement", "not a record of an action", put(sealed(provenance.MediaType, "{}"))},
 		{"no manifest", "not a manifest with a layer", put("text")},
 		{"not there", "blob", digest.FromString("nothing")},
 	} {
@@ -175,14 +210,14 @@ func TestForgedRecord(t *testing.T) {
 func TestWriteRefuses(t *testing.T) {
 	bad := work
 	bad.Plugin.Name = ""
-	if d, err := attest.Write(t.Context(), layout(t), bad, made, how); err == nil {
+	if d, err := attest.Write(t.Context(), layout(t), key, bad, made, how); err == nil {
 		t.Errorf("a record of an action without a plugin was written: %s", d)
 	}
 	full := layout(t)
 	if err := os.RemoveAll(full.Dir()); err != nil {
 		t.Fatal(err)
 	}
-	if d, err := attest.Write(t.Context(), full, work, made, how); err == nil {
+	if d, err := attest.Write(t.Context(), full, key, work, made, how); err == nil {
 		t.Errorf("a record was written into a store that is gone: %s", d)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/actioncache"
@@ -37,6 +38,7 @@ type Executor struct {
 	Scratch string // folder for sandboxes; partial downloads lie beside it, in ../partial
 	Workers int
 	Builder provenance.Builder
+	Key     dsse.Signer // signs the records
 	Now     func() time.Time
 	Report  func(step string, p plugins.Progress) // of steps that run here; may be nil
 	Host    host.Runner                           // nil for this process
@@ -207,6 +209,9 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 	}
 	finished := e.Now()
 	how := provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished, Approvals: e.approvals(ctx, step)}
+	if how.Evaluation, err = e.evaluation(ctx, into, set, step, a, id, desc.Digest); err != nil {
+		return activities.Result{}, err
+	}
 	entry, err := e.record(ctx, into, a, actioncache.Entry{Action: id, Artifact: desc.Digest, Against: against(req.Wanted)}, desc, how)
 	if err == nil {
 		err = e.settle(ctx, try.sitting, into, entry)
@@ -228,6 +233,6 @@ func (e *Executor) record(ctx context.Context, into cas.Store, a action.Action, 
 	if _, _, err := into.Put(ctx, entry.Action.Digest(), bytes.NewReader(text)); err != nil {
 		return actioncache.Entry{}, err
 	}
-	entry.Record, err = attest.Write(ctx, into, a, desc, x)
+	entry.Record, err = attest.Write(ctx, into, e.Key, a, desc, x)
 	return entry, err
 }

@@ -36,7 +36,7 @@ type bench struct {
 }
 
 func executor(h *activitytest.Home) *execute.Executor {
-	return &execute.Executor{Store: h.Store, Cache: h.Cache, Plugins: h.Plugins, Env: h.Env, Scratch: h.Scratch(), Workers: 2,
+	return &execute.Executor{Store: h.Store, Cache: h.Cache, Plugins: h.Plugins, Env: h.Env, Key: h.Key, Scratch: h.Scratch(), Workers: 2,
 		Builder: provenance.Builder{ID: "https://example.org/builder"}, Now: activitytest.Now()}
 }
 

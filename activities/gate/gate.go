@@ -29,7 +29,7 @@ type Gate struct{ dir, key string }
 
 // Open returns the gate of a home.
 func Open(home string) *Gate {
-	return &Gate{dir: filepath.Join(home, "approvals"), key: filepath.Join(home, "keys", "home.pem")}
+	return &Gate{dir: filepath.Join(home, "approvals"), key: keys.File(home)}
 }
 
 // Record is an approval as it was signed.

@@ -143,7 +143,7 @@ func (p *process) refetch(t *testing.T) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &execute.Executor{Store: p.Store, Cache: p.Cache, Plugins: p.Plugins, Env: p.Env, Scratch: p.Scratch(), Workers: 1, Now: activitytest.Now()}
+	e := &execute.Executor{Store: p.Store, Cache: p.Cache, Plugins: p.Plugins, Env: p.Env, Key: p.Key, Scratch: p.Scratch(), Workers: 1, Now: activitytest.Now()}
 	_, err = e.Execute(t.Context(), activities.ExecuteRequest{Plan: todo.Plan, Step: "fetch/a"}, execute.Attempt{})
 	return err
 }

@@ -55,12 +55,12 @@ func (p *process) begin(t testing.TB, run string) (context.Context, *publish.Pub
 	if err := p.Store.Use(ctx, id); err != nil {
 		t.Fatal(err)
 	}
-	pub := &publish.Publisher{Resolver: &resolve.Resolver{Store: p.Store, Cache: p.Cache, Plugins: p.Plugins, Env: p.Env}, Tag: p.Store.Tag, Now: activitytest.Now()}
+	pub := &publish.Publisher{Resolver: &resolve.Resolver{Store: p.Store, Cache: p.Cache, Plugins: p.Plugins, Env: p.Env}, Tag: p.Store.Tag, Key: p.Key, Now: activitytest.Now()}
 	todo, err := pub.Resolver.Prepare(ctx, activities.PrepareRequest{Manifest: id, Only: last})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &execute.Executor{Store: p.Store, Cache: p.Cache, Plugins: p.Plugins, Env: p.Env, Scratch: p.Scratch(), Workers: 1, Now: activitytest.Now()}
+	e := &execute.Executor{Store: p.Store, Cache: p.Cache, Plugins: p.Plugins, Env: p.Env, Key: p.Key, Scratch: p.Scratch(), Workers: 1, Now: activitytest.Now()}
 	made := map[string]digest.Digest{}
 	for _, n := range todo.Todo {
 		in := slices.Clone(n.Inputs)

@@ -1,4 +1,4 @@
-// Package keys keeps the key with which a home signs.
+// Package keys keeps the key with which a home signs, or reaches one that is kept elsewhere.
 package keys
 
 import (
@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -15,17 +16,19 @@ import (
 	"path/filepath"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+
+	"github.com/cairn-bench/cairn/manifests/trust"
 )
 
-// Key is an ed25519 key. It signs and verifies DSSE envelopes.
+// Key is a private key in this process: ed25519, or ECDSA on P-256. It signs and verifies DSSE envelopes.
 type Key struct {
-	id      string
-	private ed25519.PrivateKey
+	public  trust.PublicKey
+	private crypto.Signer
 }
 
 var _ dsse.SignerVerifier = Key{}
 
-// New makes a key.
+// New makes an ed25519 key.
 func New() (Key, error) {
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -34,9 +37,9 @@ func New() (Key, error) {
 	return of(private)
 }
 
-func of(private ed25519.PrivateKey) (Key, error) {
-	id, err := dsse.SHA256KeyID(private.Public())
-	return Key{id, private}, err
+func of(private crypto.Signer) (Key, error) {
+	public, err := trust.NewPublicKey(private.Public())
+	return Key{public, private}, err
 }
 
 // Load reads a key from a file in PKCS#8, PEM. The error is fs.ErrNotExist where there is none.
@@ -53,11 +56,15 @@ func Load(path string) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("key %s: want PKCS#8", path) // the parser's error may tell of the bytes
 	}
-	private, ok := parsed.(ed25519.PrivateKey)
+	private, ok := parsed.(crypto.Signer)
 	if !ok {
-		return Key{}, fmt.Errorf("key %s: want an ed25519 key, have %T", path, parsed)
+		return Key{}, fmt.Errorf("key %s: a %T cannot sign", path, parsed)
 	}
-	return of(private)
+	k, err := of(private)
+	if err != nil {
+		return Key{}, fmt.Errorf("key %s: %w", path, err)
+	}
+	return k, nil
 }
 
 const pemType = "PRIVATE KEY"
@@ -102,19 +109,26 @@ func (k Key) write(path string) error {
 }
 
 // KeyID is SHA256: and the hash of the public key, as OpenSSH writes one.
-func (k Key) KeyID() (string, error) { return k.id, nil }
+func (k Key) KeyID() (string, error) { return k.public.ID, nil }
 
 // Public returns the public key.
-func (k Key) Public() crypto.PublicKey { return k.private.Public() }
+func (k Key) Public() crypto.PublicKey { return k.public.Public() }
+
+// Known is the public key as a policy has it.
+func (k Key) Known() (trust.PublicKey, error) { return k.public, nil }
 
 // Sign signs the pre-authentication encoding of an envelope.
 func (k Key) Sign(_ context.Context, data []byte) ([]byte, error) {
-	return ed25519.Sign(k.private, data), nil
+	if _, ok := k.private.(ed25519.PrivateKey); ok {
+		return k.private.Sign(nil, data, crypto.Hash(0))
+	}
+	sum := sha256.Sum256(data)
+	return k.private.Sign(rand.Reader, sum[:], crypto.SHA256)
 }
 
 // Verify says whether a signature is of this key.
 func (k Key) Verify(_ context.Context, data, sig []byte) error {
-	if !ed25519.Verify(k.private.Public().(ed25519.PublicKey), data, sig) {
+	if !k.public.Verify(data, sig) {
 		return errors.New("the signature is not of this key")
 	}
 	return nil

@@ -58,7 +58,7 @@ func TestLoadOrMake(t *testing.T) {
 }
 
 func TestNotAKey(t *testing.T) {
-	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	other, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestNotAKey(t *testing.T) {
 		"":                                     "want one PEM block",
 		block("EC PRIVATE KEY", der):           "want one PEM block",
 		block("PRIVATE KEY", []byte("secret")): "want PKCS#8",
-		block("PRIVATE KEY", der):              "want an ed25519 key, have *ecdsa.PrivateKey",
+		block("PRIVATE KEY", der):              "an ECDSA key of 384 bits, want one on P-256",
 		block("PRIVATE KEY", der) + "more":     "want one PEM block",
 	} {
 		path := filepath.Join(t.TempDir(), "k.pem")

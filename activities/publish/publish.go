@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/actioncache"
@@ -55,6 +56,7 @@ type Publisher struct {
 	Resolver *resolve.Resolver
 	Tag      func(ctx context.Context, named map[string]ocispec.Descriptor) error // of the store
 	Builder  provenance.Builder
+	Key      dsse.Signer // signs the records
 	Now      func() time.Time
 }
 
@@ -215,7 +217,7 @@ func (p *Publisher) record(ctx context.Context, a action.Action, made ocispec.De
 	if err != nil {
 		return actioncache.Entry{}, err
 	}
-	record, err := attest.Write(ctx, p.Resolver.Store, a, made, x)
+	record, err := attest.Write(ctx, p.Resolver.Store, p.Key, a, made, x)
 	if err != nil {
 		return actioncache.Entry{}, err
 	}

@@ -41,7 +41,7 @@ func newBench(t *testing.T) *bench {
 	h := activitytest.New(t)
 	_, id := h.Manifest(t, "a", "b")
 	r := &resolve.Resolver{Store: h.Store, Cache: h.Cache, Plugins: h.Plugins, Env: h.Env}
-	return &bench{h, &publish.Publisher{Resolver: r, Tag: h.Store.Tag, Now: activitytest.Now()}, activities.PrepareRequest{Manifest: id}}
+	return &bench{h, &publish.Publisher{Resolver: r, Tag: h.Store.Tag, Key: h.Key, Now: activitytest.Now()}, activities.PrepareRequest{Manifest: id}}
 }
 
 func (b *bench) prepare(t *testing.T) activities.Prepared {
@@ -57,7 +57,7 @@ func (b *bench) prepare(t *testing.T) activities.Prepared {
 func (b *bench) do(t *testing.T) activities.Prepared {
 	t.Helper()
 	p := b.prepare(t)
-	e := &execute.Executor{Store: b.Store, Cache: b.Cache, Plugins: b.Plugins, Env: b.Env, Scratch: b.Scratch(), Workers: 1, Now: activitytest.Now()}
+	e := &execute.Executor{Store: b.Store, Cache: b.Cache, Plugins: b.Plugins, Env: b.Env, Key: b.Key, Scratch: b.Scratch(), Workers: 1, Now: activitytest.Now()}
 	made := map[string]digest.Digest{}
 	for _, n := range p.Todo {
 		in := slices.Clone(n.Inputs)

@@ -48,7 +48,7 @@ func (b *bench) ask(t testing.TB, only ...string) activities.Prepared {
 // do does the steps of a prepared part up to a number of them, in order.
 func (b *bench) do(t testing.TB, p activities.Prepared, n int) map[string]activities.Result {
 	t.Helper()
-	e := &execute.Executor{Store: b.Home.Store, Cache: b.Home.Cache, Plugins: b.Home.Plugins, Env: b.Home.Env, Scratch: b.Scratch(), Workers: 1, Now: activitytest.Now()}
+	e := &execute.Executor{Store: b.Home.Store, Cache: b.Home.Cache, Plugins: b.Home.Plugins, Env: b.Home.Env, Key: b.Home.Key, Scratch: b.Scratch(), Workers: 1, Now: activitytest.Now()}
 	out := map[string]activities.Result{}
 	for _, node := range p.Todo[:n] {
 		in := slices.Clone(node.Inputs)

@@ -44,8 +44,8 @@ func newSuite(h *activitytest.Home) *Suite {
 	r := &resolve.Resolver{Store: h.Store, Cache: h.Cache, Plugins: h.Plugins, Env: h.Env}
 	return &Suite{
 		Resolver:  r,
-		Executor:  &execute.Executor{Store: h.Store, Cache: h.Cache, Plugins: h.Plugins, Env: h.Env, Scratch: h.Scratch(), Workers: 1, Now: activitytest.Now()},
-		Publisher: &publish.Publisher{Resolver: r, Tag: h.Store.Tag, Now: activitytest.Now()},
+		Executor:  &execute.Executor{Store: h.Store, Cache: h.Cache, Plugins: h.Plugins, Env: h.Env, Key: h.Key, Scratch: h.Scratch(), Workers: 1, Now: activitytest.Now()},
+		Publisher: &publish.Publisher{Resolver: r, Tag: h.Store.Tag, Key: h.Key, Now: activitytest.Now()},
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/canonical"
+	"github.com/cairn-bench/cairn/manifests/envelope"
 	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 )
@@ -96,15 +97,7 @@ func (a Approval) Sign(ctx context.Context, key dsse.Signer) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("approval: %w", err)
 	}
-	signer, err := dsse.NewEnvelopeSigner(key)
-	if err != nil {
-		return nil, fmt.Errorf("approval: %w", err)
-	}
-	envelope, err := signer.SignPayload(ctx, provenance.MediaType, text)
-	if err != nil {
-		return nil, fmt.Errorf("approval: %w", err)
-	}
-	return canonical.Marshal(envelope)
+	return envelope.Sign(ctx, provenance.MediaType, text, key)
 }
 
 // Open reads an envelope that one of the keys has signed.

@@ -1,9 +1,10 @@
 // Package provenance makes records: the statement that an action gave an artifact, by which tool and when.
 //
-// A record is an in-toto Statement (v1) with the SLSA provenance predicate (v1). Its subject is the
-// artifact, its external parameters are the action, its resolved dependencies are the inputs. It is kept as
-// an OCI manifest whose subject is the artifact, so any OCI tool finds it by referrers. A record holds
-// times, so its digest differs from run to run and stands in no lock.
+// A record is an in-toto Statement (v1) with the SLSA provenance predicate (v1), signed in a DSSE envelope. Its subject is
+// the artifact, its external parameters are the action, its resolved dependencies are the inputs. It is kept as an OCI
+// manifest whose subject is the artifact, so any OCI tool finds it by referrers. The envelope is the first layer; those
+// after it are what the statement names: a statement of the numbers of an evaluation, and approvals of terms. A record
+// holds times, so its digest differs from run to run and stands in no lock.
 package provenance
 
 import (
@@ -21,6 +22,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/canonical"
+	"github.com/cairn-bench/cairn/manifests/envelope"
 )
 
 // Types of the documents.
@@ -72,8 +74,9 @@ type Internal struct {
 
 // RunDetails say who did it and when.
 type RunDetails struct {
-	Builder  Builder  `json:"builder"`
-	Metadata Metadata `json:"metadata"`
+	Builder    Builder   `json:"builder"`
+	Metadata   Metadata  `json:"metadata"`
+	Byproducts []Subject `json:"byproducts,omitempty"` // the signed statement of an evaluation's numbers
 }
 
 // Builder is the tool.
@@ -97,6 +100,7 @@ type Execution struct {
 	Started    time.Time
 	Finished   time.Time
 	Approvals  []Approval // of a fetch, of the terms that somebody had accepted
+	Evaluation []byte     // of an evaluation, the envelope of the statement of its numbers; nil for none
 }
 
 // Approval is a signed statement that terms were accepted.
@@ -105,8 +109,8 @@ type Approval struct {
 	Envelope []byte // DSSE, JSON
 }
 
-// EnvelopeType is the media type of an approval.
-const EnvelopeType = "application/vnd.dsse.envelope.v1+json"
+// EnvelopeType is the media type of what is signed: the statement of a record, that of an evaluation, an approval.
+const EnvelopeType = envelope.MediaType
 
 // New returns the canonical bytes of a statement.
 func New(a action.Action, artifact digest.Digest, e Execution) ([]byte, error) {
@@ -131,13 +135,33 @@ func New(a action.Action, artifact digest.Digest, e Execution) ([]byte, error) {
 				InternalParameters:   e.internal(),
 			},
 			RunDetails: RunDetails{Builder: e.Builder, Metadata: Metadata{
-				InvocationID: e.Invocation, StartedOn: e.Started.UTC().Truncate(time.Millisecond), FinishedOn: e.Finished.UTC().Truncate(time.Millisecond)}},
+				InvocationID: e.Invocation, StartedOn: e.Started.UTC().Truncate(time.Millisecond), FinishedOn: e.Finished.UTC().Truncate(time.Millisecond)},
+				Byproducts: e.byproducts()},
 		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("record of %s: %w", e.Step, err)
 	}
 	return text, nil
+}
+
+// Named are the documents that the statement names by digest, in the order in which they are kept.
+func (e Execution) Named() [][]byte {
+	var out [][]byte
+	if e.Evaluation != nil {
+		out = append(out, e.Evaluation)
+	}
+	for _, a := range e.Approvals {
+		out = append(out, a.Envelope)
+	}
+	return out
+}
+
+func (e Execution) byproducts() []Subject {
+	if e.Evaluation == nil {
+		return nil
+	}
+	return []Subject{subject(evaluationName, digest.FromBytes(e.Evaluation))}
 }
 
 func (e Execution) internal() *Internal {
@@ -163,14 +187,14 @@ func dependencies(a action.Action) []Subject {
 	return out
 }
 
-// Manifest returns the OCI manifest that ties a statement, and the approvals that it names, to its subject.
-func Manifest(subject, statement, config ocispec.Descriptor, approvals ...ocispec.Descriptor) ([]byte, error) {
+// Manifest returns the OCI manifest that ties a statement, and the documents that it names, to its subject.
+func Manifest(subject, statement, config ocispec.Descriptor, named ...ocispec.Descriptor) ([]byte, error) {
 	return canonical.Marshal(ocispec.Manifest{
 		Versioned:    specs.Versioned{SchemaVersion: 2},
 		MediaType:    ocispec.MediaTypeImageManifest,
 		ArtifactType: MediaType,
 		Config:       config,
-		Layers:       append([]ocispec.Descriptor{statement}, approvals...),
+		Layers:       append([]ocispec.Descriptor{statement}, named...),
 		Subject:      &subject,
 		Annotations:  map[string]string{"in-toto.io/predicate-type": PredicateType},
 	})
@@ -216,9 +240,12 @@ func (s Statement) check() error {
 	return nil
 }
 
-// CheckLayers says whether the layers of a record's manifest are the statement and the approvals that it names.
+// CheckLayers says whether the layers of a record's manifest are the statement and what it names.
 func (s Statement) CheckLayers(m ocispec.Manifest) error {
 	var want []string
+	for _, b := range s.Predicate.RunDetails.Byproducts {
+		want = append(want, b.Digest[digest.SHA256.String()])
+	}
 	if in := s.Predicate.BuildDefinition.InternalParameters; in != nil {
 		for _, a := range in.Approvals {
 			want = append(want, a.Digest[digest.SHA256.String()])
@@ -229,7 +256,7 @@ func (s Statement) CheckLayers(m ocispec.Manifest) error {
 		got = append(got, l.Digest.Encoded())
 	}
 	if !slices.Equal(want, got) {
-		return fmt.Errorf("beside the statement its layers are %q, the statement names the approvals %q", got, want)
+		return fmt.Errorf("beside the statement its layers are %q, the statement names %q", got, want)
 	}
 	return nil
 }

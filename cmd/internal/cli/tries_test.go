@@ -46,8 +46,8 @@ func newTries(t *testing.T) *tries {
 	r := &resolve.Resolver{Store: x.Store, Cache: x.Cache, Plugins: x.Plugins, Env: x.Env}
 	s := &suite.Suite{
 		Resolver:  r,
-		Executor:  &execute.Executor{Store: x.Store, Cache: x.Cache, Plugins: x.Plugins, Env: x.Env, Scratch: x.Scratch(), Workers: 1, Now: activitytest.Now()},
-		Publisher: &publish.Publisher{Resolver: r, Tag: x.Store.Tag, Now: activitytest.Now()},
+		Executor:  &execute.Executor{Store: x.Store, Cache: x.Cache, Plugins: x.Plugins, Env: x.Env, Key: x.Key, Scratch: x.Scratch(), Workers: 1, Now: activitytest.Now()},
+		Publisher: &publish.Publisher{Resolver: r, Tag: x.Store.Tag, Key: x.Key, Now: activitytest.Now()},
 	}
 	for _, w := range s.Workers(c, x.store, suite.Limits{IO: 2, CPU: 1, GPU: 1}) {
 		if err := w.Start(); err != nil {

@@ -1,0 +1,38 @@
+package provenance
+
+import (
+	"fmt"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cairn-bench/cairn/manifests/envelope"
+)
+
+// Record is a statement and the envelope in which it was signed.
+type Record struct {
+	Statement
+	Envelope *envelope.Envelope // nil where nobody has signed it, as before there were signatures
+}
+
+// ParseRecord reads the first layer of the manifest of a record. It checks no signature.
+func ParseRecord(layer ocispec.Descriptor, text []byte) (Record, error) {
+	if layer.MediaType == MediaType {
+		s, err := Parse(text)
+		return Record{Statement: s}, err
+	}
+	e, err := openStatement(text)
+	if err != nil {
+		return Record{}, fmt.Errorf("record: %w", err)
+	}
+	s, err := Parse(e.Payload)
+	return Record{s, &e}, err
+}
+
+// openStatement opens the envelope of an in-toto statement.
+func openStatement(text []byte) (envelope.Envelope, error) {
+	e, err := envelope.Open(text)
+	if err == nil && e.Type != MediaType {
+		err = fmt.Errorf("its payload is a %q, want %s", e.Type, MediaType)
+	}
+	return e, err
+}

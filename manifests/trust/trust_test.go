@@ -1,0 +1,225 @@
+package trust_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cairn-bench/cairn/manifests/envelope"
+	"github.com/cairn-bench/cairn/manifests/trust"
+)
+
+// signer is a key of a test.
+type signer struct {
+	private crypto.Signer
+	public  trust.PublicKey
+	id      string // that it gives; "" for its own
+}
+
+func newSigner(t testing.TB, private crypto.Signer) signer {
+	t.Helper()
+	public, err := trust.NewPublicKey(private.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer{private, public, public.ID}
+}
+
+func ed(t testing.TB, seed byte) signer {
+	s := make([]byte, ed25519.SeedSize)
+	s[0] = seed
+	return newSigner(t, ed25519.NewKeyFromSeed(s))
+}
+
+func (s signer) KeyID() (string, error) { return s.id, nil }
+
+func (s signer) Sign(_ context.Context, data []byte) ([]byte, error) {
+	if _, ok := s.private.(ed25519.PrivateKey); ok {
+		return s.private.Sign(nil, data, crypto.Hash(0))
+	}
+	sum := sha256.Sum256(data)
+	return s.private.Sign(rand.Reader, sum[:], crypto.SHA256)
+}
+
+func (s signer) seal(t testing.TB, payload string) envelope.Envelope {
+	t.Helper()
+	text, err := envelope.Sign(context.Background(), "text/plain", []byte(payload), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := envelope.Open(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func TestPublicKey(t *testing.T) {
+	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []signer{ed(t, 1), newSigner(t, curve)} {
+		for _, text := range []string{s.public.Text(), s.public.Text() + "\n", string(s.public.PEM())} {
+			k, err := trust.ParsePublicKey(text)
+			if err != nil || k.ID != s.public.ID || k.Text() != s.public.Text() {
+				t.Errorf("%q: %+v, %v", text, k, err)
+			}
+		}
+	}
+	large, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wide, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []crypto.PublicKey{large.Public(), wide.Public(), nil} {
+		if _, err := trust.NewPublicKey(k); err == nil {
+			t.Errorf("a %T counts", k)
+		}
+	}
+	for _, text := range []string{"", "x", "aGVsbG8=", strings.Replace(string(ed(t, 1).public.PEM()), "PUBLIC", "PRIVATE", 2), string(ed(t, 1).public.PEM()) + "x"} {
+		if k, err := trust.ParsePublicKey(text); err == nil {
+			t.Errorf("%q is key %s", text, k.ID)
+		}
+	}
+}
+
+// policy has keys a, b and c; a and b together vouch for fetches, a for curation, and nobody for anything else.
+func policy(t testing.TB) *trust.Policy {
+	t.Helper()
+	p, err := trust.Parse("trust.yaml", []byte(fmt.Sprintf(`apiVersion: cairn/v1
+kind: TrustPolicy
+ledger: required
+keys:
+  a: {public: %s}
+  b: {public: %s, since: 2026-01-01, until: 2027-01-01T00:00:00Z}
+  c:
+    public: |
+      %s
+rules:
+  - {kinds: [fetch], keys: [a, b], agree: 2}
+  - {kinds: [curate, pretrain], keys: [a, c]}
+`, ed(t, 1).public.Text(), ed(t, 2).public.Text(), strings.ReplaceAll(string(ed(t, 3).public.PEM()), "\n", "\n      "))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestJudge(t *testing.T) {
+	p := policy(t)
+	if !p.Strict || !p.Ledger || p.Name != "trust.yaml" || len(p.Keys) != 3 {
+		t.Errorf("policy %+v", p)
+	}
+	a, b, c, stranger := ed(t, 1), ed(t, 2), ed(t, 3), ed(t, 4)
+	posing, nameless := stranger, a
+	posing.id, nameless.id = a.id, ""
+	now := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+	altered := a.seal(t, "x")
+	altered.Payload = []byte("y")
+	retyped := a.seal(t, "x")
+	retyped.Type = "text/html"
+	for _, test := range []struct {
+		name, kind string
+		at         time.Time
+		by         []envelope.Envelope
+		ok         bool
+		why        string
+	}{
+		{"both", "fetch", now, []envelope.Envelope{a.seal(t, "x"), b.seal(t, "x")}, true, "2 of 2 that must vouch: a, b"},
+		{"one twice", "fetch", now, []envelope.Envelope{a.seal(t, "x"), a.seal(t, "y")}, false, "1 of 2 that must vouch: a"},
+		{"one and a stranger", "fetch", now, []envelope.Envelope{a.seal(t, "x"), stranger.seal(t, "x")}, false, "1 of 2 that must vouch: a; signed by " + stranger.id},
+		{"one that may not", "fetch", now, []envelope.Envelope{a.seal(t, "x"), c.seal(t, "x")}, false, "c (not for this kind)"},
+		{"too early", "fetch", now.AddDate(-1, 0, 0), []envelope.Envelope{a.seal(t, "x"), b.seal(t, "x")}, false, "b (not at 2025-11-26T00:00:00Z)"},
+		{"too late", "fetch", time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), []envelope.Envelope{a.seal(t, "x"), b.seal(t, "x")}, false, "b (not at 2027-01-01T00:00:00Z)"},
+		{"on the first day", "fetch", time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), []envelope.Envelope{a.seal(t, "x"), b.seal(t, "x")}, true, ""},
+		{"curated", "curate", now, []envelope.Envelope{c.seal(t, "x")}, true, ""},
+		{"without a key ID", "curate", now, []envelope.Envelope{nameless.seal(t, "x")}, true, ""},
+		{"altered", "curate", now, []envelope.Envelope{altered}, false, "the signature that names key a (" + a.id + ") is not of it"},
+		{"of another type", "curate", now, []envelope.Envelope{retyped}, false, "is not of it"},
+		{"posing", "curate", now, []envelope.Envelope{posing.seal(t, "x")}, false, "is not of it"},
+		{"posing beside a good one", "curate", now, []envelope.Envelope{a.seal(t, "x"), posing.seal(t, "x")}, false, "is not of it"},
+		{"nobody", "curate", now, nil, false, "0 of 1 that must vouch: nobody"},
+		{"of a kind without a rule", "evaluate", now, []envelope.Envelope{a.seal(t, "x")}, false, "the policy lets nobody vouch for it"},
+	} {
+		j := p.Judge(test.kind, test.at, test.by...)
+		if j.OK() != test.ok || !strings.Contains(j.Why(), test.why) {
+			t.Errorf("%s: %+v, %q; want %v, %q", test.name, j, j.Why(), test.ok, test.why)
+		}
+	}
+}
+
+func TestNobody(t *testing.T) {
+	a := ed(t, 1)
+	now := time.Now()
+	if j := trust.Nobody().Judge("fetch", now, a.seal(t, "x")); j.OK() || !slices.Equal(j.Unknown, []string{a.id}) || trust.Nobody().Strict {
+		t.Errorf("%+v", j)
+	}
+	if j := trust.Known("me", trust.Key{Name: "me", Public: a.public}).Judge("fetch", now, a.seal(t, "x")); !j.OK() || !slices.Equal(j.By, []string{"me"}) {
+		t.Errorf("%+v", j)
+	}
+}
+
+func TestBadPolicies(t *testing.T) {
+	public := ed(t, 1).public.Text()
+	good := "apiVersion: cairn/v1\nkind: TrustPolicy\nkeys:\n  a: {public: " + public + "}\n"
+	for text, want := range map[string]string{
+		"":  "trust.yaml: want a trust policy",
+		"x": "trust.yaml:1:1: want a mapping",
+		"apiVersion: cairn/v1\nkind: TrustPolicy\n":                                           "no key",
+		strings.Replace(good, "TrustPolicy", "Benchmark", 1):                                  `trust.yaml:2:7: kind: apiVersion "cairn/v1" and kind "Benchmark"`,
+		strings.Replace(good, "keys:", "key:", 1):                                             `trust.yaml:3:1: unknown key "key"; did you mean "keys"?`,
+		strings.Replace(good, "public:", "publik:", 1):                                        `trust.yaml:4:7: keys: unknown key "publik"; did you mean "public"?`,
+		strings.Replace(good, public, "abc", 1):                                               "trust.yaml:4:15: keys.a.public: want a public key",
+		good + "  b: {public: " + public + "}\n":                                              "the same key as a: one key is one vote",
+		good + "  B b: {public: " + ed(t, 2).public.Text() + "}\n":                            "want a name of lower-case letters",
+		good + "ledger: yes\n":                                                                `"yes", want required or optional`,
+		good + "rules: [{kinds: [cook]}]\n":                                                   `trust.yaml:5:17: rules[0].kinds: "cook", want some of fetch`,
+		good + "rules: [{keys: [z]}]\n":                                                       `there is no key "z"`,
+		good + "rules: [{agree: 2}]\n":                                                        "2, want 1 to 1",
+		good + "rules: [{agree: 0}]\n":                                                        "0, want 1 to 1",
+		good + "rules: [{agre: 1}]\n":                                                         `did you mean "agree"?`,
+		good + "rules: [1]\n":                                                                 "want a mapping with kinds, keys, agree",
+		good + "rules: 1\n":                                                                   "trust.yaml",
+		good + "---\nkind: x\n":                                                               "want one document",
+		strings.Replace(good, "}", ", since: soon}", 1):                                       `keys.a.since: "soon", want a day`,
+		strings.Replace(good, "}", ", since: 2026-02-01, until: 2026-01-01}", 1):              "it ends before it begins",
+		good + "keys:\n  b: {public: " + ed(t, 2).public.Text() + "}\n":                       "trust.yaml",
+		strings.Repeat("#", 1<<20) + "\n" + good:                                              "bytes, want a trust policy",
+		strings.Replace(good, "a: {", "a: &x {", 1) + "  b: *x\n":                             "want a mapping",
+		strings.Replace(good, "kind: TrustPolicy", "kind: TrustPolicy\nkind: TrustPolicy", 1): "trust.yaml",
+	} {
+		if p, err := trust.Parse("trust.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.200q: %+v, %v; want %q", text, p, err, want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	public := ed(f, 1).public.Text()
+	f.Add([]byte("apiVersion: cairn/v1\nkind: TrustPolicy\nkeys:\n  a: {public: " + public + ", since: 2026-01-01}\nrules: [{kinds: [fetch], keys: [a], agree: 1}]\n"))
+	f.Add([]byte("keys: &a [*a]"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := trust.Parse("x", text)
+		if err != nil {
+			return
+		}
+		if len(p.Keys) == 0 || !p.Strict {
+			t.Errorf("%q is a policy without a key", text)
+		}
+		p.Judge("fetch", time.Now(), ed(t, 1).seal(t, "x"))
+	})
+}
