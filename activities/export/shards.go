@@ -31,18 +31,9 @@ type run struct {
 	files []artifact.Place
 }
 
-// writeShards copies every shard whose files are all on one side, and cuts the few in two that are not.
+// writeShards copies the shards, and writes the labels beside them.
 func writeShards(j *job) error {
-	h := &shards{job: j, count: map[string]int{}}
-	for p, err := range j.set.Files() {
-		if err == nil {
-			err = h.place(p)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := h.flush(); err != nil {
+	if err := j.shards(); err != nil {
 		return err
 	}
 	for s, err := range j.set.Samples() {
@@ -62,6 +53,20 @@ func writeShards(j *job) error {
 		}
 	}
 	return nil
+}
+
+// shards copies every shard whose files are all on one side, and cuts the few in two that are not.
+func (j *job) shards() error {
+	h := &shards{job: j, count: map[string]int{}}
+	for p, err := range j.set.Files() {
+		if err == nil {
+			err = h.place(p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return h.flush()
 }
 
 // place takes the next file in the order of the paths.
