@@ -70,6 +70,7 @@ type Cache struct {
 	store     cas.Store
 	shared    Shared // nil if the home is on its own
 	forgotten func(ctx context.Context, artifact digest.Digest) (string, error)
+	untrusted func(ctx context.Context, e Entry) (string, error)
 
 	// Waiting is told who does an action that another wants for longer than a second. It may be nil.
 	Waiting func(cas.Holder)
@@ -85,6 +86,10 @@ func Open(dir string, store cas.Store) *Cache { return &Cache{dir: dir, store: s
 func (c *Cache) SetForgotten(ask func(ctx context.Context, artifact digest.Digest) (string, error)) {
 	c.forgotten = ask
 }
+
+// SetTrust sets who is asked why the record of an entry of another home does not count; "" means that it does. It is
+// called once, before the cache is used. Without it every record counts.
+func (c *Cache) SetTrust(ask func(ctx context.Context, e Entry) (string, error)) { c.untrusted = ask }
 
 // OpenShared returns the cache in dir of a home that shares its entries. What another home has published comes
 // before what this one knows, so that all go on with the same results.
@@ -155,6 +160,9 @@ func (c *Cache) judge(ctx context.Context, id action.ID, text []byte, err error)
 func (c *Cache) getShared(ctx context.Context, id action.ID) (Entry, Miss, error) {
 	text, err := c.shared.Entry(ctx, id.Digest())
 	e, m, err := c.judge(ctx, id, text, err)
+	if err == nil && m.Reason == "" && c.untrusted != nil {
+		m.Reason, err = c.untrusted(ctx, e)
+	}
 	if err != nil {
 		return e, m, err
 	}

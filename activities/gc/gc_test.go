@@ -25,6 +25,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/trust"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
 
@@ -128,8 +129,8 @@ func (e evidence) OpenAt(_ context.Context, d digest.Digest) (cas.ReaderAtCloser
 	return os.Open(e.Store.Path(d))
 }
 
-func (e evidence) Record(context.Context, digest.Digest, digest.Digest) (digest.Digest, error) {
-	return "", nil
+func (e evidence) Records(context.Context, digest.Digest, digest.Digest) ([]digest.Digest, error) {
+	return nil, nil
 }
 
 func (e evidence) Tombstone(ctx context.Context, d digest.Digest) (digest.Digest, error) {
@@ -138,7 +139,7 @@ func (e evidence) Tombstone(ctx context.Context, d digest.Digest) (digest.Digest
 
 func (p *process) verify(t testing.TB, ref digest.Digest, level string) verify.Verdict {
 	t.Helper()
-	v, err := verify.Benchmark(t.Context(), "it", ref, evidence{p}, level)
+	v, err := verify.Benchmark(t.Context(), "it", ref, evidence{p}, trust.Nobody(), level)
 	if err != nil {
 		t.Fatal(err)
 	}

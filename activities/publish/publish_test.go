@@ -26,6 +26,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/manifests/report"
+	"github.com/cairn-bench/cairn/manifests/trust"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
 
@@ -140,7 +141,7 @@ func TestPublish(t *testing.T) {
 	if err != nil || len(named.Manifests) != 9 {
 		t.Errorf("%d names in the store, %v; want 9", len(named.Manifests), err)
 	}
-	v, err := verify.Benchmark(t.Context(), "small", out.Benchmark, evidence{b.Store}, verify.Bytes)
+	v, err := verify.Benchmark(t.Context(), "small", out.Benchmark, evidence{b.Store}, trust.Nobody(), verify.Bytes)
 	if err != nil || !v.OK || v.Level != verify.Bytes || v.Checked.Records != 8 {
 		t.Errorf("verdict %+v, %v", v, err)
 	}
@@ -152,8 +153,8 @@ type evidence struct{ *cas.Layout }
 func (e evidence) Open(_ context.Context, d digest.Digest) (io.ReadCloser, error) {
 	return os.Open(e.Path(d))
 }
-func (e evidence) Record(context.Context, digest.Digest, digest.Digest) (digest.Digest, error) {
-	return "", nil
+func (e evidence) Records(context.Context, digest.Digest, digest.Digest) ([]digest.Digest, error) {
+	return nil, nil
 }
 
 // TestPublishedOnce: what was put together is found again, also by the activity that plans, and puts nothing new

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/trust"
 )
 
 // What a benchmark artifact, an OCI index, says of its parts.
@@ -22,9 +23,12 @@ const (
 
 // Benchmark verifies a benchmark artifact: the lock in it, and every artifact and record that it lists. It
 // needs no action cache, because the artifact names the records.
-func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, level string) (Verdict, error) {
-	listed := &listed{Store: s, records: map[digest.Digest]digest.Digest{}, artifacts: map[digest.Digest]bool{}}
+func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, by *trust.Policy, level string) (Verdict, error) {
+	listed := &listed{Store: s, records: map[digest.Digest][]digest.Digest{}, artifacts: map[digest.Digest]bool{}}
 	v := newVerifier(ctx, subject, listed, level)
+	if err := v.trusts(by); err != nil {
+		return Verdict{}, err
+	}
 	text, ok := v.read(ref, "benchmark")
 	if !ok {
 		return v.verdict(), ctx.Err()
@@ -34,7 +38,7 @@ func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, 
 		v.problem(Problem{Code: Malformed, Path: "benchmark", Digest: ref, Got: err.Error()})
 		return v.verdict(), ctx.Err()
 	}
-	documents := v.listed(ix, listed)
+	documents := listed.read(ix)
 	v.documents(documents)
 	if text, ok := v.lockText(documents.Artifact); ok {
 		l, err := lock.Parse(LockFile, text)
@@ -45,17 +49,18 @@ func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, 
 		v.complete(l, ref, listed.artifacts)
 		v.lock(l)
 	}
+	v.listed(ix)
 	return v.verdict(), ctx.Err()
 }
 
 // listed is a store whose records are those that a benchmark artifact names.
 type listed struct {
 	Store
-	records   map[digest.Digest]digest.Digest // action -> record
+	records   map[digest.Digest][]digest.Digest // by action
 	artifacts map[digest.Digest]bool
 }
 
-func (l *listed) Record(_ context.Context, action, _ digest.Digest) (digest.Digest, error) {
+func (l *listed) Records(_ context.Context, action, _ digest.Digest) ([]digest.Digest, error) {
 	return l.records[action], nil
 }
 
@@ -67,26 +72,35 @@ func (l *listed) Tombstone(ctx context.Context, artifact digest.Digest) (digest.
 	return "", nil
 }
 
-// listed checks everything that the index lists and returns the artifact of the documents.
-func (v *verifier) listed(ix ocispec.Index, l *listed) lock.Step {
+// read notes what an index lists and returns the artifact of the documents.
+func (l *listed) read(ix ocispec.Index) lock.Step {
 	var documents lock.Step
 	for _, d := range ix.Manifests {
-		v.step = d.Annotations[StepKey]
 		action := digest.Digest(d.Annotations[ActionKey])
 		switch {
 		case d.ArtifactType == provenance.MediaType:
-			l.records[action] = d.Digest
-		case v.step == DocumentsStep:
-			documents = lock.Step{Name: v.step, Action: action, Artifact: d.Digest}
+			l.records[action] = append(l.records[action], d.Digest)
+		case d.Annotations[StepKey] == DocumentsStep:
+			documents = lock.Step{Name: DocumentsStep, Action: action, Artifact: d.Digest}
 		}
 		l.artifacts[d.Digest] = true
-		v.artifact(d.Digest)
+	}
+	return documents
+}
+
+// listed checks what the index says of what it lists. What the lock does not name is looked at here; what it names and
+// is not here has been said.
+func (v *verifier) listed(ix ocispec.Index) {
+	for _, d := range ix.Manifests {
+		v.step = d.Annotations[StepKey]
+		if !v.followed[d.Digest] {
+			v.artifact(d.Digest)
+		}
 		if n, read := v.seen[d.Digest]; read && n != d.Size {
 			v.problem(Problem{Code: Malformed, Path: "benchmark", Digest: d.Digest, Want: fmt.Sprintf("%d bytes, as the index says", d.Size), Got: fmt.Sprintf("%d bytes", n)})
 		}
 	}
 	v.step = ""
-	return documents
 }
 
 // complete checks that the index lists what the lock names: who takes the one takes the other.
@@ -103,9 +117,9 @@ func (v *verifier) documents(s lock.Step) {
 	if s.Artifact == "" {
 		return // lockText says so
 	}
-	v.step = DocumentsStep
-	v.action(nil, s, nil)
-	v.record(s)
+	v.begin(DocumentsStep)
+	v.artifact(s.Artifact)
+	v.action(nil, s, nil, v.records(s))
 	v.step = ""
 }
 

@@ -60,7 +60,7 @@ func (p *published) list(step string, id digest.Digest, made ocispec.Descriptor,
 func (p *published) verify(level string) verify.Verdict {
 	p.t.Helper()
 	p.store.records = nil // the index names them
-	v, err := verify.Benchmark(p.t.Context(), "small", p.keep(p.t, p.index).Digest, p.store, level)
+	v, err := verify.Benchmark(p.t.Context(), "small", p.keep(p.t, p.index).Digest, p.store, policy(1), level)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -88,14 +88,19 @@ func TestBenchmarkBlobsCount(t *testing.T) {
 	layer := p.documents.Layers[0].Digest
 	documents := p.index.Manifests[len(p.index.Manifests)-2]
 	record := p.index.Manifests[len(p.index.Manifests)-1].Digest
-	for _, d := range []digest.Digest{p.keep(t, p.index).Digest, layer, documents.Digest, record, digest.Digest(documents.Annotations[verify.ActionKey]), p.manifestOf(record).Layers[0].Digest} {
+	action := digest.Digest(documents.Annotations[verify.ActionKey])
+	for _, d := range []digest.Digest{p.keep(t, p.index).Digest, layer, documents.Digest, record, action, p.manifestOf(record).Layers[0].Digest} {
 		good := p.blobs[d]
 		for _, bad := range [][]byte{nil, append(slices.Clone(good), 0), good[:len(good)-1], []byte("{}")} {
 			if p.blobs[d] = bad; bad == nil {
 				delete(p.blobs, d)
 			}
-			v, err := verify.Benchmark(t.Context(), "small", p.refOf(p.index), p.store, verify.Bytes)
-			if err != nil || v.OK || v.Level != "none" {
+			v, err := verify.Benchmark(t.Context(), "small", p.refOf(p.index), p.store, policy(1), verify.Bytes)
+			level := verify.None
+			if bad == nil && d == action {
+				level = verify.Records // the record has it
+			}
+			if err != nil || v.OK || v.Level != level {
 				t.Errorf("%s: OK %t, level %s, %v", d, v.OK, v.Level, err)
 			}
 			if !slices.ContainsFunc(v.Problems, func(o verify.Problem) bool { return o.Digest == d && o.Path != "" && o.Missing() == (bad == nil) }) {
@@ -165,7 +170,7 @@ func TestLockOf(t *testing.T) {
 func TestNoBenchmark(t *testing.T) {
 	p := publish(t, nil)
 	for _, text := range []string{"", "[]", "{}"} {
-		v, err := verify.Benchmark(t.Context(), "small", p.put([]byte(text)), p.store, verify.Bytes)
+		v, err := verify.Benchmark(t.Context(), "small", p.put([]byte(text)), p.store, policy(1), verify.Bytes)
 		if err != nil || v.OK || v.Level != "none" || codes(v) != verify.Malformed {
 			t.Errorf("%q: %+v, %v", text, v, err)
 		}

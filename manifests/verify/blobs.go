@@ -42,11 +42,23 @@ func (v *verifier) read(d digest.Digest, path string) ([]byte, bool) {
 	return raw, true
 }
 
+// readIf is read for a blob without which the chain holds nevertheless, if it may be missing. At level records it is then
+// no problem but one of the things that were not seen.
+func (v *verifier) readIf(mayMiss bool, d digest.Digest, path string) ([]byte, bool) {
+	v.lenient = mayMiss
+	defer func() { v.lenient = false }()
+	return v.read(d, path)
+}
+
 // unopened tells a blob that cannot be had from one that the store refuses to give for what it is.
 func (v *verifier) unopened(d digest.Digest, path string, err error) {
 	code := BlobAltered
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		code = BlobMissing
+	}
+	if step := v.steps[v.step]; code == BlobMissing && v.lenient && v.level == Records && step != nil {
+		step.unseen(path)
+		return
 	}
 	v.problem(Problem{Code: code, Path: path, Digest: d, Got: err.Error()})
 }

@@ -41,8 +41,8 @@ func (v *verifier) plan(l *lock.Lock) *plan.Plan {
 
 // bound checks that the action of an entry is the one that the plan and the lock's artifacts give. It needs
 // not the action itself.
-func (v *verifier) bound(p *plan.Plan, s lock.Step, artifacts map[string]digest.Digest) bool {
-	step, ok := p.Find(s.Name)
+func (v *verifier) bound(planned map[string]plan.Step, s lock.Step, artifacts map[string]digest.Digest) bool {
+	step, ok := planned[s.Name]
 	if !ok {
 		v.problem(Problem{Code: LockEdited, Path: "benchmark.lock", Digest: s.Action, Want: "a step of the plan", Got: s.Name})
 		return false
@@ -62,10 +62,11 @@ func (v *verifier) bound(p *plan.Plan, s lock.Step, artifacts map[string]digest.
 	return err == nil && id.Digest() == s.Action
 }
 
-// action checks the action of an entry against the plan, if there is one, and that it is in the store.
-func (v *verifier) action(p *plan.Plan, s lock.Step, artifacts map[string]digest.Digest) {
-	bound := p != nil && v.bound(p, s, artifacts)
-	text, ok := v.read(s.Action, "action")
+// action checks the action of an entry against the plan, if there is one, and that it is in the store. Where a record
+// holds it, a copy without the data can do without.
+func (v *verifier) action(planned map[string]plan.Step, s lock.Step, artifacts map[string]digest.Digest, recorded bool) {
+	bound := len(planned) > 0 && v.bound(planned, s, artifacts)
+	text, ok := v.readIf(recorded, s.Action, "action")
 	if !ok || bound { // what has the digest of the bound action is its bytes
 		return
 	}
@@ -74,9 +75,10 @@ func (v *verifier) action(p *plan.Plan, s lock.Step, artifacts map[string]digest
 	}
 }
 
-// artifact checks the manifest of an artifact and notes its parts.
+// artifact checks the manifest of an artifact and notes its parts. The chain holds without it.
 func (v *verifier) artifact(d digest.Digest) {
-	text, ok := v.read(d, "manifest")
+	v.followed[d] = true
+	text, ok := v.readIf(v.out.Scope != ArtifactScope, d, "manifest")
 	if !ok {
 		return
 	}
@@ -88,52 +90,91 @@ func (v *verifier) artifact(d digest.Digest) {
 	v.parts = append(v.parts, part{step: v.step, digest: d, manifest: m})
 }
 
-// record checks the statement that the action gave the artifact.
-func (v *verifier) record(s lock.Step) {
-	d, err := v.store.Record(v.ctx, s.Action, s.Artifact)
-	if err != nil || d == "" {
+// records checks the statements that the action gave the artifact, and who vouches for that. It says whether one holds
+// the action.
+func (v *verifier) records(s lock.Step) bool {
+	all, err := v.store.Records(v.ctx, s.Action, s.Artifact)
+	if err != nil || len(all) == 0 {
 		v.problem(Problem{Code: RecordMissing, Path: "record", Digest: s.Action, Want: "a record of the action", Got: fmt.Sprint(err)})
-		return
+		return false
 	}
+	var right []provenance.Record
+	for _, d := range all {
+		if r, ok := v.record(s, d); ok {
+			right = append(right, r)
+		}
+	}
+	if len(right) > 0 {
+		v.vouched(all[0], right)
+	}
+	return len(right) > 0
+}
+
+// record checks one record.
+func (v *verifier) record(s lock.Step, d digest.Digest) (provenance.Record, bool) {
+	v.followed[d] = true
 	text, ok := v.read(d, "record")
 	if !ok {
-		return
+		return provenance.Record{}, false
 	}
 	m, err := artifact.ParseManifest(text)
 	if err != nil || len(m.Layers) == 0 || m.Subject == nil {
 		v.problem(Problem{Code: Malformed, Path: "record", Digest: d, Want: "a manifest with a subject and a layer", Got: fmt.Sprint(err)})
-		return
+		return provenance.Record{}, false
 	}
 	v.parts = append(v.parts, part{step: v.step, digest: d, manifest: m, folder: "record/"})
 	if n, read := v.seen[s.Artifact]; m.Subject.Digest != s.Artifact || read && m.Subject.Size != n {
 		v.problem(Problem{Code: RecordDiffers, Path: "record/subject", Digest: d,
 			Want: fmt.Sprintf("%s of %d bytes", s.Artifact, n), Got: fmt.Sprintf("%s of %d bytes", m.Subject.Digest, m.Subject.Size)})
 	}
-	v.statement(s, m)
+	return v.statement(s, m)
 }
 
-func (v *verifier) statement(s lock.Step, m ocispec.Manifest) {
+// statement checks what a record says. It is right if nothing new was wrong.
+func (v *verifier) statement(s lock.Step, m ocispec.Manifest) (provenance.Record, bool) {
 	layer := m.Layers[0]
 	text, ok := v.read(layer.Digest, "record/statement")
 	if !ok {
-		return
+		return provenance.Record{}, false
 	}
 	v.out.Checked.Records++
+	before := len(v.out.Problems)
 	differs := func(want, got string) {
 		v.problem(Problem{Code: RecordDiffers, Path: "record/statement", Digest: layer.Digest, Want: want, Got: got})
 	}
-	st, err := provenance.Parse(text)
+	r, err := provenance.ParseRecord(layer, text)
 	if err != nil {
 		differs("", err.Error())
-		return
+		return r, false
 	}
-	if id := st.Predicate.BuildDefinition.ExternalParameters.ID; id.Digest() != s.Action {
+	if id := r.Predicate.BuildDefinition.ExternalParameters.ID; id.Digest() != s.Action {
 		differs("action "+s.Action.String(), "action "+id.String())
 	}
-	if st.Artifact() != s.Artifact {
-		differs("artifact "+s.Artifact.String(), "artifact "+st.Artifact().String())
+	if r.Artifact() != s.Artifact {
+		differs("artifact "+s.Artifact.String(), "artifact "+r.Artifact().String())
 	}
-	if err := st.CheckLayers(m); err != nil {
-		differs("the statement and the approvals that it names", err.Error())
+	if err := r.CheckLayers(m); err != nil {
+		differs("the statement and the documents that it names", err.Error())
+	} else if len(r.Predicate.RunDetails.Byproducts) > 0 {
+		v.evaluation(s, m.Layers[1].Digest)
+	}
+	return r, len(v.out.Problems) == before
+}
+
+// evaluation notes the numbers that a record has of an evaluation.
+func (v *verifier) evaluation(s lock.Step, d digest.Digest) {
+	text, ok := v.read(d, "record/evaluation")
+	if !ok {
+		return
+	}
+	e, err := provenance.ParseEvaluation(text)
+	switch {
+	case err != nil:
+		v.problem(Problem{Code: RecordDiffers, Path: "record/evaluation", Digest: d, Got: err.Error()})
+	case e.Predicate.Action.Digest() != s.Action || e.Artifact() != s.Artifact:
+		v.problem(Problem{Code: RecordDiffers, Path: "record/evaluation", Digest: d,
+			Want: fmt.Sprintf("action %s, artifact %s", s.Action, s.Artifact), Got: fmt.Sprintf("action %s, artifact %s", e.Predicate.Action, e.Artifact())})
+	default:
+		v.numbers[v.step] = e.Predicate
 	}
 }

@@ -76,7 +76,7 @@ func TestDeleted(t *testing.T) {
 			yard := graveyard{e.store, c.bury(e, made, layer)}
 			delete(e.blobs, layer)
 			for level, want := range map[string]string{verify.Records: "", verify.Bytes: c.want} {
-				v, err := verify.Lock(t.Context(), "benchmark.lock", e.text(), yard, level)
+				v, err := verify.Lock(t.Context(), "benchmark.lock", e.text(), yard, policy(1), level)
 				if err != nil {
 					t.Fatal(err)
 				}

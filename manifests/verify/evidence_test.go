@@ -3,6 +3,7 @@ package verify_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,9 +26,11 @@ import (
 	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/document"
+	"github.com/cairn-bench/cairn/manifests/envelope"
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/trust"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
 
@@ -35,14 +38,15 @@ import (
 type store struct {
 	mu      sync.Mutex
 	blobs   map[digest.Digest][]byte
-	records map[digest.Digest]digest.Digest // action -> record
+	records map[digest.Digest]digest.Digest   // action -> record
+	more    map[digest.Digest][]digest.Digest // action -> further records
 	opened  map[digest.Digest]int
 	open    func(digest.Digest) error // may be nil
 	rotten  digest.Digest             // of the blob that fails in the middle
 }
 
 func newStore() *store {
-	return &store{blobs: map[digest.Digest][]byte{}, records: map[digest.Digest]digest.Digest{}, opened: map[digest.Digest]int{}}
+	return &store{blobs: map[digest.Digest][]byte{}, records: map[digest.Digest]digest.Digest{}, more: map[digest.Digest][]digest.Digest{}, opened: map[digest.Digest]int{}}
 }
 
 func (s *store) Put(_ context.Context, _ digest.Digest, r io.Reader) (digest.Digest, int64, error) {
@@ -110,10 +114,50 @@ func (s *store) OpenAt(ctx context.Context, d digest.Digest) (artifact.ReaderAtC
 	return at{bytes.NewReader(text)}, err
 }
 
-func (s *store) Record(_ context.Context, action, _ digest.Digest) (digest.Digest, error) {
+func (s *store) Records(_ context.Context, action, _ digest.Digest) ([]digest.Digest, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.records[action], nil
+	var out []digest.Digest
+	if d := s.records[action]; d != "" {
+		out = append(out, d)
+	}
+	return append(out, s.more[action]...), nil
+}
+
+// signer is a key of a test, by its first byte.
+type signer byte
+
+func (s signer) private() ed25519.PrivateKey {
+	seed := make([]byte, ed25519.SeedSize)
+	seed[0] = byte(s)
+	return ed25519.NewKeyFromSeed(seed)
+}
+
+func (s signer) public() trust.PublicKey {
+	k, err := trust.NewPublicKey(s.private().Public())
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
+
+func (s signer) KeyID() (string, error) { return s.public().ID, nil }
+
+func (s signer) Sign(_ context.Context, data []byte) ([]byte, error) {
+	return ed25519.Sign(s.private(), data), nil
+}
+
+// The rebuilder has signed all evidence. His friend is known, too; the stranger is not.
+const (
+	rebuilder signer = iota + 1
+	friend
+	stranger
+)
+
+// policy wants of every step that agree of the two who are known have signed it.
+func policy(agree int) *trust.Policy {
+	return &trust.Policy{Name: "trust.yaml", Strict: true, Rules: []trust.Rule{{Agree: agree}},
+		Keys: []trust.Key{{Name: "rebuilder", Public: rebuilder.public()}, {Name: "friend", Public: friend.public()}}}
 }
 
 // digests lists the blobs in a fixed order.
@@ -198,23 +242,82 @@ func (e *evidence) step(s plan.Step) {
 // record leaves the statement that an action gave an artifact and returns its manifest.
 func (e *evidence) record(a action.Action, made ocispec.Descriptor, step string) digest.Digest {
 	e.t.Helper()
-	text, err := provenance.New(a, made.Digest, provenance.Execution{Step: step, Builder: provenance.Builder{ID: "https://example.org"},
-		Started: time.Unix(1, 0), Finished: time.Unix(2, 0)})
+	return e.recordBy(rebuilder, a, made, step)
+}
+
+func (e *evidence) recordBy(key signer, a action.Action, made ocispec.Descriptor, step string) digest.Digest {
+	e.t.Helper()
+	x := provenance.Execution{Step: step, Builder: provenance.Builder{ID: "https://example.org"}, Started: time.Unix(1, 0), Finished: time.Unix(2, 0)}
+	var named []ocispec.Descriptor
+	if a.Plugin.Kind == string(catalog.Evaluate) {
+		x.Evaluation = e.evaluation(key, a, made.Digest, step, e.metricsOf(made.Digest))
+		named = append(named, e.layer(provenance.EnvelopeType, x.Evaluation))
+	}
+	text, err := provenance.New(a, made.Digest, x)
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	return e.manifest(made, text)
+	return e.tie(made, e.layer(provenance.EnvelopeType, e.seal(key, text)), named...)
 }
 
-func (e *evidence) manifest(subject ocispec.Descriptor, statement []byte) digest.Digest {
+// metricsOf reads the numbers of an evaluation; what is none has none.
+func (e *evidence) metricsOf(made digest.Digest) []document.Metric {
 	e.t.Helper()
-	m, err := provenance.Manifest(subject,
-		ocispec.Descriptor{MediaType: provenance.MediaType, Digest: e.put(statement), Size: int64(len(statement))},
-		ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: e.put([]byte("{}")), Size: 2})
+	m, err := artifact.ParseManifest(e.blobs[made])
+	if err != nil {
+		return nil
+	}
+	var doc document.Metrics
+	for _, l := range m.Layers {
+		if l.Annotations[ocispec.AnnotationTitle] == document.MetricsFile {
+			if json.Unmarshal(e.blobs[l.Digest], &doc) != nil {
+				return nil
+			}
+		}
+	}
+	return doc.Metrics
+}
+
+// evaluation signs numbers.
+func (e *evidence) evaluation(key signer, a action.Action, made digest.Digest, step string, numbers []document.Metric) []byte {
+	e.t.Helper()
+	id, err := a.ID()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	text, err := provenance.NewEvaluation(step, made, provenance.Evaluation{Action: id, Dataset: "x", Split: provenance.Split{Name: "test"}, Metrics: numbers})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return e.seal(key, text)
+}
+
+func (e *evidence) seal(key signer, statement []byte) []byte {
+	e.t.Helper()
+	text, err := envelope.Sign(e.t.Context(), provenance.MediaType, statement, key)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return text
+}
+
+func (e *evidence) layer(mediaType string, text []byte) ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: mediaType, Digest: e.put(text), Size: int64(len(text))}
+}
+
+func (e *evidence) tie(subject, statement ocispec.Descriptor, named ...ocispec.Descriptor) digest.Digest {
+	e.t.Helper()
+	m, err := provenance.Manifest(subject, statement, e.layer(ocispec.MediaTypeEmptyJSON, []byte("{}")), named...)
 	if err != nil {
 		e.t.Fatal(err)
 	}
 	return e.put(m)
+}
+
+// manifest leaves a statement that the rebuilder has signed.
+func (e *evidence) manifest(subject ocispec.Descriptor, statement []byte) digest.Digest {
+	e.t.Helper()
+	return e.tie(subject, e.layer(provenance.EnvelopeType, e.seal(rebuilder, statement)))
 }
 
 func (e *evidence) pack(s plan.Step) ocispec.Descriptor {
@@ -268,7 +371,7 @@ func (e *evidence) text() []byte { return e.lock.Marshal() }
 // check verifies a text against the evidence.
 func (e *evidence) check(text []byte, level string) verify.Verdict {
 	e.t.Helper()
-	v, err := verify.Lock(e.t.Context(), "benchmark.lock", text, e.store, level)
+	v, err := verify.Lock(e.t.Context(), "benchmark.lock", text, e.store, policy(1), level)
 	if err != nil {
 		e.t.Fatal(err)
 	}

@@ -131,7 +131,7 @@ func TestUnchanged(t *testing.T) {
 	e := rebuild(t, bench(), nil)
 	r := &remembering{e.store, map[digest.Digest]time.Time{}, map[digest.Digest]bool{}}
 	check := func(level string) verify.Verdict {
-		v, err := verify.Lock(t.Context(), "benchmark.lock", e.text(), r, level)
+		v, err := verify.Lock(t.Context(), "benchmark.lock", e.text(), r, policy(1), level)
 		if err != nil {
 			t.Fatal(err)
 		}

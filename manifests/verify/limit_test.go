@@ -18,8 +18,8 @@ func (endless) Open(context.Context, digest.Digest) (io.ReadCloser, error) {
 	return io.NopCloser(endless{}), nil
 }
 
-func (endless) Record(context.Context, digest.Digest, digest.Digest) (digest.Digest, error) {
-	return "", nil
+func (endless) Records(context.Context, digest.Digest, digest.Digest) ([]digest.Digest, error) {
+	return nil, nil
 }
 
 // A blob that is far too large for what it should be is not held in memory.

@@ -9,6 +9,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cairn-bench/cairn/manifests/artifact"
+	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/plan"
@@ -25,7 +26,7 @@ func (v *verifier) results(p *plan.Plan, l *lock.Lock, artifacts map[string]dige
 	before := len(v.out.Problems)
 	for _, e := range p.Evaluations {
 		v.step = e.Step
-		m, ok := v.metrics(artifacts[e.Step])
+		m, ok := v.evaluated(artifacts[e.Step])
 		if !ok {
 			unread[of(lock.Result{Evaluation: e.Name, Model: e.Model, Dataset: e.Dataset})] = true
 		}
@@ -73,6 +74,33 @@ func show(f *float64) string {
 		return "null"
 	}
 	return fmt.Sprint(*f)
+}
+
+// evaluated gives the numbers of an evaluation: those of its artifact, which its record has to agree with, or else those
+// of its record.
+func (v *verifier) evaluated(evaluation digest.Digest) (document.Metrics, bool) {
+	signed, recorded := v.numbers[v.step]
+	if _, here := v.seen[evaluation]; !here && !recorded {
+		v.read(evaluation, "manifest") // says what is missing
+		return document.Metrics{}, false
+	}
+	v.lenient = recorded
+	broken := v.broken
+	m, ok := v.metrics(evaluation)
+	v.lenient = false
+	switch {
+	case !ok && recorded && v.broken == broken: // it is not there
+		return document.Metrics{Metrics: signed.Metrics}, true
+	case ok && recorded && !equal(m.Metrics, signed.Metrics):
+		v.problem(Problem{Code: RecordDiffers, Path: "record/evaluation", Digest: evaluation, Want: "the numbers of " + document.MetricsFile, Got: "others"})
+	}
+	return m, ok
+}
+
+func equal(x, y []document.Metric) bool {
+	a, err := canonical.Marshal(x)
+	b, other := canonical.Marshal(y)
+	return err == nil && other == nil && bytes.Equal(a, b)
 }
 
 // metrics reads metrics.json, a layer of its own in an evaluation. What is wrong with the evaluation itself

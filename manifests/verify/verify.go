@@ -14,9 +14,13 @@
 // Of an artifact alone nobody says who made it. So "records" is "manifest" there, and the verdict has the scope
 // "artifact".
 //
-// Records are not signed: who rewrites a result and everything that was made of it, up to the lock, makes
-// another benchmark that verifies. That is found by comparing the lock's digest with a published one, and by
-// doing steps again.
+// Beside the level stands who vouches (Signed): a level says what the bytes and records are, a signature says who has
+// said so, and neither makes up for the other. Whose signature counts is said by the caller's policy (package trust).
+// Who rewrites a result and everything that was made of it, up to the lock, makes another benchmark that verifies at
+// every level; but he cannot sign it with another's key.
+//
+// Where the data are not here, the chain is proven from the records: they hold the actions, and those of evaluations the
+// numbers. What was not seen is listed step by step.
 //
 // It needs no network, no engine and no plugin. A level is never rounded up: a blob that is not there is
 // reported, not passed over.
@@ -31,10 +35,13 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/trust"
 )
 
 // Levels of proof of a chain, weakest first.
 const (
+	None      = "none"
 	Records   = "records"
 	Unchanged = "unchanged"
 	Bytes     = "bytes"
@@ -63,6 +70,10 @@ const (
 	FilesDiffer   = "files-differ" // a dataset contradicts itself: its root, SHA256SUMS, the index and the files
 	Malformed     = "malformed"
 	RerunDiffers  = "rerun-differs"
+
+	RecordUnsigned  = "record-unsigned"  // nobody has signed, and the policy wants it
+	RecordUntrusted = "record-untrusted" // not enough of those whom the policy lets vouch have signed
+	SignatureWrong  = "signature-wrong"  // a signature that names a key of the policy is not of it
 )
 
 // Problem is one thing that is wrong, and where.
@@ -105,6 +116,8 @@ type Verdict struct {
 	Scope    string    `json:"scope,omitempty"` // "" is the chain
 	Level    string    `json:"level"`
 	OK       bool      `json:"ok"`
+	Signed   *Signed   `json:"signed,omitempty"` // of a chain
+	Steps    []Step    `json:"steps,omitempty"`  // of a chain, in the order of the lock
 	Checked  Checked   `json:"checked"`
 	Sample   *Sample   `json:"sample,omitempty"`
 	Proof    *Proven   `json:"proof,omitempty"`
@@ -115,9 +128,9 @@ type Verdict struct {
 // for a blob that is not there wraps fs.ErrNotExist. A blob that Open gives as an io.WriterTo is read by that.
 type Store interface {
 	artifact.Source
-	// Record names the record of an action that gave an artifact, or else any of the action, "" if none is known. Its word
-	// is not trusted.
-	Record(ctx context.Context, action, artifact digest.Digest) (digest.Digest, error)
+	// Records names the records of an action that gave an artifact, several where several have vouched for it, or else one
+	// of the action. There are none if none is known. Its word is not trusted.
+	Records(ctx context.Context, action, artifact digest.Digest) ([]digest.Digest, error)
 }
 
 // Graveyard is a Store that knows tombstones. A tombstone explains why the blobs that it lists are not there, and
@@ -139,8 +152,11 @@ type Memory interface {
 }
 
 // Lock verifies the text of a lock. An error means that the check itself could not be done.
-func Lock(ctx context.Context, file string, text []byte, s Store, level string) (Verdict, error) {
+func Lock(ctx context.Context, file string, text []byte, s Store, by *trust.Policy, level string) (Verdict, error) {
 	v := newVerifier(ctx, file, s, level)
+	if err := v.trusts(by); err != nil {
+		return Verdict{}, err
+	}
 	l, err := lock.Parse(file, text)
 	if errors.Is(err, lock.ErrTampered) {
 		v.problem(Problem{Code: LockEdited, Path: file, Got: err.Error(), Want: "the text that cairn wrote"})
@@ -170,8 +186,15 @@ type verifier struct {
 	step  string // that is looked at
 	parts []part // what is read after the chain
 
+	policy  *trust.Policy
+	steps   map[string]*Step                 // of the chain, by name
+	order   []string                         // of the steps
+	numbers map[string]provenance.Evaluation // by step, as their records have them
+	lenient bool                             // what is not there now does not break the chain
+
 	graves   map[digest.Digest]grave   // by artifact
 	found    map[digest.Digest]finding // what the blobs of the parts turned out to be
+	followed map[digest.Digest]bool    // manifests that the chain led to
 	seen     map[digest.Digest]int64   // blobs that were read and hashed, with their sizes
 	reported map[Problem]bool
 	reading  bool // the chain has been followed, the parts are read
@@ -180,8 +203,9 @@ type verifier struct {
 }
 
 func newVerifier(ctx context.Context, subject string, s Store, level string) *verifier {
-	return &verifier{ctx: ctx, store: s, level: level, limit: maxDocument, seen: map[digest.Digest]int64{}, graves: map[digest.Digest]grave{}, reported: map[Problem]bool{},
-		out: Verdict{Schema: "cairn/verify/v1", Subject: subject, Level: "none", Problems: []Problem{}}}
+	return &verifier{ctx: ctx, store: s, level: level, limit: maxDocument, seen: map[digest.Digest]int64{}, followed: map[digest.Digest]bool{}, graves: map[digest.Digest]grave{}, reported: map[Problem]bool{},
+		steps: map[string]*Step{}, numbers: map[string]provenance.Evaluation{},
+		out: Verdict{Schema: "cairn/verify/v1", Subject: subject, Level: None, Problems: []Problem{}}}
 }
 
 // verdict reads the parts and says which level holds: what is altered proves nothing, and where a part is
@@ -192,13 +216,14 @@ func (v *verifier) verdict() Verdict {
 	}
 	v.out.OK = len(v.out.Problems) == 0 && v.ctx.Err() == nil
 	v.out.Level = v.reached()
+	v.conclude()
 	return v.out
 }
 
 func (v *verifier) reached() string {
 	switch {
 	case v.broken || v.ctx.Err() != nil:
-		return "none"
+		return None
 	case v.level == Records || !v.out.OK:
 		if v.out.Scope == ArtifactScope {
 			return Manifest
@@ -217,7 +242,18 @@ func (v *verifier) problem(p Problem) {
 	if p.Step == "" {
 		p.Step = v.step
 	}
-	v.broken = v.broken || !v.reading || !p.Missing()
+	breaks := !v.reading && !v.lenient || !p.Missing()
+	v.broken = v.broken || breaks
+	if step := v.steps[p.Step]; step != nil && breaks {
+		step.Level = None
+	} else if step != nil {
+		step.unseen(p.Path)
+	}
+	v.keep(p)
+}
+
+// keep keeps a problem that has been weighed.
+func (v *verifier) keep(p Problem) {
 	if !v.reported[p] {
 		v.reported[p] = true
 		v.out.Problems = append(v.out.Problems, p)
@@ -230,13 +266,7 @@ func (v *verifier) lock(l *lock.Lock) {
 	for _, s := range l.Steps {
 		artifacts[s.Name] = s.Artifact
 	}
-	for _, s := range l.Steps {
-		v.step = s.Name
-		v.action(pl, s, artifacts)
-		v.artifact(s.Artifact)
-		v.record(s)
-	}
-	v.step = ""
+	v.follow(pl, l.Steps, artifacts)
 	if pl != nil {
 		v.results(pl, l, artifacts)
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/execute"
 	"github.com/cairn-bench/cairn/activities/gate"
 	"github.com/cairn-bench/cairn/activities/gc"
+	"github.com/cairn-bench/cairn/activities/keys"
 	"github.com/cairn-bench/cairn/activities/publish"
 	"github.com/cairn-bench/cairn/activities/recall"
 	"github.com/cairn-bench/cairn/activities/resolve"
@@ -80,6 +81,7 @@ type app struct {
 	json    bool
 	home    string
 	store   string
+	trust   string
 	address string
 	host    *host.Host // starts plugins in processes of their own
 	finder  *credentials.Finder
@@ -154,12 +156,13 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "one JSON object on stdout")
 	root.PersistentFlags().StringVar(&a.home, "home", "", "folder of store, cache and engine (default $CAIRN_HOME, else $XDG_DATA_HOME/cairn)")
 	root.PersistentFlags().StringVar(&a.store, "store", "", "oci://host/repository that homes share as their store (default $CAIRN_STORE, else none)")
+	root.PersistentFlags().StringVar(&a.trust, "trust", "", "trust policy: whose signatures count (default $CAIRN_TRUST, else trust.yaml in the home, else all are told and nobody is refused)")
 	root.PersistentFlags().StringVar(&a.address, "address", "", "host:port of a Temporal cluster (default: TEMPORAL_ADDRESS or the TEMPORAL_PROFILE, else the engine in the box)")
 	root.AddCommand(
 		a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.serverCommand(), a.workerCommand(),
 		a.planCommand(), a.explainCommand(), a.approveCommand(), a.fmtCommand(), a.schemaCommand(),
 		a.verifyCommand(), a.proveCommand(), a.diffCommand(), a.affectedCommand(),
-		a.showCommand(), a.lsCommand(), a.catCommand(), a.exportCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(),
+		a.showCommand(), a.lsCommand(), a.catCommand(), a.exportCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.keyCommand(),
 		a.pluginCommand(), a.catalogCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
@@ -225,6 +228,7 @@ type workshop struct {
 	garbage  *gc.Home
 	gate     *gate.Gate
 	book     *recall.Book
+	key      keys.Signer
 	planned  digest.Digest // what this process has planned for the run
 }
 
@@ -242,7 +246,7 @@ func (a *app) open() (*workshop, error) {
 		return nil, err
 	}
 	own := actioncache.Open(filepath.Join(dir, "actions"), layout)
-	w := &workshop{dir: dir, layout: layout, store: layout, own: own, cache: own, plugins: set}
+	w := &workshop{dir: dir, layout: layout, store: layout, own: own, cache: own, plugins: set, key: keys.Home(dir, a.getenv("CAIRN_KEY"))}
 	if err := a.share(w); err != nil {
 		return nil, err
 	}
@@ -299,7 +303,7 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 		Resolver: w.resolver,
 		Executor: &execute.Executor{
 			Store: w.store, Cache: w.cache, Plugins: w.plugins, Env: a.env, Scratch: filepath.Join(w.dir, "scratch"),
-			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Now: time.Now, Report: report, Host: a.runner(o.isolate), Load: a.host.Load,
+			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Key: w.key, Now: time.Now, Report: report, Host: a.runner(o.isolate), Load: a.host.Load,
 			Gate: w.gate, Checkpoints: filepath.Join(w.dir, "checkpoints"), Interval: o.checkpoint,
 		},
 		Publisher: w.publisher(),
@@ -307,7 +311,7 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 }
 
 func (w *workshop) publisher() *publish.Publisher {
-	return &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Now: time.Now}
+	return &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Key: w.key, Now: time.Now}
 }
 
 // builder names this program in records.

@@ -72,16 +72,19 @@ func (e *evidence) Tombstone(ctx context.Context, artifact digest.Digest) (diges
 	return e.w.garbage.Tombstone(ctx, artifact)
 }
 
-// Record names the record of an action, if there are several the one that says that it gave that artifact.
-func (e *evidence) Record(ctx context.Context, id, artifact digest.Digest) (digest.Digest, error) {
+// Records names the record of an action, if there are several the one that says that it gave that artifact.
+func (e *evidence) Records(ctx context.Context, id, artifact digest.Digest) ([]digest.Digest, error) {
 	entry, err := e.w.cache.Peek(action.ID(id))
 	if err == nil && entry.Artifact == artifact {
-		return entry.Record, nil
+		return []digest.Digest{entry.Record}, nil
 	}
 	if gave, miss, err := e.w.cache.Gave(ctx, action.ID(id), artifact); err == nil && miss.Reason == "" {
-		return gave.Record, nil
+		return []digest.Digest{gave.Record}, nil
 	}
-	return entry.Record, err
+	if err != nil {
+		return nil, err
+	}
+	return []digest.Digest{entry.Record}, nil
 }
 
 // Unchanged says since when a blob has looked as it did when it was found right.

@@ -75,7 +75,7 @@ func (a *app) pull(ctx context.Context, from, called string, globs []string) err
 	if called == "" {
 		called = w.nameFor(ctx, got, repo.RepositoryStr(), ref)
 	}
-	if err := w.keep(ctx, called, got); err != nil {
+	if err := a.keep(ctx, w, called, got); err != nil {
 		return err
 	}
 	doc := pulled{Schema: "cairn/pull/v1", Ref: registry.Scheme + repo.Name() + at(ref), Name: called, Digest: got.Digest, Manifests: got.Manifests, Bytes: got.Bytes}
@@ -137,8 +137,13 @@ func (w *workshop) nameFor(ctx context.Context, got registry.Pulled, repo, ref s
 	return path.Base(repo) + ":" + ref
 }
 
-// keep names what was pulled, and notes what the steps of a benchmark gave, so that a run of it finds them.
-func (w *workshop) keep(ctx context.Context, called string, got registry.Pulled) error {
+// keep names what was pulled, and notes what the steps of a benchmark gave, so that a run of it finds them: those for which
+// the trust policy's keys vouch, if there is a policy.
+func (a *app) keep(ctx context.Context, w *workshop, called string, got registry.Pulled) error {
+	p, err := a.policy(w)
+	if err != nil {
+		return err
+	}
 	named := map[string]ocispec.Descriptor{called: got.Root}
 	entries := map[string]actioncache.Entry{}
 	for _, m := range got.Lists {
@@ -155,13 +160,27 @@ func (w *workshop) keep(ctx context.Context, called string, got registry.Pulled)
 		}
 		entries[id] = e
 	}
+	left, why := 0, ""
 	for _, e := range entries {
 		if e.Artifact == "" || e.Record == "" || e.Action == "" {
 			continue
 		}
+		if p.Strict {
+			reason, err := a.vouched(w)(ctx, e)
+			if err != nil {
+				return err
+			}
+			if reason != "" {
+				left, why = left+1, reason
+				continue
+			}
+		}
 		if err := w.own.Put(ctx, e); err != nil {
 			return err
 		}
+	}
+	if left > 0 {
+		fmt.Fprintf(a.Stderr, "%s of %d do not count, and a run does them again: %s\n", plural(left, "result"), len(entries), why)
 	}
 	return w.layout.Tag(ctx, named)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cairn-bench/cairn/activities/cas/registry"
 	"github.com/cairn-bench/cairn/activities/cas/registry/registrytest"
+	"github.com/cairn-bench/cairn/manifests/verify"
 )
 
 // eachRegistry runs a test against every real registry.
@@ -95,6 +96,8 @@ func TestSharedStore(t *testing.T) {
 		one, two := smallMachine(newMachine(t, "")), smallMachine(newMachine(t, ""))
 		one.want(0, []string{"--store", ref, "run", "benchmark.yaml"})
 		two.env = append(two.env, "CAIRN_STORE="+ref)
+		two.want(0, words("plan benchmark.yaml"), "its record does not count here", object[shownKey](one, 0, "key", "show").ID)
+		two.trusts("one", one)
 		two.want(0, words("run benchmark.yaml"), "nothing to do: all 4 steps")
 		if one.read("benchmark.lock") != two.read("benchmark.lock") {
 			t.Error("the locks differ")
@@ -109,6 +112,82 @@ func TestSharedStore(t *testing.T) {
 	m.want(1, words("--store oci://127.0.0.1:1/x run benchmark.yaml"), "127.0.0.1:1", "cannot be reached")
 	m.want(2, words("--store /tmp/x run benchmark.yaml"), "oci://")
 	m.want(2, words("--store oci://127.0.0.1:1/x:tag run benchmark.yaml"), "leave")
+}
+
+// trusts makes this machine's home trust the key of another one, and returns its ID.
+func (m *machine) trusts(name string, other *machine) string {
+	m.t.Helper()
+	k := object[shownKey](other, 0, "key", "show")
+	text := fmt.Sprintf("apiVersion: cairn/v1\nkind: TrustPolicy\nkeys:\n  %s: {public: %s}\n", name, k.Public)
+	if err := os.MkdirAll(filepath.Join(m.home, "cairn"), 0o755); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(m.home, "cairn", trustFile), []byte(text), 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	return k.ID
+}
+
+// TestTrust: what a home has signed counts where its key is trusted, and nowhere else.
+func TestTrust(t *testing.T) {
+	one := smallMachine(newMachine(t, ""))
+	one.want(0, words("run benchmark.yaml"))
+	server := registrytest.Start(t, registrytest.Kinds[0])
+	ref := "oci://" + server.Addr + "/trust/small"
+	one.want(0, []string{"push", "benchmark.lock", ref})
+	id := object[shownKey](one, 0, "key", "show").ID
+	v := object[verify.Verdict](one, 0, "verify", "small")
+	if !v.Signed.OK || v.Signed.By[homeKey] != v.Signed.Of || v.Signed.Of != 5 {
+		t.Errorf("in its own home: %+v", v.Signed)
+	}
+
+	stranger := smallMachine(newMachine(t, ""))
+	stranger.want(0, []string{"pull", ref})
+	v = object[verify.Verdict](stranger, 0, "verify", "small")
+	if v.Signed.OK || v.Signed.Unknown[id] != 5 || v.Level != verify.Records {
+		t.Errorf("where nobody is known: %+v", v.Signed)
+	}
+	stranger.want(0, words("verify small"), "vouched for: 0 of 5 steps", "signed by "+id+", who does not count here: 5 records")
+
+	friend := smallMachine(newMachine(t, ""))
+	friend.trusts("one", one)
+	friend.want(0, []string{"pull", ref})
+	friend.want(0, words("verify small"), "vouched for: 5 of 5 steps, by one (5); policy: ")
+	friend.want(0, words("run benchmark.yaml --offline"), "nothing to do: all 4 steps")
+
+	sceptic := smallMachine(newMachine(t, ""))
+	sceptic.trusts("another", stranger)
+	sceptic.want(0, []string{"pull", ref}, "5 results of 5 do not count", id)
+	sceptic.want(3, words("verify small"), "record-untrusted", "NOT verified, level none")
+	sceptic.want(0, []string{"--trust", filepath.Join(friend.home, "cairn", trustFile), "verify", "small"}, "by one (5)")
+	sceptic.want(2, words("--trust nowhere.yaml verify small"), "nowhere.yaml")
+	sceptic.write("bad.yaml", "kind: TrustPolicy\nkeis: {}\n")
+	sceptic.want(2, words("--trust bad.yaml verify small"), `bad.yaml:2:1: unknown key "keis"; did you mean "keys"?`)
+	sceptic.want(0, words("run benchmark.yaml"), "4 steps")
+	v = object[verify.Verdict](sceptic, 3, "verify", "benchmark.lock")
+	if v.Signed.By["another"] != 0 {
+		t.Errorf("%+v", v.Signed)
+	}
+}
+
+// TestKey: a key is made once, and one that is kept elsewhere signs in its place.
+func TestKey(t *testing.T) {
+	m := newMachine(t, "")
+	made := object[shownKey](m, 0, "key", "init")
+	again := object[shownKey](m, 0, "key", "init")
+	shown := object[shownKey](m, 0, "key", "show")
+	if !made.Made || again.Made || made.ID != again.ID || shown.ID != made.ID || shown.Public != made.Public {
+		t.Errorf("%+v, %+v, %+v", made, again, shown)
+	}
+	m.want(0, words("key show --pem"), "-----BEGIN PUBLIC KEY-----")
+	other := newMachine(t, "")
+	other.env = append(other.env, "CAIRN_KEY="+made.File)
+	if k := object[shownKey](other, 0, "key", "show"); k.ID != made.ID {
+		t.Errorf("the key of a reference is %s, want %s", k.ID, made.ID)
+	}
+	other.want(2, words("key init"), "CAIRN_KEY names a key already")
+	other.env[len(other.env)-1] = "CAIRN_KEY=exec:false"
+	other.want(1, words("key show"), "`false public`", "exit status 1")
 }
 
 // TestSpans: what --path looks for, as a span of paths.

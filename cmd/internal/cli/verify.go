@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -24,6 +25,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/trust"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
 
@@ -119,7 +121,11 @@ func (a *app) verify(ctx context.Context, file string, o verifyOptions) error {
 	if err != nil {
 		return err
 	}
-	s, v, err := w.verify(ctx, file, o.level)
+	by, err := a.policy(w)
+	if err != nil {
+		return err
+	}
+	s, v, err := w.verify(ctx, file, by, o.level)
 	if err != nil {
 		return err
 	}
@@ -172,7 +178,7 @@ func (s subject) artifacts() []digest.Digest {
 
 // verify checks a lock file with the benchmark artifact that holds the same lock, or a benchmark artifact or another
 // artifact by its digest or name.
-func (w *workshop) verify(ctx context.Context, name, level string) (s subject, v verify.Verdict, err error) {
+func (w *workshop) verify(ctx context.Context, name string, by *trust.Policy, level string) (s subject, v verify.Verdict, err error) {
 	e := w.evidence()
 	defer func() { err = cmp.Or(err, e.save()) }()
 	text, err := os.ReadFile(name)
@@ -186,7 +192,7 @@ func (w *workshop) verify(ctx context.Context, name, level string) (s subject, v
 			return subject{artifact: ref}, v, err
 		}
 		s.lock, _ = w.lockIn(ctx, ref) // where it cannot be read, the verdict says so
-		v, err = verify.Benchmark(ctx, name, ref, e, level)
+		v, err = verify.Benchmark(ctx, name, ref, e, by, level)
 		return s, v, err
 	}
 	if err != nil {
@@ -194,9 +200,9 @@ func (w *workshop) verify(ctx context.Context, name, level string) (s subject, v
 	}
 	s.lock = text
 	if ref, ok := w.holder(ctx, text); ok {
-		v, err = verify.Benchmark(ctx, name, ref, e, level)
+		v, err = verify.Benchmark(ctx, name, ref, e, by, level)
 	} else {
-		v, err = verify.Lock(ctx, name, text, e, level)
+		v, err = verify.Lock(ctx, name, text, e, by, level)
 	}
 	return s, v, err
 }
@@ -275,11 +281,34 @@ func printVerdict(out io.Writer, v verify.Verdict) {
 	if s := v.Checked.Skipped; s != nil {
 		fmt.Fprintf(out, "  unchanged since %s: %d blobs of %d bytes not read again\n", s.Since.Format(time.RFC3339), s.Blobs, s.Bytes)
 	}
+	printSigned(out, v)
 	if v.Sample != nil {
 		fmt.Fprintf(out, "  %s\n", v.Sample.Text())
 	}
 	if p := v.Proof; p != nil && v.OK {
 		fmt.Fprintf(out, "  %s, %d bytes, %s\n  is a file of artifact %s%s\n", p.Path, p.Size, p.Digest, p.Artifact, stepText(p.Step))
+	}
+}
+
+// printSigned says who vouches for a chain, and what of it is not here.
+func printSigned(out io.Writer, v verify.Verdict) {
+	s := v.Signed
+	if s == nil {
+		return
+	}
+	var by []string
+	for _, name := range s.Signers() {
+		by = append(by, fmt.Sprintf("%s (%d)", name, s.By[name]))
+	}
+	fmt.Fprintf(out, "  vouched for: %d of %d steps, by %s; policy: %s\n", s.Steps, s.Of, orNone(strings.Join(by, ", ")), s.Policy)
+	for _, id := range slices.Sorted(maps.Keys(s.Unknown)) {
+		fmt.Fprintf(out, "  signed by %s, who does not count here: %s\n", id, plural(s.Unknown[id], "record"))
+	}
+	if s.Unsigned > 0 {
+		fmt.Fprintf(out, "  signed by nobody: %s\n", plural(s.Unsigned, "record"))
+	}
+	if n := v.Unseen(); n > 0 {
+		fmt.Fprintf(out, "  not seen, because it is not here: something of %d of %d steps (--json says what)\n", n, s.Of)
 	}
 }
 
