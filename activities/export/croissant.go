@@ -12,7 +12,7 @@ import (
 // writeCroissant writes a table of the samples and the shards, and beside them the description of both. Of data that may
 // not be passed on it writes a description of counts alone.
 func writeCroissant(j *job) error {
-	d := croissant.Dataset{Artifact: j.set.Artifact, Info: j.set.Info, About: j.opts.About}
+	d := croissant.Dataset{Artifact: j.set.Artifact, Info: j.set.Info, Restricted: j.doc.Restricted, About: j.opts.About}
 	var err error
 	if d.Curation, err = j.set.Curation(); err != nil {
 		return err
@@ -45,7 +45,7 @@ func (j *job) described() ([]croissant.File, error) {
 	j.out.keep = true
 	err := j.table(croissant.SamplesFile, func(document.Sample) {})
 	if err == nil {
-		err = j.shards()
+		err = j.shards(croissant.Shards(j.set.Artifact))
 	}
 	var out []croissant.File
 	for _, w := range j.out.kept {

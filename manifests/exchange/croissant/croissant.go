@@ -4,7 +4,7 @@
 // The description lies beside the files that it describes:
 //
 //	samples.parquet         one row a sample, as package exchange writes it; its columns are typed, so that the id "007" stays one
-//	<split>-000000.tar      the arrays of the samples, keyed <split>/<id>
+//	shards-<digest>/        the arrays of the samples, in <split>-000000.tar and so on, keyed <split>/<id>
 //
 // and has these record sets:
 //
@@ -48,6 +48,13 @@ const (
 // SamplesFile is the table that the records are read from.
 const SamplesFile = "samples.parquet"
 
+// Shards is the folder of the shards of an artifact. It is another one for every artifact: mlcroissant 1.1.1 unpacks an archive once for each
+// address, wherever the description lies, so that of two datasets with a train-000000.tar the second would be given the
+// arrays of the first.
+func Shards(artifact digest.Digest) string {
+	return "shards-" + artifact.Encoded()[:16] + "/"
+}
+
 // context has the terms that the specification recommends, and those of PROV.
 const context = `{
 	"@language": "en", "@vocab": "https://schema.org/", "annotation": "cr:annotation", "arrayShape": "cr:arrayShape", "citeAs": "cr:citeAs",
@@ -66,10 +73,11 @@ const context = `{
 
 // Dataset is what is described.
 type Dataset struct {
-	Artifact digest.Digest
-	Info     document.Dataset // its Task is there
-	Curation document.Curation
-	Files    []File // beside the description; not read of data that may not be passed on
+	Artifact   digest.Digest
+	Info       document.Dataset // its Task is there
+	Curation   document.Curation
+	Restricted string // why it may not be passed on; "" if it may
+	Files      []File // beside the description; none of data that may not be passed on
 	About
 }
 
@@ -130,13 +138,11 @@ func describe(d Dataset) string {
 		fmt.Sprintf("The dataset %s as curated by Cairn: %d samples of modality %s, for a %s task of %d classes.", d.Info.ID, n, d.Info.Modality, d.Info.Task.Type, len(d.Info.Task.Classes)),
 		"It is the OCI artifact " + d.Artifact.String() + ".",
 	}
-	if why := d.restricted(); why != "" {
-		says = append(says, "Only counts are given: "+why+".")
+	if d.Restricted != "" {
+		says = append(says, "Only counts are given: "+d.Restricted+".")
 	}
 	return strings.Join(says, " ")
 }
-
-func (d Dataset) restricted() string { return manifests.Restriction(d.Info.Licence, d.Info.Access) }
 
 // provenance says what the dataset was made of and by what.
 func provenance(a About) node {
@@ -190,7 +196,7 @@ func responsible(d Dataset) node {
 
 // distribution describes the files, and the arrays in the shards.
 func distribution(d Dataset) []node {
-	if d.restricted() != "" {
+	if d.Restricted != "" {
 		return nil
 	}
 	var out, shards []node

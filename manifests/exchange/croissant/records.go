@@ -8,7 +8,7 @@ import (
 
 func recordSets(d Dataset) []node {
 	out := []node{splits(), classes(d.Info.Task.Classes), counts(d.Info)}
-	if d.restricted() != "" {
+	if d.Restricted != "" {
 		return out
 	}
 	if d.has(func(f File) bool { return f.Name == SamplesFile }) {
