@@ -32,6 +32,11 @@ func (e *NotBenchmarkError) Error() string {
 	return fmt.Sprintf("%s is no benchmark artifact", e.Digest)
 }
 
+// MixedError says that the documents of a benchmark artifact are not of one rebuild.
+type MixedError struct{ Why string }
+
+func (e *MixedError) Error() string { return e.Why }
+
 // Gatherer reads finished rebuilds out of a store.
 type Gatherer struct {
 	Resolver *resolve.Resolver
@@ -124,7 +129,13 @@ func (g Gatherer) parse(ctx context.Context, manifest digest.Digest, d *dossier.
 	if d.Plan, err = resolve.ReadPlan(ctx, g.Resolver.Store, d.Lock.Plan); err != nil {
 		return err
 	}
-	return json.Unmarshal(d.ReportDoc, &d.Report)
+	if err := json.Unmarshal(d.ReportDoc, &d.Report); err != nil {
+		return fmt.Errorf("%s: %w", rocrate.ReportFile, err)
+	}
+	if id := d.Report.Benchmark.Lock; id != d.LockDigest() {
+		return &MixedError{fmt.Sprintf("%s is of the lock %s, and the lock beside it is %s", rocrate.ReportFile, id, d.LockDigest())}
+	}
+	return nil
 }
 
 // Bundle reads the attestations of a benchmark artifact, in the order of its steps.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/compare"
 	"github.com/cairn-bench/cairn/manifests/document"
@@ -39,10 +41,18 @@ func (s *statement) intro() {
 	b := s.Benchmark
 	s.line("%s%s", StatementTitle, escaped(cmp.Or(b.Title, b.Name)))
 	s.line("\nBenchmark `%s`, with %s of %s, %s and %s. What was done is fixed by a lock, which names every input, every step",
-		b.Name, plural(len(s.bench.Evaluations), "evaluation"), plural(len(s.Models), "model"), plural(len(s.bench.Datasets), "dataset"), plural(len(s.Steps), "step"))
+		s.bench.Name, plural(len(s.bench.Evaluations), "evaluation"), plural(len(s.Models), "model"), plural(len(s.bench.Datasets), "dataset"), plural(len(s.Steps), "step"))
 	s.line("and every result by its SHA-256. All below follows from it, so that this statement, too, is the same for everybody who holds it.\n")
-	s.line("- lock: `%s` (of the file `benchmark.lock`)", b.Lock)
-	s.line("- manifest: `%s` (of what `benchmark.yaml` means)", b.Manifest)
+	s.line("- lock: %s (of the file `benchmark.lock`)", quoted(b.Lock))
+	s.line("- manifest: %s (of what `benchmark.yaml` means)", quoted(b.Manifest))
+}
+
+// quoted is a digest as code; a stranger's report may have something else in its place.
+func quoted(d digest.Digest) string {
+	if d.Validate() != nil {
+		return escaped(d.String())
+	}
+	return "`" + d.String() + "`"
 }
 
 func (s *statement) data() {
@@ -59,9 +69,9 @@ func (s *statement) data() {
 			row[4] = strings.Join(sides, " / ")
 		}
 		if st := s.step("curate/" + id); st != nil {
-			row[5] = "`" + st.Artifact.String() + "`"
+			row[5] = quoted(st.Artifact)
 		} else if st := s.step("fetch/" + id); st != nil {
-			row[5] = "`" + st.Artifact.String() + "`"
+			row[5] = quoted(st.Artifact)
 		}
 		rows = append(rows, row)
 	}
@@ -116,7 +126,7 @@ func (s *statement) verification() {
 	s.section("How to verify this")
 	s.line("With the files `benchmark.yaml` and `benchmark.lock` beside this statement, and Cairn (https://cairn-bench.github.io):\n")
 	s.line("```sh")
-	s.line("echo '%s  benchmark.lock' | sha256sum -c        # it is this lock", s.Benchmark.Lock.Encoded())
+	s.line("echo '%s  benchmark.lock' | sha256sum -c        # it is this lock", strings.TrimPrefix(escaped(s.Benchmark.Lock.String()), "sha256:"))
 	s.line("cairn run benchmark.yaml --locked                # fetch and compute everything; another result than the lock's is an error")
 	s.line("cairn verify benchmark.lock --level bytes        # every byte of data, models and predictions against the lock")
 	s.line("cairn verify benchmark.lock --rerun all          # do the steps again in an empty place, and compare")

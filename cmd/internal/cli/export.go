@@ -125,6 +125,7 @@ func (a *app) exportDataset(ctx context.Context, w *workshop, ref string, o expo
 // exportError chooses the exit code.
 func exportError(err error) error {
 	var rotten *cas.MismatchError
+	var mixed *export.MixedError
 	var target *export.TargetError
 	var format *export.FormatError
 	switch {
@@ -132,7 +133,7 @@ func exportError(err error) error {
 		return &usageError{target}
 	case errors.As(err, &format):
 		return &usageError{format}
-	case errors.As(err, &rotten):
+	case errors.As(err, &rotten) || errors.As(err, &mixed):
 		return exit(exitDiffers, "%v", err)
 	case errors.Is(err, cas.ErrNotFound):
 		return exit(exitUnknown, "not all that is needed is in this store: %v; `cairn pull` brings it", err)

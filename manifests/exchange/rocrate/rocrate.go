@@ -120,7 +120,7 @@ func Metadata(d *dossier.Dossier, files []File) ([]byte, error) {
 	return exchange.JSON(entity{"@context": []any{spec + "/context", entity{"sha256": "https://schema.org/sha256"}}, "@graph": c.graph})
 }
 
-// add adds an entity, once.
+// add adds an entity, once. What is empty is left out, and a list of one is that one, as RO-Crate recommends.
 func (c *crate) add(e entity) {
 	id := e["@id"].(string)
 	if c.have[id] {
@@ -128,11 +128,27 @@ func (c *crate) add(e entity) {
 	}
 	c.have[id] = true
 	for k, v := range e {
-		if v == "" || v == nil {
-			delete(e, k)
+		switch v := v.(type) {
+		case string:
+			if v == "" {
+				delete(e, k)
+			}
+		case []ref:
+			one(e, k, v)
+		case []string:
+			one(e, k, v)
 		}
 	}
 	c.graph = append(c.graph, e)
+}
+
+func one[T any](e entity, key string, list []T) {
+	switch len(list) {
+	case 0:
+		delete(e, key)
+	case 1:
+		e[key] = list[0]
+	}
 }
 
 // Identifiers within the crate. A fragment of a URI may hold a slash.
