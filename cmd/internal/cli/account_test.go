@@ -213,8 +213,8 @@ func TestRestrictedAccount(t *testing.T) {
 // validators is where `make validators` puts the formats' own validators.
 const validators = "CAIRN_TEST_VALIDATORS"
 
-// askValidator asks the validator of a format about exports, if it is installed.
-func askValidator(t *testing.T, what string, paths ...string) {
+// askValidator asks the validator of a format about exports, if it is installed, and says whether it accepts them.
+func askValidator(t *testing.T, what string, paths ...string) bool {
 	t.Helper()
 	python := os.Getenv(validators)
 	if python == "" {
@@ -227,9 +227,7 @@ func askValidator(t *testing.T, what string, paths ...string) {
 	c.Env = append(os.Environ(), "CROISSANT_CACHE="+t.TempDir(), "HOME="+t.TempDir())
 	text, err := c.CombinedOutput()
 	t.Logf("%s", text)
-	if err != nil {
-		t.Errorf("%s: %v", what, err)
-	}
+	return err == nil
 }
 
 // checkExports writes every export of a finished rebuild and asks the validators about them.
@@ -247,8 +245,8 @@ func (m *machine) checkExports(t *testing.T, benchmark string, open, closed []st
 		"crate": {m.path("out/ro-crate")}, "openlineage": {m.path("out/openlineage")}, "intoto": {m.path("out/in-toto")}, "croissant": datasets, "counts": counted,
 	} {
 		t.Run(what, func(t *testing.T) {
-			if len(paths) > 0 {
-				askValidator(t, what, paths...)
+			if len(paths) > 0 && !askValidator(t, what, paths...) {
+				t.Errorf("the validator of %s refuses", what)
 			}
 		})
 	}
@@ -257,7 +255,20 @@ func (m *machine) checkExports(t *testing.T, benchmark string, open, closed []st
 // TestValidators asks each format's validator about the small benchmark, and whether it can say no.
 func TestValidators(t *testing.T) {
 	m := smallMachine(newMachine(t, ""))
-	m.write("benchmark.yaml", small)
 	m.want(0, words("run benchmark.yaml"))
 	m.checkExports(t, "small", []string{"heart"}, nil)
+	for what, c := range map[string]struct{ file, was, is, path string }{
+		"crate":       {"out/ro-crate/ro-crate-metadata.json", `"HowToStep"`, `"Thing"`, "out/ro-crate"},
+		"openlineage": {"out/openlineage", `"eventType":"START"`, `"eventType":"BEGIN"`, "out/openlineage"},
+		"intoto":      {"out/in-toto", `"payloadType"`, `"payloadKind"`, "out/in-toto"},
+		"croissant":   {"out/croissant-heart/croissant.json", `"column": "subject"`, `"column": "patient"`, "out/croissant-heart"},
+	} {
+		t.Run(what+" broken", func(t *testing.T) {
+			text := m.read(c.file)
+			m.write(c.file, strings.Replace(text, c.was, c.is, 1))
+			if text == m.read(c.file) || askValidator(t, what, m.path(c.path)) {
+				t.Errorf("the validator of %s accepts %s for %s", what, c.is, c.was)
+			}
+		})
+	}
 }
