@@ -39,7 +39,7 @@ func Write(ctx context.Context, s cas.Store, key dsse.Signer, a action.Action, a
 	}
 	var named []ocispec.Descriptor
 	for _, document := range e.Named() {
-		d, err := put(ctx, s, provenance.EnvelopeType, document)
+		d, err := put(ctx, s, document.MediaType, document.Text)
 		if err != nil {
 			return "", err
 		}

@@ -133,6 +133,9 @@ func sweepOne(fsys FS, name string) error {
 	return fsys.Remove(name)
 }
 
+// SyncDir makes the names in a folder durable, where the file system can.
+func SyncDir(dir string) error { return syncDir(Disk{}, dir) }
+
 // syncDir makes the names in a folder durable, where the file system can. Some that are mounted over a network or
 // through FUSE cannot, and there is nothing better to be done there; Layout.Durable tells.
 func syncDir(fsys FS, dir string) error {

@@ -20,6 +20,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/attest"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/gate"
+	"github.com/cairn-bench/cairn/activities/ledger"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/catalog"
@@ -38,7 +39,8 @@ type Executor struct {
 	Scratch string // folder for sandboxes; partial downloads lie beside it, in ../partial
 	Workers int
 	Builder provenance.Builder
-	Key     dsse.Signer // signs the records
+	Key     dsse.Signer    // signs the records
+	Ledger  *ledger.Ledger // takes in the records; nil for none
 	Now     func() time.Time
 	Report  func(step string, p plugins.Progress) // of steps that run here; may be nil
 	Host    host.Runner                           // nil for this process

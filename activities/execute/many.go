@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/actioncache"
 	"github.com/cairn-bench/cairn/activities/cas"
@@ -87,10 +89,19 @@ func (e *Executor) settle(ctx context.Context, s *sitting, made *cas.Batch, entr
 	return e.keep(ctx, made, entry)
 }
 
-// keep makes blobs durable, and then the entries that lead to them.
+// keep makes blobs durable, then the place of their records in the ledger, and then the entries that lead to them.
 func (e *Executor) keep(ctx context.Context, made *cas.Batch, entries ...actioncache.Entry) error {
 	if err := made.Flush(ctx); err != nil {
 		return err
+	}
+	if e.Ledger != nil {
+		records := make([]digest.Digest, len(entries))
+		for i, entry := range entries {
+			records[i] = entry.Record
+		}
+		if err := e.Ledger.Append(ctx, records...); err != nil {
+			return err
+		}
 	}
 	return e.Cache.PutMany(ctx, entries)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/actioncache"
 	"github.com/cairn-bench/cairn/activities/attest"
 	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/ledger"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/activities/sandbox"
 	"github.com/cairn-bench/cairn/manifests"
@@ -56,7 +57,8 @@ type Publisher struct {
 	Resolver *resolve.Resolver
 	Tag      func(ctx context.Context, named map[string]ocispec.Descriptor) error // of the store
 	Builder  provenance.Builder
-	Key      dsse.Signer // signs the records
+	Key      dsse.Signer    // signs the records
+	Ledger   *ledger.Ledger // in which the records are; nil for none
 	Now      func() time.Time
 }
 
@@ -112,6 +114,9 @@ func (p *Publisher) Unchanged(ctx context.Context, b *manifests.Benchmark, req a
 	if err != nil || !doc.Done() {
 		return found.Prepared, err
 	}
+	if proven, err := p.proven(ctx, doc.Entry, found.States); err != nil || !proven {
+		return found.Prepared, err
+	}
 	published, err := p.name(ctx, pl.Benchmark, found.States, doc)
 	found.Published = &published
 	return found.Prepared, err
@@ -121,6 +126,8 @@ func (p *Publisher) publish(ctx context.Context, req activities.PublishRequest, 
 	doc, err := p.lookUp(ctx, req, states)
 	if err == nil && !doc.Done() {
 		doc.Entry, err = p.documents(ctx, req, pl, doc.Action, states, invocation)
+	} else if err == nil {
+		doc.Entry, err = p.prove(ctx, doc, states, invocation)
 	}
 	if err != nil {
 		return activities.Published{}, err
@@ -196,7 +203,7 @@ func (p *Publisher) documents(ctx context.Context, req activities.PublishRequest
 	if err != nil {
 		return actioncache.Entry{}, err
 	}
-	return p.record(ctx, a, made, provenance.Execution{Step: verify.DocumentsStep, Builder: p.Builder, Invocation: invocation, Started: started, Finished: p.Now()})
+	return p.record(ctx, a, made, states, provenance.Execution{Step: verify.DocumentsStep, Builder: p.Builder, Invocation: invocation, Started: started, Finished: p.Now()})
 }
 
 // lasting marks the fault of a document: what an artifact holds does not get better by another try.
@@ -207,8 +214,12 @@ func lasting(ctx context.Context, err error) error {
 	return activities.Permanent(activities.Failed, err)
 }
 
-// record keeps what an execution gave.
-func (p *Publisher) record(ctx context.Context, a action.Action, made ocispec.Descriptor, x provenance.Execution) (actioncache.Entry, error) {
+// record keeps what an execution gave, with the proof that the records of the steps are in the ledger.
+func (p *Publisher) record(ctx context.Context, a action.Action, made ocispec.Descriptor, states []resolve.State, x provenance.Execution) (actioncache.Entry, error) {
+	var err error
+	if x.Ledger, err = p.logged(ctx, states); err != nil {
+		return actioncache.Entry{}, err
+	}
 	text, err := a.Canonical()
 	if err != nil {
 		return actioncache.Entry{}, err
@@ -220,6 +231,11 @@ func (p *Publisher) record(ctx context.Context, a action.Action, made ocispec.De
 	record, err := attest.Write(ctx, p.Resolver.Store, p.Key, a, made, x)
 	if err != nil {
 		return actioncache.Entry{}, err
+	}
+	if p.Ledger != nil {
+		if err := p.Ledger.Append(ctx, record); err != nil {
+			return actioncache.Entry{}, err
+		}
 	}
 	e := actioncache.Entry{Schema: actioncache.Schema, Action: action.ID(id), Artifact: made.Digest, Record: record}
 	return e, p.Resolver.Cache.Put(ctx, e)

@@ -16,9 +16,6 @@ import (
 // EvaluationType is the predicate of the statement of an evaluation's numbers.
 const EvaluationType = "https://cairn-bench.github.io/evaluation/v1"
 
-// evaluationName is what the statement is called among the byproducts of a record.
-const evaluationName = "evaluation"
-
 // EvaluationStatement is an in-toto statement of the numbers of an evaluation, so that they are signed by themselves and
 // can be read without the artifact. Its subject is the artifact.
 type EvaluationStatement struct {

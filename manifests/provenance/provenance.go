@@ -23,6 +23,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/envelope"
+	"github.com/cairn-bench/cairn/manifests/ledger"
 )
 
 // Types of the documents.
@@ -76,7 +77,7 @@ type Internal struct {
 type RunDetails struct {
 	Builder    Builder   `json:"builder"`
 	Metadata   Metadata  `json:"metadata"`
-	Byproducts []Subject `json:"byproducts,omitempty"` // the signed statement of an evaluation's numbers
+	Byproducts []Subject `json:"byproducts,omitempty"` // by name: EvaluationName, LedgerName
 }
 
 // Builder is the tool.
@@ -101,6 +102,19 @@ type Execution struct {
 	Finished   time.Time
 	Approvals  []Approval // of a fetch, of the terms that somebody had accepted
 	Evaluation []byte     // of an evaluation, the envelope of the statement of its numbers; nil for none
+	Ledger     []byte     // of a benchmark, the proof that the records of its steps are in a ledger; nil for none
+}
+
+// Names of byproducts.
+const (
+	EvaluationName = "evaluation" // the signed statement of an evaluation's numbers
+	LedgerName     = "ledger"     // a proof that records are in a ledger (package ledger)
+)
+
+// Named is a document that a statement names by digest.
+type Named struct {
+	MediaType string
+	Text      []byte
 }
 
 // Approval is a signed statement that terms were accepted.
@@ -146,22 +160,29 @@ func New(a action.Action, artifact digest.Digest, e Execution) ([]byte, error) {
 }
 
 // Named are the documents that the statement names by digest, in the order in which they are kept.
-func (e Execution) Named() [][]byte {
-	var out [][]byte
+func (e Execution) Named() []Named {
+	var out []Named
 	if e.Evaluation != nil {
-		out = append(out, e.Evaluation)
+		out = append(out, Named{EnvelopeType, e.Evaluation})
+	}
+	if e.Ledger != nil {
+		out = append(out, Named{ledger.MediaType, e.Ledger})
 	}
 	for _, a := range e.Approvals {
-		out = append(out, a.Envelope)
+		out = append(out, Named{EnvelopeType, a.Envelope})
 	}
 	return out
 }
 
 func (e Execution) byproducts() []Subject {
-	if e.Evaluation == nil {
-		return nil
+	var out []Subject
+	if e.Evaluation != nil {
+		out = append(out, subject(EvaluationName, digest.FromBytes(e.Evaluation)))
 	}
-	return []Subject{subject(evaluationName, digest.FromBytes(e.Evaluation))}
+	if e.Ledger != nil {
+		out = append(out, subject(LedgerName, digest.FromBytes(e.Ledger)))
+	}
+	return out
 }
 
 func (e Execution) internal() *Internal {
@@ -269,6 +290,16 @@ func checkArtifact(d digest.Digest) error {
 }
 
 func same(x, y Subject) bool { return x.Name == y.Name && maps.Equal(x.Digest, y.Digest) }
+
+// Byproduct is the digest of a byproduct by its name, "" if there is none.
+func (s Statement) Byproduct(name string) digest.Digest {
+	for _, b := range s.Predicate.RunDetails.Byproducts {
+		if b.Name == name {
+			return digest.NewDigestFromEncoded(digest.SHA256, b.Digest[digest.SHA256.String()])
+		}
+	}
+	return ""
+}
 
 // Artifact returns the digest of a record's subject, which is not valid if the record is not.
 func (s Statement) Artifact() digest.Digest {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -49,6 +51,7 @@ func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, 
 		v.complete(l, ref, listed.artifacts)
 		v.lock(l)
 	}
+	v.ledger(listed.all())
 	v.listed(ix)
 	return v.verdict(), ctx.Err()
 }
@@ -58,6 +61,18 @@ type listed struct {
 	Store
 	records   map[digest.Digest][]digest.Digest // by action
 	artifacts map[digest.Digest]bool
+	documents digest.Digest // their action
+}
+
+// all are the records of the steps, without those of the documents, which hold the proof.
+func (l *listed) all() []digest.Digest {
+	var out []digest.Digest
+	for _, action := range slices.Sorted(maps.Keys(l.records)) {
+		if action != l.documents {
+			out = append(out, l.records[action]...)
+		}
+	}
+	return out
 }
 
 func (l *listed) Records(_ context.Context, action, _ digest.Digest) ([]digest.Digest, error) {
@@ -82,6 +97,7 @@ func (l *listed) read(ix ocispec.Index) lock.Step {
 			l.records[action] = append(l.records[action], d.Digest)
 		case d.Annotations[StepKey] == DocumentsStep:
 			documents = lock.Step{Name: DocumentsStep, Action: action, Artifact: d.Digest}
+			l.documents = action
 		}
 		l.artifacts[d.Digest] = true
 	}

@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/ledger"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
@@ -19,9 +21,16 @@ type published struct {
 	*evidence
 	index     ocispec.Index
 	documents ocispec.Manifest
+	proof     []byte // that the records are in a ledger; nil for none
 }
 
 func publish(t *testing.T, text []byte) *published {
+	t.Helper()
+	return publishLogged(t, text, nil)
+}
+
+// publishLogged makes a benchmark with the proof that a ledger gives of its records.
+func publishLogged(t *testing.T, text []byte, log func(records []digest.Digest) []byte) *published {
 	t.Helper()
 	e := rebuild(t, bench(), nil)
 	if text == nil {
@@ -30,6 +39,9 @@ func publish(t *testing.T, text []byte) *published {
 	p := &published{evidence: e, index: ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}}
 	for _, s := range e.lock.Steps {
 		p.list(s.Name, s.Action, e.kinds[s.Name], e.records[s.Action])
+	}
+	if log != nil {
+		p.proof = log(slices.Sorted(maps.Values(e.records)))
 	}
 	p.documents = ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
 		Config: ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: e.put([]byte("{}")), Size: 2},
@@ -47,7 +59,20 @@ func (p *published) addDocuments() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.list(verify.DocumentsStep, p.put(text), made, p.record(a, made, verify.DocumentsStep))
+	p.list(verify.DocumentsStep, p.put(text), made, p.recordOfDocuments(a, made))
+}
+
+// recordOfDocuments names the proof of the ledger, if there is one.
+func (p *published) recordOfDocuments(a action.Action, made ocispec.Descriptor) digest.Digest {
+	p.t.Helper()
+	if p.proof == nil {
+		return p.record(a, made, verify.DocumentsStep)
+	}
+	text, err := provenance.New(a, made.Digest, provenance.Execution{Step: verify.DocumentsStep, Ledger: p.proof})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return p.tie(made, p.layer(provenance.EnvelopeType, p.seal(rebuilder, text)), p.layer(ledger.MediaType, p.proof))
 }
 
 func (p *published) list(step string, id digest.Digest, made ocispec.Descriptor, record digest.Digest) {

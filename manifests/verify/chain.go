@@ -155,8 +155,11 @@ func (v *verifier) statement(s lock.Step, m ocispec.Manifest) (provenance.Record
 	}
 	if err := r.CheckLayers(m); err != nil {
 		differs("the statement and the documents that it names", err.Error())
-	} else if len(r.Predicate.RunDetails.Byproducts) > 0 {
-		v.evaluation(s, m.Layers[1].Digest)
+	} else if d := r.Byproduct(provenance.EvaluationName); d != "" {
+		v.evaluation(s, d)
+	}
+	if s.Name == DocumentsStep {
+		v.proof = r.Byproduct(provenance.LedgerName)
 	}
 	return r, len(v.out.Problems) == before
 }

@@ -143,6 +143,8 @@ func (s signer) public() trust.PublicKey {
 
 func (s signer) KeyID() (string, error) { return s.public().ID, nil }
 
+func (s signer) Known() (trust.PublicKey, error) { return s.public(), nil }
+
 func (s signer) Sign(_ context.Context, data []byte) ([]byte, error) {
 	return ed25519.Sign(s.private(), data), nil
 }

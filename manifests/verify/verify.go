@@ -74,6 +74,10 @@ const (
 	RecordUnsigned  = "record-unsigned"  // nobody has signed, and the policy wants it
 	RecordUntrusted = "record-untrusted" // not enough of those whom the policy lets vouch have signed
 	SignatureWrong  = "signature-wrong"  // a signature that names a key of the policy is not of it
+
+	LedgerNone      = "ledger-none"      // the policy wants records to be proven in a ledger, and there is no proof that counts
+	LedgerDiffers   = "ledger-differs"   // the proof is not one, or leaves records out
+	LedgerRewritten = "ledger-rewritten" // the ledger is not the one that it was
 )
 
 // Problem is one thing that is wrong, and where.
@@ -117,6 +121,7 @@ type Verdict struct {
 	Level    string    `json:"level"`
 	OK       bool      `json:"ok"`
 	Signed   *Signed   `json:"signed,omitempty"` // of a chain
+	Ledger   *Ledger   `json:"ledger,omitempty"` // of a benchmark that has a proof of it
 	Steps    []Step    `json:"steps,omitempty"`  // of a chain, in the order of the lock
 	Checked  Checked   `json:"checked"`
 	Sample   *Sample   `json:"sample,omitempty"`
@@ -165,6 +170,7 @@ func Lock(ctx context.Context, file string, text []byte, s Store, by *trust.Poli
 		return v.verdict(), ctx.Err()
 	}
 	v.lock(l)
+	v.noLedger("a lock has none; that of its benchmark artifact does")
 	return v.verdict(), ctx.Err()
 }
 
@@ -190,6 +196,7 @@ type verifier struct {
 	steps   map[string]*Step                 // of the chain, by name
 	order   []string                         // of the steps
 	numbers map[string]provenance.Evaluation // by step, as their records have them
+	proof   digest.Digest                    // of the ledger that the record of the documents names
 	lenient bool                             // what is not there now does not break the chain
 
 	graves   map[digest.Digest]grave   // by artifact

@@ -27,6 +27,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/gate"
 	"github.com/cairn-bench/cairn/activities/gc"
 	"github.com/cairn-bench/cairn/activities/keys"
+	"github.com/cairn-bench/cairn/activities/ledger"
 	"github.com/cairn-bench/cairn/activities/publish"
 	"github.com/cairn-bench/cairn/activities/recall"
 	"github.com/cairn-bench/cairn/activities/resolve"
@@ -162,7 +163,7 @@ func (a *app) root() *cobra.Command {
 		a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.serverCommand(), a.workerCommand(),
 		a.planCommand(), a.explainCommand(), a.approveCommand(), a.fmtCommand(), a.schemaCommand(),
 		a.verifyCommand(), a.proveCommand(), a.diffCommand(), a.affectedCommand(),
-		a.showCommand(), a.lsCommand(), a.catCommand(), a.exportCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.keyCommand(),
+		a.showCommand(), a.lsCommand(), a.catCommand(), a.exportCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.keyCommand(), a.ledgerCommand(),
 		a.pluginCommand(), a.catalogCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
@@ -229,6 +230,7 @@ type workshop struct {
 	gate     *gate.Gate
 	book     *recall.Book
 	key      keys.Signer
+	ledger   *ledger.Ledger
 	planned  digest.Digest // what this process has planned for the run
 }
 
@@ -250,6 +252,7 @@ func (a *app) open() (*workshop, error) {
 	if err := a.share(w); err != nil {
 		return nil, err
 	}
+	w.ledger = ledger.Open(filepath.Join(dir, "ledger"), w.key, a.formerKeys(dir)...)
 	w.layout.Waiting, w.own.Waiting, w.cache.Waiting = a.waiting, a.waiting, a.waiting
 	w.own.At, w.cache.At = a.doing(), a.doing()
 	w.gate = gate.Open(dir)
@@ -303,7 +306,7 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 		Resolver: w.resolver,
 		Executor: &execute.Executor{
 			Store: w.store, Cache: w.cache, Plugins: w.plugins, Env: a.env, Scratch: filepath.Join(w.dir, "scratch"),
-			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Key: w.key, Now: time.Now, Report: report, Host: a.runner(o.isolate), Load: a.host.Load,
+			Workers: runtime.GOMAXPROCS(0), Builder: builder(), Key: w.key, Ledger: w.ledger, Now: time.Now, Report: report, Host: a.runner(o.isolate), Load: a.host.Load,
 			Gate: w.gate, Checkpoints: filepath.Join(w.dir, "checkpoints"), Interval: o.checkpoint,
 		},
 		Publisher: w.publisher(),
@@ -311,7 +314,7 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 }
 
 func (w *workshop) publisher() *publish.Publisher {
-	return &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Key: w.key, Now: time.Now}
+	return &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Key: w.key, Ledger: w.ledger, Now: time.Now}
 }
 
 // builder names this program in records.

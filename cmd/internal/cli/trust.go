@@ -92,3 +92,19 @@ func (a *app) vouched(w *workshop) func(context.Context, actioncache.Entry) (str
 		return fmt.Sprintf("its record does not count here (%s): %s; `cairn key show` tells a key, and %s says whose count", p.Name, j.Why(), filepath.Join(display(w.dir), trustFile)), nil
 	}
 }
+
+// formerKeys are those that have signed the ledger of a home before CAIRN_KEY named another one.
+func (a *app) formerKeys(dir string) []trust.PublicKey {
+	if a.getenv("CAIRN_KEY") == "" {
+		return nil
+	}
+	k, err := keys.Load(keys.File(dir))
+	if err != nil {
+		return nil
+	}
+	public, err := k.Known()
+	if err != nil {
+		return nil
+	}
+	return []trust.PublicKey{public}
+}

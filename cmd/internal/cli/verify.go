@@ -20,9 +20,11 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/manifests/artifact"
+	format "github.com/cairn-bench/cairn/manifests/ledger"
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/manifests/trust"
@@ -126,6 +128,9 @@ func (a *app) verify(ctx context.Context, file string, o verifyOptions) error {
 		return err
 	}
 	s, v, err := w.verify(ctx, file, by, o.level)
+	if err == nil {
+		err = w.rewritten(&v)
+	}
 	if err != nil {
 		return err
 	}
@@ -144,6 +149,27 @@ func (a *app) verify(ctx context.Context, file string, o verifyOptions) error {
 		return err
 	}
 	return verdictError(v)
+}
+
+// rewritten asks the ledger of this home, if the benchmark is in it, whether it goes on from what it was then.
+func (w *workshop) rewritten(v *verify.Verdict) error {
+	if v.Ledger == nil || v.Ledger.Origin == "" {
+		return nil
+	}
+	now, err := w.ledger.Checkpoint()
+	if err == nil && now.Origin == v.Ledger.Origin {
+		root, bad := tlog.ParseHash(v.Ledger.Root)
+		if bad != nil {
+			return bad
+		}
+		err = w.ledger.Follows(format.Checkpoint{Origin: v.Ledger.Origin, Size: v.Ledger.Size, Root: root})
+	}
+	if errors.Is(err, format.ErrTampered) {
+		v.OK, v.Level = false, verify.None
+		v.Problems = append(v.Problems, verify.Problem{Code: verify.LedgerRewritten, Step: verify.DocumentsStep, Path: "ledger", Want: fmt.Sprintf("size %d, root %s", v.Ledger.Size, v.Ledger.Root), Got: err.Error()})
+		return nil
+	}
+	return err
 }
 
 // sample reads files of the datasets at random.
@@ -306,6 +332,13 @@ func printSigned(out io.Writer, v verify.Verdict) {
 	}
 	if s.Unsigned > 0 {
 		fmt.Fprintf(out, "  signed by nobody: %s\n", plural(s.Unsigned, "record"))
+	}
+	switch l := v.Ledger; {
+	case l == nil:
+	case l.Why != "":
+		fmt.Fprintf(out, "  in a ledger: not known here: %s\n", l.Why)
+	default:
+		fmt.Fprintf(out, "  in a ledger: %d of %d records, at size %d, checkpoint signed by %s\n", l.Records, l.Of, l.Size, orNone(strings.Join(l.Signed, ", ")))
 	}
 	if n := v.Unseen(); n > 0 {
 		fmt.Fprintf(out, "  not seen, because it is not here: something of %d of %d steps (--json says what)\n", n, s.Of)

@@ -1,0 +1,88 @@
+package publish
+
+import (
+	"context"
+	"errors"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cairn-bench/cairn/activities/actioncache"
+	"github.com/cairn-bench/cairn/activities/attest"
+	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/resolve"
+	"github.com/cairn-bench/cairn/manifests/ledger"
+	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/verify"
+)
+
+// maxProof bounds the proof of a benchmark: some 45 bytes a record.
+const maxProof = 256 << 20
+
+// logged makes sure that the records of all steps are in the ledger, also those that another home has made, and proves it.
+func (p *Publisher) logged(ctx context.Context, states []resolve.State) ([]byte, error) {
+	if p.Ledger == nil {
+		return nil, nil
+	}
+	all := recordsOf(states)
+	if err := p.Ledger.Append(ctx, all...); err != nil {
+		return nil, err
+	}
+	proof, err := p.Ledger.Prove(all)
+	if err != nil {
+		return nil, err
+	}
+	return proof.Marshal()
+}
+
+func recordsOf(states []resolve.State) []digest.Digest {
+	out := make([]digest.Digest, len(states))
+	for i, s := range states {
+		out[i] = s.Entry.Record
+	}
+	return out
+}
+
+// prove makes another record of documents that were found, if theirs does not prove of the records of the steps that they
+// are in a ledger: a step that was done again has another record and the same artifact.
+func (p *Publisher) prove(ctx context.Context, doc resolve.State, states []resolve.State, invocation string) (actioncache.Entry, error) {
+	proven, err := p.proven(ctx, doc.Entry, states)
+	if err != nil || proven {
+		return doc.Entry, err
+	}
+	size, err := p.Resolver.Store.Stat(ctx, doc.Entry.Artifact)
+	if err != nil {
+		return doc.Entry, err
+	}
+	now := p.Now()
+	made := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, ArtifactType: DocumentsType, Digest: doc.Entry.Artifact, Size: size}
+	return p.record(ctx, doc.Action, made, states, provenance.Execution{Step: verify.DocumentsStep, Builder: p.Builder, Invocation: invocation, Started: now, Finished: now})
+}
+
+// proven says whether the record of the documents proves that those of the steps are in a ledger.
+func (p *Publisher) proven(ctx context.Context, e actioncache.Entry, states []resolve.State) (bool, error) {
+	if p.Ledger == nil {
+		return true, nil
+	}
+	r, err := attest.Read(ctx, p.Resolver.Store, e.Record)
+	if err != nil {
+		return false, err
+	}
+	d := r.Byproduct(provenance.LedgerName)
+	if d == "" {
+		return false, nil
+	}
+	text, err := cas.ReadAll(ctx, p.Resolver.Store, d, maxProof)
+	if err != nil {
+		return false, err
+	}
+	proof, err := ledger.ParseProof(text)
+	if err != nil {
+		return false, nil // it proves nothing
+	}
+	err = proof.Has(recordsOf(states)...)
+	if errors.Is(err, ledger.ErrAbsent) {
+		return false, nil
+	}
+	return err == nil, err
+}

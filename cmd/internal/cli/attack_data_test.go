@@ -1,0 +1,4 @@
+package cli
+
+func onArtifacts() []attack { return nil }
+func onLedger() []attack    { return nil }
