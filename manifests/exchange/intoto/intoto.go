@@ -21,7 +21,8 @@ import (
 )
 
 // Attestations names the layers of a record that are attestations about the work: its statement and what that names as a
-// byproduct, the statement of an evaluation's numbers. Approvals of terms stay at home: they name a person.
+// byproduct, the statement of an evaluation's numbers. Approvals of terms stay at home: they name a person. Other byproducts, such
+// as the proof that records are in a ledger, are no attestations.
 func Attestations(m ocispec.Manifest, s provenance.Statement) []ocispec.Descriptor {
 	if len(m.Layers) == 0 {
 		return nil
@@ -32,7 +33,7 @@ func Attestations(m ocispec.Manifest, s provenance.Statement) []ocispec.Descript
 		made[digest.NewDigestFromEncoded(digest.SHA256, b.Digest[digest.SHA256.String()])] = true
 	}
 	for _, l := range m.Layers[1:] {
-		if made[l.Digest] {
+		if made[l.Digest] && l.MediaType == provenance.EnvelopeType {
 			out = append(out, l)
 		}
 	}

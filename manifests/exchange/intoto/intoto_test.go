@@ -15,10 +15,16 @@ import (
 
 // TestAttestations: the statement and what it names as made, and no approval, which names a person.
 func TestAttestations(t *testing.T) {
-	layer := func(s string) ocispec.Descriptor { return ocispec.Descriptor{Digest: digest.FromString(s)} }
-	m := ocispec.Manifest{Layers: []ocispec.Descriptor{layer("statement"), layer("approval of ann"), layer("numbers")}}
+	layer := func(s string) ocispec.Descriptor {
+		return ocispec.Descriptor{MediaType: provenance.EnvelopeType, Digest: digest.FromString(s)}
+	}
+	proof := layer("proof")
+	proof.MediaType = "application/json"
+	m := ocispec.Manifest{Layers: []ocispec.Descriptor{layer("statement"), layer("approval of ann"), layer("numbers"), proof}}
 	var s provenance.Statement
-	s.Predicate.RunDetails.Byproducts = []provenance.Subject{{Name: "numbers", Digest: map[string]string{"sha256": digest.FromString("numbers").Encoded()}}}
+	for _, name := range []string{"numbers", "proof"} {
+		s.Predicate.RunDetails.Byproducts = append(s.Predicate.RunDetails.Byproducts, provenance.Subject{Name: name, Digest: map[string]string{"sha256": digest.FromString(name).Encoded()}})
+	}
 	if diff := cmp.Diff([]ocispec.Descriptor{layer("statement"), layer("numbers")}, intoto.Attestations(m, s)); diff != "" {
 		t.Error(diff)
 	}
