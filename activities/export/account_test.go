@@ -141,7 +141,7 @@ func TestFile(t *testing.T) {
 		{"a/b.jsonl", `{"eventType":"OTHER"}`, false, true}, // it is there
 		{"a/b.jsonl", `{"eventType":"AGAIN"}`, true, false},
 		{"a/b.jsonl", "# Reproducibility statement", true, true}, // of another format
-		{"a", "x", true, true}, // a folder
+		{"a", "x", true, true},                                   // a folder
 		{"new", "x", true, false},
 		{"new", "y", true, true},
 	} {
