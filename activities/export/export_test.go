@@ -102,7 +102,7 @@ func checkSums(t *testing.T, dir string) {
 
 // TestTwiceTheSame: any number of workers, any place, the same bytes.
 func TestTwiceTheSame(t *testing.T) {
-	for _, o := range []export.Options{{Format: exchange.Climb}, {Format: exchange.Dir}, {Format: exchange.Parquet}, {Format: exchange.WebDataset}, {Format: exchange.WebDataset, Labels: true}} {
+	for _, o := range []export.Options{{Format: exchange.Climb}, {Format: exchange.Dir}, {Format: exchange.Parquet}, {Format: exchange.WebDataset}, {Format: exchange.WebDataset, Labels: true}, {Format: exchange.Croissant}} {
 		t.Run(o.Format, func(t *testing.T) {
 			first, _ := exportOf(t, curatedtest.Everything(), o)
 			o.Workers = 7

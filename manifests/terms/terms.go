@@ -296,6 +296,16 @@ func (r Rule) fits(q Question, access, licence string) bool {
 // maxLicence bounds what the SPDX parser is given; no true expression is longer.
 const maxLicence = 500
 
+// Closed says why not everybody may have data of these terms, by the policy that comes with Cairn; "" if everybody may. It
+// is for documents that may depend on no home.
+func Closed(t Term) string {
+	d := Default().Decide(Question{Verb: Push, What: Curated, To: Registry}, t)
+	if d.Allowed {
+		return ""
+	}
+	return d.Reason
+}
+
 // identifiers are the licences of an expression; one that is none, or that nobody states, is the one without a name.
 func identifiers(expression string) []string {
 	if len(expression) > maxLicence {
