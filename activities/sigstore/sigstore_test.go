@@ -94,6 +94,21 @@ func TestSigner(t *testing.T) {
 	}
 }
 
+// TestOneStatement: what is judged is what was read out of the bundle.
+func TestOneStatement(t *testing.T) {
+	s := sigstoretest.New(t)
+	for name, change := range map[string]func(*envelope.Envelope){
+		"payload": func(e *envelope.Envelope) { e.Payload = []byte("{}") },
+		"type":    func(e *envelope.Envelope) { e.Type = "text/plain" },
+	} {
+		e := open(t, s.Sign(t, issuer, subject, kind, []byte(sentence), sigstoretest.Signing{}))
+		change(&e)
+		if who, err := judge(t, s.Root(t)).Signer(e); err == nil || err.Error() != "form of the bundle: it holds two statements" {
+			t.Errorf("%s: %+v, %v", name, who, err)
+		}
+	}
+}
+
 // twice adds an envelope that the one reader of JSON may take and the other not.
 func twice(b []byte) []byte {
 	return append(append(b[:len(b)-1:len(b)-1], `,"DSSEEnvelope":{"payload":"e30=","payloadType":"`+kind+`","signatures":[{"sig":"eA=="}]}`...), '}')
