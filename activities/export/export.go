@@ -52,8 +52,8 @@ type job struct {
 	opts Options
 }
 
-// Write writes an export and returns what it says of itself.
-func Write(ctx context.Context, d *curated.Dataset, o Options) (exchange.Export, error) {
+// Write writes an export and returns what it says of itself. restricted says why the data may not be passed on, "" if they may.
+func Write(ctx context.Context, d *curated.Dataset, restricted string, o Options) (exchange.Export, error) {
 	run, err := o.writer()
 	if err != nil {
 		return exchange.Export{}, err
@@ -68,7 +68,7 @@ func Write(ctx context.Context, d *curated.Dataset, o Options) (exchange.Export,
 	if err != nil {
 		return exchange.Export{}, err
 	}
-	doc := exchange.New(o.Format, d.Artifact, d.Info)
+	doc := exchange.New(o.Format, d.Artifact, d.Info, restricted)
 	j := &job{ctx: ctx, set: d, out: out, doc: &doc, opts: o}
 	if err = run(j); err == nil {
 		err = out.finish(o.Dir, &doc, o.Force)

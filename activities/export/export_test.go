@@ -28,6 +28,14 @@ import (
 	"github.com/cairn-bench/cairn/manifests/exchange"
 )
 
+// restricted is the reason for a set that may not be passed on.
+func restricted(s *curatedtest.Set) string {
+	if s.Dataset.Access != "credentialed" {
+		return ""
+	}
+	return "its access is credentialed"
+}
+
 // exportOf packs a set, exports it and returns the folder.
 func exportOf(t *testing.T, s *curatedtest.Set, o export.Options) (string, exchange.Export) {
 	t.Helper()
@@ -35,7 +43,7 @@ func exportOf(t *testing.T, s *curatedtest.Set, o export.Options) (string, excha
 	if o.Dir == "" {
 		o.Dir = filepath.Join(t.TempDir(), "out")
 	}
-	doc, err := export.Write(t.Context(), d, o)
+	doc, err := export.Write(t.Context(), d, restricted(s), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -414,7 +422,7 @@ func TestShards(t *testing.T) {
 	}
 	d := opened(t, one)
 	out := filepath.Join(t.TempDir(), "out")
-	if _, err := export.Write(t.Context(), d, export.Options{Format: exchange.WebDataset, Dir: out}); err != nil {
+	if _, err := export.Write(t.Context(), d, "", export.Options{Format: exchange.WebDataset, Dir: out}); err != nil {
 		t.Fatal(err)
 	}
 	if text := tree(t, out)["train-000000.tar"]; digest.FromString(text) != d.Manifest.Layers[1].Digest {

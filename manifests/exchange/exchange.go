@@ -13,7 +13,6 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/document"
 )
 
@@ -54,11 +53,11 @@ type Export struct {
 	Notes      []string       `json:"notes,omitempty"` // what a reader of this format has to know of these data
 }
 
-// New describes the export of a dataset before anything is written.
-func New(format string, artifact digest.Digest, d document.Dataset) Export {
+// New describes the export of a dataset before anything is written. restricted says why the data may not be passed on, "" if they may.
+func New(format string, artifact digest.Digest, d document.Dataset, restricted string) Export {
 	return Export{
 		Schema: Schema, Format: format, Dataset: d.ID, Artifact: artifact, Licence: d.Licence, Access: d.Access,
-		Restricted: manifests.Restriction(d.Licence, d.Access), Samples: map[string]int{},
+		Restricted: restricted, Samples: map[string]int{},
 	}
 }
 

@@ -17,10 +17,12 @@ import (
 	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/manifests/exchange"
+	"github.com/cairn-bench/cairn/manifests/terms"
 )
 
 func (a *app) exportCommand() *cobra.Command {
 	o := export.Options{Workers: runtime.GOMAXPROCS(0)}
+	var t termsOptions
 	c := &cobra.Command{
 		Use:   "export REF --format " + strings.Join(exchange.Formats(), "|") + " [-o DIR]",
 		Short: "Write a curated dataset for programs that know nothing of Cairn",
@@ -35,21 +37,25 @@ Each folder also has export.json, which says what it was made of, NOTICE.txt wit
 appears as a whole or not at all, and has the same bytes every time. Pictures become PNG, films and the slices of a volume
 AVI without loss; what is neither stays a NumPy array.
 
-Data whose licence or access is not open go to a folder that only you can open, and nowhere else.`,
+Data that the terms policy lets nobody else have go to a folder that only you can open, and nowhere else ("cairn terms").`,
 		Example: `  cairn export demo/curate/ecg-a --format dir
   cairn export climb-open/curate/busi --format climb -o data/ultrasound/busi
   cairn export sha256:4c5e... --format webdataset --labels -o shards --force`,
 		Args: args(1),
-		RunE: func(c *cobra.Command, args []string) error { return a.exportDataset(c.Context(), args[0], o) },
+		RunE: func(c *cobra.Command, args []string) error { return a.exportDataset(c.Context(), args[0], o, t) },
 	}
 	c.Flags().StringVar(&o.Format, "format", "", strings.Join(exchange.Formats(), ", "))
 	c.Flags().StringVarP(&o.Dir, "output", "o", "", "folder that does not exist or is empty (default: DATASET-FORMAT here)")
 	c.Flags().BoolVar(&o.Force, "force", false, "replace an earlier export at the folder")
 	c.Flags().BoolVar(&o.Labels, "labels", false, "webdataset only: put the labels into the shards, which writes them anew")
+	t.flags(c)
 	return c
 }
 
-func (a *app) exportDataset(ctx context.Context, ref string, o export.Options) error {
+func (a *app) exportDataset(ctx context.Context, ref string, o export.Options, t termsOptions) error {
+	if err := t.check(); err != nil {
+		return err
+	}
 	if o.Format == "" {
 		return &usageError{fmt.Errorf("say --format: %s", strings.Join(exchange.Formats(), ", "))}
 	}
@@ -62,13 +68,14 @@ func (a *app) exportDataset(ctx context.Context, ref string, o export.Options) e
 		return err
 	}
 	defer d.Close()
-	if err := onlyHere(o.Dir, d.Info); err != nil {
+	restricted, err := a.exportable(ctx, w, ref, d, o.Dir, t)
+	if err != nil {
 		return err
 	}
 	if o.Dir == "" {
 		o.Dir = exchange.ClassFolder(d.Info.ID) + "-" + o.Format
 	}
-	doc, err := export.Write(ctx, d, o)
+	doc, err := export.Write(ctx, d, restricted, o)
 	var rotten *cas.MismatchError
 	var target *export.TargetError
 	var format *export.FormatError
@@ -85,15 +92,32 @@ func (a *app) exportDataset(ctx context.Context, ref string, o export.Options) e
 	return a.print(exported{doc, o.Dir}, func(out io.Writer) { printExport(out, doc, o.Dir) })
 }
 
-// onlyHere refuses addresses, and says of restricted data that it is their terms and not the spelling.
-func onlyHere(dir string, d document.Dataset) error {
-	if !strings.Contains(dir, "://") {
-		return nil
+// exportable asks the terms policy whether a dataset may become a folder, and says why it may be one that only its owner can open. Of an
+// address it says whether it is the terms, or that exports go to folders.
+func (a *app) exportable(ctx context.Context, w *workshop, ref string, d *curated.Dataset, dir string, t termsOptions) (restricted string, err error) {
+	p, _, err := w.policy(t.file)
+	if err != nil {
+		return "", err
 	}
-	if why := exchange.New("", "", d).Restricted; why != "" {
-		return exit(exitRefused, "%s may go to a folder of this machine only: %s", d.ID, why)
+	s, err := w.consider(ctx, ref, d.Artifact)
+	if err != nil {
+		return "", err
 	}
-	return &usageError{fmt.Errorf("%s: an export goes to a folder; `cairn push` takes datasets to a registry", dir)}
+	if strings.Contains(dir, "://") {
+		if c := s.ask(p, terms.Export, dir); len(c.refused) > 0 {
+			return "", exit(exitRefused, "%s may go to a folder of this machine only: %s", d.Info.ID, c.refusal(a.typed()))
+		}
+		return "", &usageError{fmt.Errorf("%s: an export goes to a folder; `cairn push` takes datasets to a registry", dir)}
+	}
+	c := s.ask(p, terms.Export, terms.Folder)
+	if t.override {
+		_, err = a.settle(ctx, w, t, c)
+		return "", err
+	}
+	if private := s.ask(p, terms.Export, terms.Private); len(c.refused) > 0 && len(private.refused) > 0 {
+		return "", private.refusal(a.typed())
+	}
+	return c.reason(), nil
 }
 
 // dataset opens the curated dataset of a reference, and says what else it may be.
