@@ -23,6 +23,7 @@ type Envelope struct {
 	Type       string // of the payload
 	Payload    []byte
 	Signatures []Signature // one at least
+	Bundle     []byte      // the Sigstore bundle that it came in, nil if in none
 }
 
 // Signature is one signature. Its key ID is a hint and is not signed.
@@ -54,6 +55,11 @@ func Open(text []byte) (Envelope, error) {
 	if want, err := canonical.Marshal(raw); err != nil || !bytes.Equal(want, text) {
 		return Envelope{}, errors.New("envelope: its bytes are not the canonical ones of a DSSE envelope")
 	}
+	return read(raw)
+}
+
+// read decodes what stands in an envelope.
+func read(raw dsse.Envelope) (Envelope, error) {
 	if len(raw.Signatures) == 0 {
 		return Envelope{}, errors.New("envelope: it has no signature")
 	}

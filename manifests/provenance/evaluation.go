@@ -11,6 +11,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/document"
+	"github.com/cairn-bench/cairn/manifests/envelope"
 )
 
 // EvaluationType is the predicate of the statement of an evaluation's numbers.
@@ -54,7 +55,7 @@ func NewEvaluation(step string, artifact digest.Digest, e Evaluation) ([]byte, e
 // record that names the envelope by digest is signed.
 func ParseEvaluation(text []byte) (EvaluationStatement, error) {
 	var s EvaluationStatement
-	e, err := openStatement(text)
+	e, err := openStatement(envelope.Open, text)
 	if err == nil {
 		err = json.Unmarshal(e.Payload, &s)
 	}

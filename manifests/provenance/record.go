@@ -14,13 +14,18 @@ type Record struct {
 	Envelope *envelope.Envelope // nil where nobody has signed it, as before there were signatures
 }
 
-// ParseRecord reads the first layer of the manifest of a record. It checks no signature.
+// ParseRecord reads the first layer of the manifest of a record: a statement, an envelope, or a Sigstore bundle. It checks no
+// signature.
 func ParseRecord(layer ocispec.Descriptor, text []byte) (Record, error) {
 	if layer.MediaType == MediaType {
 		s, err := Parse(text)
 		return Record{Statement: s}, err
 	}
-	e, err := openStatement(text)
+	open := envelope.Open
+	if layer.MediaType == envelope.BundleType {
+		open = envelope.OpenBundle
+	}
+	e, err := openStatement(open, text)
 	if err != nil {
 		return Record{}, fmt.Errorf("record: %w", err)
 	}
@@ -29,8 +34,8 @@ func ParseRecord(layer ocispec.Descriptor, text []byte) (Record, error) {
 }
 
 // openStatement opens the envelope of an in-toto statement.
-func openStatement(text []byte) (envelope.Envelope, error) {
-	e, err := envelope.Open(text)
+func openStatement(open func([]byte) (envelope.Envelope, error), text []byte) (envelope.Envelope, error) {
+	e, err := open(text)
 	if err == nil && e.Type != MediaType {
 		err = fmt.Errorf("its payload is a %q, want %s", e.Type, MediaType)
 	}

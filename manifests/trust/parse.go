@@ -26,7 +26,9 @@ type file struct {
 	APIVersion string             `yaml:"apiVersion"`
 	Kind       string             `yaml:"kind"`
 	Ledger     string             `yaml:"ledger"`
+	Roots      string             `yaml:"roots"`
 	Keys       map[string]fileKey `yaml:"keys"`
+	Identities map[string]fileID  `yaml:"identities"`
 	Rules      []fileRule         `yaml:"rules"`
 }
 
@@ -44,9 +46,10 @@ type fileRule struct {
 
 // known are the keys of each mapping, by what they stand in.
 var known = map[string][]string{
-	"":      {"apiVersion", "kind", "ledger", "keys", "rules"},
-	"keys":  {"public", "since", "until"},
-	"rules": {"kinds", "keys", "agree"},
+	"":           {"apiVersion", "kind", "ledger", "roots", "keys", "identities", "rules"},
+	"keys":       {"public", "since", "until"},
+	"identities": {"issuer", "subject", "since", "until"},
+	"rules":      {"kinds", "keys", "agree"},
 }
 
 // kinds of steps, and what puts the documents together.
@@ -101,9 +104,11 @@ func (r *reader) fail(n *yaml.Node, path, format string, args ...any) {
 // keys refuses keys that nobody knows, and aliases, which would let a name stand for something else.
 func (r *reader) keys(root *yaml.Node) {
 	r.mapping(root, "", known[""])
-	for i, n := range all(child(root, "keys")) {
-		if i%2 == 1 {
-			r.mapping(n, "keys", known["keys"])
+	for _, in := range []string{"keys", "identities"} {
+		for i, n := range all(child(root, in)) {
+			if i%2 == 1 {
+				r.mapping(n, in, known[in])
+			}
 		}
 	}
 	for i, n := range all(child(root, "rules")) {
@@ -167,8 +172,8 @@ func (r *reader) policy(root *yaml.Node, f file) *Policy {
 	default:
 		r.fail(here(root, "ledger"), "ledger", "%q, want required or optional", f.Ledger)
 	}
-	if len(f.Keys) == 0 {
-		r.fail(here(root, "keys"), "keys", "no key: want at least one whose signature counts")
+	if len(f.Keys) == 0 && len(f.Identities) == 0 {
+		r.fail(here(root, "keys"), "keys", "no key and no identity: want at least one whose signature counts")
 	}
 	byID := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(f.Keys)) {
@@ -180,8 +185,9 @@ func (r *reader) policy(root *yaml.Node, f file) *Policy {
 		byID[k.Public.ID] = name
 		p.Keys = append(p.Keys, k)
 	}
+	r.identities(p, root, f)
 	for i, rule := range f.Rules {
-		p.Rules = append(p.Rules, r.rule(all(child(root, "rules"))[i], fmt.Sprintf("rules[%d]", i), rule, f.Keys))
+		p.Rules = append(p.Rules, r.rule(all(child(root, "rules"))[i], fmt.Sprintf("rules[%d]", i), rule, p.voters()))
 	}
 	return p
 }
@@ -189,18 +195,28 @@ func (r *reader) policy(root *yaml.Node, f file) *Policy {
 func (r *reader) key(n *yaml.Node, name string, f fileKey) Key {
 	path := "keys." + name
 	k := Key{Name: name}
-	if !manifests.IsName(name) {
-		r.fail(n, path, "want a name of lower-case letters, digits and hyphens")
-	}
+	r.named(n, path, name)
 	var err error
 	if k.Public, err = ParsePublicKey(f.Public); err != nil {
 		r.fail(here(n, "public"), path+".public", "%v", err)
 	}
-	k.Since, k.Until = r.time(n, path, "since", f.Since), r.time(n, path, "until", f.Until)
-	if !k.Until.IsZero() && !k.Since.Before(k.Until) {
+	k.Since, k.Until = r.span(n, path, f.Since, f.Until)
+	return k
+}
+
+func (r *reader) named(n *yaml.Node, path, name string) {
+	if !manifests.IsName(name) {
+		r.fail(n, path, "want a name of lower-case letters, digits and hyphens")
+	}
+}
+
+// span reads from when until when somebody counts.
+func (r *reader) span(n *yaml.Node, path, from, to string) (since, until time.Time) {
+	since, until = r.time(n, path, "since", from), r.time(n, path, "until", to)
+	if !until.IsZero() && !since.Before(until) {
 		r.fail(here(n, "until"), path+".until", "it ends before it begins")
 	}
-	return k
+	return since, until
 }
 
 // time reads a day, which begins at midnight UTC, or a time.
@@ -217,7 +233,7 @@ func (r *reader) time(n *yaml.Node, path, key, text string) time.Time {
 	return time.Time{}
 }
 
-func (r *reader) rule(n *yaml.Node, path string, f fileRule, keys map[string]fileKey) Rule {
+func (r *reader) rule(n *yaml.Node, path string, f fileRule, voters []string) Rule {
 	out := Rule{Kinds: f.Kinds, Keys: f.Keys, Agree: 1}
 	for _, k := range f.Kinds {
 		if !slices.Contains(kinds, k) {
@@ -225,19 +241,19 @@ func (r *reader) rule(n *yaml.Node, path string, f fileRule, keys map[string]fil
 		}
 	}
 	for _, k := range f.Keys {
-		if _, ok := keys[k]; !ok {
-			r.fail(here(n, "keys"), path+".keys", "there is no key %q", k)
+		if !slices.Contains(voters, k) {
+			r.fail(here(n, "keys"), path+".keys", "there is no key %q and no identity of that name", k)
 		}
 	}
-	voters := len(keys)
+	most := len(voters)
 	if len(f.Keys) > 0 {
-		voters = len(slices.Compact(slices.Sorted(slices.Values(f.Keys))))
+		most = len(slices.Compact(slices.Sorted(slices.Values(f.Keys))))
 	}
 	if f.Agree != nil {
 		out.Agree = *f.Agree
 	}
-	if out.Agree < 1 || out.Agree > voters {
-		r.fail(here(n, "agree"), path+".agree", "%d, want 1 to %d, as many as may vouch", out.Agree, voters)
+	if out.Agree < 1 || out.Agree > most {
+		r.fail(here(n, "agree"), path+".agree", "%d, want 1 to %d, as many as may vouch", out.Agree, most)
 	}
 	return out
 }

@@ -1,6 +1,6 @@
 // Package trust says whose signatures count.
 //
-// A policy names keys, which kinds of steps each may vouch for and since when, and how many must agree. Every
+// A policy names keys and identities, which kinds of steps each may vouch for and since when, and how many must agree. Every
 // verification has one: who has none in mind says so with Nobody, and then who signed is told and nobody is refused.
 //
 // A time in a policy is compared with the time at which a record says that its step was done. The signer says that, so
@@ -23,7 +23,11 @@ type Policy struct {
 	Strict bool   // a record for which not enough of its keys vouch is a problem, not a remark
 	Ledger bool   // a benchmark without a ledger that counts is a problem
 	Keys   []Key
-	Rules  []Rule // the first that names a kind decides; no rule at all: every key may vouch for everything
+	Rules  []Rule // the first that names a kind decides; no rule at all: everybody known may vouch for everything
+
+	Identities []Identity // vote as keys do, and rules name them as such
+	Roots      string     // file of the trusted root by which their bundles are judged, as seen from that of the policy
+	Bundles    Bundles    // judges by it; nil: no bundle counts
 }
 
 // Key is a key that somebody is known by.
@@ -36,7 +40,7 @@ type Key struct {
 // Rule says who may vouch for kinds of steps.
 type Rule struct {
 	Kinds []string // of steps: fetch, curate, pretrain, evaluate, publish; none stands for all
-	Keys  []string // names of keys; none stands for all
+	Keys  []string // names of keys and identities; none stands for all
 	Agree int      // how many of them must have signed, 1 or more
 }
 
@@ -48,8 +52,8 @@ func Known(name string, keys ...Key) *Policy { return &Policy{Name: name, Keys: 
 
 // Judgement is what a policy says of the envelopes of a step.
 type Judgement struct {
-	By      []string // names of the keys that vouch, sorted
-	Unknown []string // key IDs of signatures that no key of the policy can check, sorted
+	By      []string // names of the keys and identities that vouch, sorted
+	Unknown []string // key IDs of signatures that no key of the policy can check, and signers of bundles, sorted
 	Wrong   string   // a signature that claims a key of the policy and is not of it, or that is barred; "" if there is none
 	Need    int      // how many must vouch
 }
@@ -80,6 +84,10 @@ func (p *Policy) Judge(kind string, finished time.Time, all ...envelope.Envelope
 	allowed, need := p.rule(kind)
 	j := Judgement{Need: need}
 	for _, e := range all {
+		if e.Bundle != nil {
+			p.judgeBundle(&j, e, allowed)
+			continue
+		}
 		signed := e.Signed()
 		for _, s := range e.Signatures {
 			p.judge(&j, s, signed, allowed, finished)
@@ -100,11 +108,15 @@ func (p *Policy) judge(j *Judgement, s envelope.Signature, signed []byte, allowe
 		j.Wrong = fmt.Sprintf("the signature that names key %s (%s) is not of it", key.Name, key.Public.ID)
 	case !allowed(key.Name):
 		j.Unknown = append(j.Unknown, key.Name+" (not for this kind)")
-	case finished.Before(key.Since) || !key.Until.IsZero() && !finished.Before(key.Until):
+	case outside(finished, key.Since, key.Until):
 		j.Unknown = append(j.Unknown, fmt.Sprintf("%s (not at %s)", key.Name, finished.Format(time.RFC3339)))
 	default:
 		j.By = append(j.By, key.Name)
 	}
+}
+
+func outside(t, since, until time.Time) bool {
+	return t.Before(since) || !until.IsZero() && !t.Before(until)
 }
 
 // find is the key that a signature names, or else one that has made it.

@@ -176,9 +176,23 @@ func TestNobody(t *testing.T) {
 func TestBadPolicies(t *testing.T) {
 	public := ed(t, 1).public.Text()
 	good := "apiVersion: cairn/v1\nkind: TrustPolicy\nkeys:\n  a: {public: " + public + "}\n"
+	id := "  ci: {issuer: https://example.org, subject: https://example.org/ci}\n"
+	keyless := "apiVersion: cairn/v1\nkind: TrustPolicy\nroots: r.json\nidentities:\n" + id
 	for text, want := range map[string]string{
-		"":  "trust.yaml: want a trust policy",
-		"x": "trust.yaml:1:1: want a mapping",
+		keyless + strings.Replace(id, "ci:", "cd:", 1):                                        "trust.yaml:5:7: identities.ci: the same identity as cd",
+		strings.Replace(keyless, "roots: r.json\n", "", 1):                                    "want roots",
+		good + "roots: r.json\n":                                                              "want roots",
+		keyless + "keys:\n  ci: {public: " + public + "}\n":                                   "trust.yaml:5:7: identities.ci: there is a key ci",
+		strings.Replace(keyless, "issuer: https://example.org, ", "", 1):                      "trust.yaml:5:7: identities.ci.issuer: want the URL",
+		strings.Replace(keyless, "https://example.org/ci", `""`, 1):                           "trust.yaml:5:46: identities.ci.subject: want the subject",
+		strings.Replace(keyless, "subject:", "subjekt:", 1):                                   `unknown key "subjekt"; did you mean "subject"?`,
+		strings.Replace(keyless, "ci:", "C I:", 1):                                            "want a name of lower-case letters",
+		strings.Replace(keyless, "/ci}", "/ci, since: soon}", 1):                              `identities.ci.since: "soon", want a day`,
+		strings.Replace(keyless, id, "  ci: 1\n", 1):                                          "want a mapping with issuer, subject, since, until",
+		keyless + "rules: [{keys: [ci], agree: 2}]\n":                                         "2, want 1 to 1",
+		keyless + "rules: [{keys: [cd]}]\n":                                                   `there is no key "cd" and no identity of that name`,
+		"":                                                                                    "trust.yaml: want a trust policy",
+		"x":                                                                                   "trust.yaml:1:1: want a mapping",
 		"apiVersion: cairn/v1\nkind: TrustPolicy\n":                                           "no key",
 		strings.Replace(good, "TrustPolicy", "Benchmark", 1):                                  `trust.yaml:2:7: kind: apiVersion "cairn/v1" and kind "Benchmark"`,
 		strings.Replace(good, "keys:", "key:", 1):                                             `trust.yaml:3:1: unknown key "key"; did you mean "keys"?`,
@@ -212,12 +226,13 @@ func FuzzParse(f *testing.F) {
 	public := ed(f, 1).public.Text()
 	f.Add([]byte("apiVersion: cairn/v1\nkind: TrustPolicy\nkeys:\n  a: {public: " + public + ", since: 2026-01-01}\nrules: [{kinds: [fetch], keys: [a], agree: 1}]\n"))
 	f.Add([]byte("keys: &a [*a]"))
+	f.Add([]byte("apiVersion: cairn/v1\nkind: TrustPolicy\nroots: r\nidentities:\n  a: {issuer: i, subject: s, until: 2026-01-01}\nrules: [{keys: [a]}]\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p, err := trust.Parse("x", text)
 		if err != nil {
 			return
 		}
-		if len(p.Keys) == 0 || !p.Strict {
+		if len(p.Keys)+len(p.Identities) == 0 || !p.Strict {
 			t.Errorf("%q is a policy without a key", text)
 		}
 		p.Judge("fetch", time.Now(), ed(t, 1).seal(t, "x"))

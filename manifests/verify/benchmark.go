@@ -51,7 +51,7 @@ func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, 
 		v.complete(l, ref, listed.artifacts)
 		v.lock(l)
 	}
-	v.ledger(listed.all())
+	v.ledger(listed.all(v.bundles))
 	v.listed(ix)
 	return v.verdict(), ctx.Err()
 }
@@ -64,13 +64,20 @@ type listed struct {
 	documents digest.Digest // their action
 }
 
-// all are the records of the steps, without those of the documents, which hold the proof.
-func (l *listed) all() []digest.Digest {
+// all are the records of the steps, without those of the documents, which hold the proof. Bundles that stand beside a record
+// may have come later, from elsewhere: they are in a log of their own.
+func (l *listed) all(bundles map[digest.Digest]bool) []digest.Digest {
 	var out []digest.Digest
 	for _, action := range slices.Sorted(maps.Keys(l.records)) {
-		if action != l.documents {
-			out = append(out, l.records[action]...)
+		if action == l.documents {
+			continue
 		}
+		all := l.records[action]
+		own := slices.DeleteFunc(slices.Clone(all), func(d digest.Digest) bool { return bundles[d] })
+		if len(own) == 0 {
+			own = all
+		}
+		out = append(out, own...)
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
@@ -127,7 +128,9 @@ func (v *verifier) record(s lock.Step, d digest.Digest) (provenance.Record, bool
 		v.problem(Problem{Code: RecordDiffers, Path: "record/subject", Digest: d,
 			Want: fmt.Sprintf("%s of %d bytes", s.Artifact, n), Got: fmt.Sprintf("%s of %d bytes", m.Subject.Digest, m.Subject.Size)})
 	}
-	return v.statement(s, m)
+	r, ok := v.statement(s, m)
+	v.bundles[d] = r.Envelope != nil && r.Envelope.Bundle != nil
+	return r, ok
 }
 
 // statement checks what a record says. It is right if nothing new was wrong.
@@ -159,7 +162,7 @@ func (v *verifier) statement(s lock.Step, m ocispec.Manifest) (provenance.Record
 		v.evaluation(s, d)
 	}
 	if s.Name == DocumentsStep {
-		v.proof = r.Byproduct(provenance.LedgerName)
+		v.proof = cmp.Or(v.proof, r.Byproduct(provenance.LedgerName))
 	}
 	return r, len(v.out.Problems) == before
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -70,6 +71,7 @@ func (v *verifier) absorb(f *verifier) {
 	for d := range f.followed {
 		v.followed[d] = true
 	}
+	maps.Copy(v.bundles, f.bundles)
 	for d, n := range f.seen {
 		v.count(d, n)
 	}

@@ -202,6 +202,7 @@ type verifier struct {
 	graves   map[digest.Digest]grave   // by artifact
 	found    map[digest.Digest]finding // what the blobs of the parts turned out to be
 	followed map[digest.Digest]bool    // manifests that the chain led to
+	bundles  map[digest.Digest]bool    // records that are Sigstore bundles
 	seen     map[digest.Digest]int64   // blobs that were read and hashed, with their sizes
 	reported map[Problem]bool
 	reading  bool // the chain has been followed, the parts are read
@@ -210,7 +211,7 @@ type verifier struct {
 }
 
 func newVerifier(ctx context.Context, subject string, s Store, level string) *verifier {
-	return &verifier{ctx: ctx, store: s, level: level, limit: maxDocument, seen: map[digest.Digest]int64{}, followed: map[digest.Digest]bool{}, graves: map[digest.Digest]grave{}, reported: map[Problem]bool{},
+	return &verifier{ctx: ctx, store: s, level: level, limit: maxDocument, seen: map[digest.Digest]int64{}, followed: map[digest.Digest]bool{}, bundles: map[digest.Digest]bool{}, graves: map[digest.Digest]grave{}, reported: map[Problem]bool{},
 		steps: map[string]*Step{}, numbers: map[string]provenance.Evaluation{},
 		out: Verdict{Schema: "cairn/verify/v1", Subject: subject, Level: None, Problems: []Problem{}}}
 }

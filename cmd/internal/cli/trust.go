@@ -11,6 +11,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/actioncache"
 	"github.com/cairn-bench/cairn/activities/attest"
 	"github.com/cairn-bench/cairn/activities/keys"
+	"github.com/cairn-bench/cairn/activities/sigstore"
 	"github.com/cairn-bench/cairn/manifests/envelope"
 	"github.com/cairn-bench/cairn/manifests/trust"
 )
@@ -40,10 +41,30 @@ func (a *app) policy(w *workshop) (*trust.Policy, error) {
 		return nil, &usageError{fmt.Errorf("trust policy: %w", err)}
 	}
 	p, err := trust.Parse(display(file), text)
+	if err == nil && p.Roots != "" {
+		p.Bundles, err = roots(filepath.Dir(file), p)
+	}
 	if err != nil {
 		return nil, &usageError{err}
 	}
 	return p, nil
+}
+
+// roots reads the trusted root of a policy, which lies in a folder.
+func roots(dir string, p *trust.Policy) (trust.Bundles, error) {
+	file := p.Roots
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(dir, file)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: roots: %w", p.Name, err)
+	}
+	j, err := sigstore.New(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: roots: %s: %w", p.Name, display(file), err)
+	}
+	return j, nil
 }
 
 // ownPolicy knows the key of the home, if there is one yet.
