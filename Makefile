@@ -24,7 +24,7 @@ TOOLS         := $(CURDIR)/.cache/tools
 REGISTRY      := github.com/distribution/distribution/v3/cmd/registry@v3.1.2
 CRANE         := github.com/google/go-containerregistry/cmd/crane@v0.22.1
 
-.PHONY: help tools build demo test unit e2e check vet lint tidy arm64 chaos large fuzz bench peers hot clean
+.PHONY: help tools validators build demo test unit e2e check vet lint tidy arm64 chaos large fuzz bench peers hot clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -47,10 +47,20 @@ $(TOOLS)/registry:
 $(TOOLS)/crane:
 	GOBIN=$(TOOLS) $(GO) install $(CRANE) || echo "crane could not be built; the test of docs/audit.md needs it"
 
+# The validators of the formats that `cairn export` writes, and PyPI's copy of what they would ask the network for.
+VALIDATORS := $(CURDIR)/.cache/validators/bin/python
+
+validators: $(VALIDATORS) ## install what judges the exports: rocrate-validator, mlcroissant, OpenLineage's own classes
+
+$(VALIDATORS):
+	{ python3 -m venv .cache/validators.new && .cache/validators.new/bin/pip install -q --retries 1 roc-validator==0.13.0 rocrate==0.13.0 \
+		mlcroissant==1.1.1 pyarrow==26.0.1 openlineage-python==1.54.0 && rm -rf .cache/validators && mv .cache/validators.new .cache/validators; } || \
+		echo "the formats' validators could not be installed; the tests that need them are skipped"
+
 unit: tools ## the tests of all packages that do not link the engine, with the race detector
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 60m $(PURE)
 
-e2e: tools ## the integration tests alone: the command line and the engine
+e2e: tools validators ## the integration tests alone: the command line and the engine
 	$(GO) test -tags $(TAGS) -shuffle=on -timeout 60m $(ENGINE)
 
 check: vet lint tidy test arm64 ## what CI runs

@@ -36,7 +36,7 @@ var rules = []rule{
 	{"plugins/curate", []string{"=plugins", "plugins/curate", "plugins/mersenne", "plugins/nn", "plugins/npy", "manifests/canonical", "manifests/catalog", "manifests/document", "manifests/action"}, []string{"go.temporal.io", "net/http", "os"}},
 	{"plugins/pretrain", []string{"=plugins", "plugins/pretrain", "plugins/nn", "plugins/npy", "manifests/catalog", "manifests/document", "manifests/action"}, []string{"go.temporal.io", "net/http", "os"}},
 	{"plugins/evaluate", []string{"=plugins", "plugins/evaluate", "plugins/nn", "plugins/npy", "manifests/catalog", "manifests/document", "manifests/action"}, []string{"go.temporal.io", "net/http", "os"}},
-	{"plugins", []string{"manifests/action", "manifests/canonical", "manifests/catalog", "manifests/document", "manifests/fingerprint", "plugins/mersenne"}, []string{"go.temporal.io"}},
+	{"plugins", []string{"manifests/action", "manifests/canonical", "manifests/catalog", "manifests/document", "manifests/fingerprint", "manifests/withdrawal", "plugins/mersenne"}, []string{"go.temporal.io"}},
 	{"workflows", []string{"manifests", "=activities"}, []string{"os", "net", "net/http", "math/rand", "math/rand/v2", "crypto/rand"}},
 	{"activities/suite", []string{"activities", "manifests", "plugins", "workflows"}, nil},
 	{"activities", []string{"activities", "manifests", "=plugins", "=plugins/host", "=plugins/npy"}, []string{module + "/workflows"}},

@@ -64,6 +64,9 @@ func (d *Document) Fail(path, format string, args ...any) {
 	d.parser.fail(d.find(path), path, format, args...)
 }
 
+// Line is where the value at a path stands, or what would hold it.
+func (d *Document) Line(path string) int { return d.find(path).Line }
+
 // Err is an Errors with all that Fail was told, or nil.
 func (d *Document) Err() error {
 	if len(d.parser.errs) == 0 {

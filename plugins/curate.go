@@ -7,6 +7,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/document"
+	"github.com/cairn-bench/cairn/manifests/withdrawal"
 )
 
 // Recipe turns a raw tree into samples. Order, parallelism, splits, duplicates and the report are the
@@ -94,6 +95,7 @@ func Curate[P any](spec catalog.Spec, defaults P, split func(P) SplitRule, recip
 			return p, Frame{}, err
 		}
 		f, err := framed.decode(frames)
+		withdrawal.Sort(f.Withdrawn)
 		return p, f, err
 	}
 	return Plugin{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cairn-bench/cairn/plugins/mersenne"
@@ -21,7 +22,7 @@ const (
 // Draw says what a published rule counts and draws. Its zero value draws samples in the order of their paths.
 type Draw struct {
 	Seed     uint32 `json:"seed,omitempty" jsonschema:"pandas and sklearn: the seed of the published program"`
-	Unit     string `json:"unit,omitempty" jsonschema:"what is counted: sample, or subject with all its samples; sample if not given"`
+	Unit     string `json:"unit,omitempty" jsonschema:"what is counted: sample, subject with all its samples, or row of the table of labels with all of its; sample if not given"`
 	PerClass bool   `json:"perClass,omitempty" jsonschema:"every set of labels is drawn from by itself"`
 	Order    string `json:"order,omitempty" jsonschema:"path, number (as path, but 9 comes before 10) or row (of the table of labels); path if not given"`
 	Round    string `json:"round,omitempty" jsonschema:"pandas: whether the share is rounded down, as by n=, or to the nearest, as by frac=; down if not given"`
@@ -32,6 +33,7 @@ type Draw struct {
 const (
 	UnitSample   = "sample"
 	UnitSubject  = "subject"
+	UnitRow      = "row"
 	OrderPath    = "path"
 	OrderNumber  = "number"
 	OrderRow     = "row"
@@ -55,8 +57,8 @@ func (r SplitRule) validateDraw() error {
 		return fmt.Errorf("split rule %s draws train and test: want shares of both that add up to 1, and validation 0", r.Rule)
 	case d == nil:
 		return nil
-	case d.Unit != "" && d.Unit != UnitSample && d.Unit != UnitSubject:
-		return fmt.Errorf("split draw.unit %q: want %s or %s", d.Unit, UnitSample, UnitSubject)
+	case !slices.Contains([]string{"", UnitSample, UnitSubject, UnitRow}, d.Unit):
+		return fmt.Errorf("split draw.unit %q: want %s, %s or %s", d.Unit, UnitSample, UnitSubject, UnitRow)
 	case d.Order != "" && d.Order != OrderPath && d.Order != OrderNumber && d.Order != OrderRow:
 		return fmt.Errorf("split draw.order %q: want %s, %s or %s", d.Order, OrderPath, OrderNumber, OrderRow)
 	case d.Round != "" && d.Round != RoundDown && d.Round != RoundNearest:
@@ -112,22 +114,34 @@ func (r SplitRule) drawSides(jobs []*job) {
 	}
 }
 
-// units puts jobs into the order of the draw and those of one subject together, if subjects are drawn.
+// units puts jobs into the order of the draw and those of one subject or row together, if these are drawn.
 func (d Draw) units(jobs []*job) []unit {
 	jobs = slices.Clone(jobs)
 	slices.SortStableFunc(jobs, d.compare)
 	var out []unit
 	at := map[string]int{}
 	for _, j := range jobs {
-		i, known := at[j.Subject]
-		if d.Unit != UnitSubject || !known {
+		name := d.member(j)
+		i, known := at[name]
+		if name == "" || !known {
 			i = len(out)
-			at[j.Subject] = i
+			at[name] = i
 			out = append(out, unit{class: strings.Join(j.Labels, "\n")})
 		}
 		out[i].jobs = append(out[i].jobs, j)
 	}
 	return out
+}
+
+// member names the unit that a job is part of, "" if it is one by itself.
+func (d Draw) member(j *job) string {
+	switch {
+	case d.Unit == UnitSubject:
+		return j.Subject
+	case d.Unit == UnitRow && j.Row > 0:
+		return strconv.Itoa(j.Row)
+	}
+	return ""
 }
 
 func (d Draw) compare(a, b *job) int {

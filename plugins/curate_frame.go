@@ -8,6 +8,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/document"
+	"github.com/cairn-bench/cairn/manifests/withdrawal"
 )
 
 // Frame is the parameters that every curate plugin has beside its own.
@@ -16,6 +17,8 @@ type Frame struct {
 	Several  string   `json:"several" jsonschema:"multiclass only: a sample with several positive classes that priority does not decide: exclude it, or draw one of them by seed, as some published code does"`
 	Empty    string   `json:"empty" jsonschema:"multiclass only: a sample without a positive class: exclude it, or draw any class by seed, as some published code does"`
 	Expect   Expect   `json:"expect" jsonschema:"published counts, which what comes out is compared with"`
+
+	Withdrawn []withdrawal.Entry `json:"withdrawn,omitempty" jsonschema:"who is left out because consent was withdrawn; cairn withdraw writes it"`
 }
 
 // What becomes of samples whose labels do not fit a task that needs exactly one.
@@ -56,6 +59,9 @@ func (f Frame) Validate() error {
 		if word != LabelsExclude && word != LabelsDraw {
 			return fmt.Errorf("%s %q: want %s or %s", name, word, LabelsExclude, LabelsDraw)
 		}
+	}
+	if err := withdrawal.Validate(f.Withdrawn); err != nil {
+		return err
 	}
 	return f.Expect.validate()
 }

@@ -69,13 +69,14 @@ func (k *curator) curation() document.Curation {
 		Done:       len(k.in(done)),
 		Excluded:   outcomes(k.in(excluded)),
 		Failed:     outcomes(k.in(failed)),
+		Withdrawn:  k.withdrawn,
 		Split:      k.rule.String(),
 		SplitFiles: k.splits,
 		Labels:     k.tally(),
 		LabelMaps:  k.maps,
 		Published:  k.published,
 		Duplicates: append([]document.DuplicateGroup{}, k.groups...),
-		Warnings:   []document.Outcome{},
+		Warnings:   append([]document.Outcome{}, k.gone...),
 	}
 	for _, flaw := range k.rule.Flaws {
 		out.Warnings = append(out.Warnings, document.Outcome{Code: "flaw", Reason: flaw})

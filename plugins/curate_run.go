@@ -40,6 +40,7 @@ const (
 	done
 	excluded
 	failed
+	withdrawn // see withdraw
 )
 
 func (j *job) exclude(code, reason string) { j.end(excluded, code, reason) }
@@ -80,6 +81,8 @@ type curator struct {
 	groups    []document.DuplicateGroup
 	splits    []document.SplitList
 	published *document.Published
+	withdrawn *document.Withdrawn // nil if nobody is to be left out
+	gone      []document.Outcome  // entries that name nobody any more
 	mu        sync.Mutex
 	progress  Progress
 }
@@ -112,6 +115,9 @@ func (k *curator) outline(ctx context.Context) error {
 		return err
 	}
 	k.rule.assign(k.counted(), k.call.Seed)
+	if err := k.withdraw(); err != nil {
+		return err
+	}
 	if k.rule.Rule != RuleSeeded {
 		k.rule.crossings(k.open())
 	}

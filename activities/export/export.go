@@ -7,8 +7,12 @@
 //	            with labels inside, new shards in the order of the ids, with a .json and a .cls beside each sample's media
 //	parquet     labels.parquet
 //	dir         <split>/<class>/<id>.<ext>; of a multilabel task <split>/<id>.<ext> and <split>/labels.csv
+//	croissant   croissant.json, samples.parquet and the shards; of data that may not be passed on, croissant.json with counts
 //
 // Each of them also has export.json, NOTICE.txt with licence and access, and SHA256SUMS.
+//
+// What is told of a whole benchmark (Crate, File) is made by the packages below manifests/exchange from a dossier, which Gather reads out of
+// the store.
 //
 // An export is there as a whole or not at all. Twice the same gives the same bytes, whatever the number of workers. One
 // sample for each worker is held in memory, and never the list of them. Data that may not be passed on are exported like all others, to a folder
@@ -27,6 +31,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/curated"
 	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/manifests/exchange"
+	"github.com/cairn-bench/cairn/manifests/exchange/croissant"
 )
 
 // Options say what is exported and where to.
@@ -36,6 +41,8 @@ type Options struct {
 	Force   bool   // an earlier export at Dir is replaced
 	Labels  bool   // webdataset only: the labels go into the shards
 	Workers int    // how many samples are written side by side; 0 is one
+
+	About croissant.About // croissant only: what the benchmark says of the dataset
 }
 
 // FormatError says that there is no such format, or that it cannot do what it is asked for.
@@ -52,8 +59,8 @@ type job struct {
 	opts Options
 }
 
-// Write writes an export and returns what it says of itself.
-func Write(ctx context.Context, d *curated.Dataset, o Options) (exchange.Export, error) {
+// Write writes an export and returns what it says of itself. restricted says why the data may not be passed on, "" if they may.
+func Write(ctx context.Context, d *curated.Dataset, restricted string, o Options) (exchange.Export, error) {
 	run, err := o.writer()
 	if err != nil {
 		return exchange.Export{}, err
@@ -68,7 +75,7 @@ func Write(ctx context.Context, d *curated.Dataset, o Options) (exchange.Export,
 	if err != nil {
 		return exchange.Export{}, err
 	}
-	doc := exchange.New(o.Format, d.Artifact, d.Info)
+	doc := exchange.New(o.Format, d.Artifact, d.Info, restricted)
 	j := &job{ctx: ctx, set: d, out: out, doc: &doc, opts: o}
 	if err = run(j); err == nil {
 		err = out.finish(o.Dir, &doc, o.Force)
@@ -85,6 +92,7 @@ func Write(ctx context.Context, d *curated.Dataset, o Options) (exchange.Export,
 func (o Options) writer() (func(*job) error, error) {
 	formats := map[string]func(*job) error{
 		exchange.Climb: writeClimb, exchange.WebDataset: writeShards, exchange.Parquet: writeTable, exchange.Dir: writeDir,
+		exchange.Croissant: writeCroissant,
 	}
 	run, ok := formats[o.Format]
 	switch {

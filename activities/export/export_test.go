@@ -28,6 +28,14 @@ import (
 	"github.com/cairn-bench/cairn/manifests/exchange"
 )
 
+// restricted is the reason for a set that may not be passed on.
+func restricted(s *curatedtest.Set) string {
+	if s.Dataset.Access != "credentialed" {
+		return ""
+	}
+	return "its access is credentialed"
+}
+
 // exportOf packs a set, exports it and returns the folder.
 func exportOf(t *testing.T, s *curatedtest.Set, o export.Options) (string, exchange.Export) {
 	t.Helper()
@@ -35,7 +43,7 @@ func exportOf(t *testing.T, s *curatedtest.Set, o export.Options) (string, excha
 	if o.Dir == "" {
 		o.Dir = filepath.Join(t.TempDir(), "out")
 	}
-	doc, err := export.Write(t.Context(), d, o)
+	doc, err := export.Write(t.Context(), d, restricted(s), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +102,7 @@ func checkSums(t *testing.T, dir string) {
 
 // TestTwiceTheSame: any number of workers, any place, the same bytes.
 func TestTwiceTheSame(t *testing.T) {
-	for _, o := range []export.Options{{Format: exchange.Climb}, {Format: exchange.Dir}, {Format: exchange.Parquet}, {Format: exchange.WebDataset}, {Format: exchange.WebDataset, Labels: true}} {
+	for _, o := range []export.Options{{Format: exchange.Climb}, {Format: exchange.Dir}, {Format: exchange.Parquet}, {Format: exchange.WebDataset}, {Format: exchange.WebDataset, Labels: true}, {Format: exchange.Croissant}} {
 		t.Run(o.Format, func(t *testing.T) {
 			first, _ := exportOf(t, curatedtest.Everything(), o)
 			o.Workers = 7
@@ -414,7 +422,7 @@ func TestShards(t *testing.T) {
 	}
 	d := opened(t, one)
 	out := filepath.Join(t.TempDir(), "out")
-	if _, err := export.Write(t.Context(), d, export.Options{Format: exchange.WebDataset, Dir: out}); err != nil {
+	if _, err := export.Write(t.Context(), d, "", export.Options{Format: exchange.WebDataset, Dir: out}); err != nil {
 		t.Fatal(err)
 	}
 	if text := tree(t, out)["train-000000.tar"]; digest.FromString(text) != d.Manifest.Layers[1].Digest {

@@ -66,6 +66,8 @@ type folder struct {
 	list  *os.File
 	files int
 	bytes int64
+	keep  bool      // the files in mind, for a format that describes them; only where they are few
+	kept  []written // if so
 }
 
 func newFolder(dir string) (*folder, error) {
@@ -146,6 +148,9 @@ func (f *folder) add(all ...written) error {
 	for _, w := range all {
 		f.files++
 		f.bytes += w.size
+		if f.keep {
+			f.kept = append(f.kept, w)
+		}
 		if _, err := fmt.Fprintf(f.sums, "%s  %s\n", hex.EncodeToString(w.sum), w.path); err != nil {
 			return err
 		}
@@ -163,10 +168,21 @@ func (f *folder) finish(dir string, e *exchange.Export, force bool) error {
 		return err
 	}
 	e.Files, e.Bytes = f.files, f.bytes
+	mode := fs.FileMode(0o755)
+	if e.Restricted != "" {
+		mode = 0o700 // not for the other users of this machine
+	}
+	return f.seal(dir, e, mode, force)
+}
+
+// seal writes what the export says of itself, and moves it to its place.
+func (f *folder) seal(dir string, doc any, mode fs.FileMode, force bool) error {
 	about, err := f.write(exchange.ExportFile, func(w io.Writer) error {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(e)
+		text, err := exchange.JSON(doc)
+		if err == nil {
+			_, err = w.Write(text)
+		}
+		return err
 	})
 	if err == nil {
 		err = f.add(about)
@@ -175,10 +191,6 @@ func (f *folder) finish(dir string, e *exchange.Export, force bool) error {
 		return err
 	}
 	f.list = nil
-	mode := fs.FileMode(0o755)
-	if e.Restricted != "" {
-		mode = 0o700 // not for the other users of this machine
-	}
 	if err := os.Chmod(f.tmp, mode); err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func TestRealReaders(t *testing.T) {
 		"parquet": {Format: exchange.Parquet}, "dir": {Format: exchange.Dir},
 	} {
 		o.Dir = filepath.Join(root, name)
-		if _, err := export.Write(t.Context(), d, o); err != nil {
+		if _, err := export.Write(t.Context(), d, "", o); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -20,9 +20,10 @@ import (
 // shards is an export as the shards of the artifact.
 type shards struct {
 	*job
-	count map[string]int // by split
-	blob  digest.Digest
-	runs  []run // of the files of blob
+	folder string
+	count  map[string]int // by split
+	blob   digest.Digest
+	runs   []run // of the files of blob
 }
 
 // run is files of one shard on one side.
@@ -31,18 +32,9 @@ type run struct {
 	files []artifact.Place
 }
 
-// writeShards copies every shard whose files are all on one side, and cuts the few in two that are not.
+// writeShards copies the shards, and writes the labels beside them.
 func writeShards(j *job) error {
-	h := &shards{job: j, count: map[string]int{}}
-	for p, err := range j.set.Files() {
-		if err == nil {
-			err = h.place(p)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := h.flush(); err != nil {
+	if err := j.shards(""); err != nil {
 		return err
 	}
 	for s, err := range j.set.Samples() {
@@ -62,6 +54,20 @@ func writeShards(j *job) error {
 		}
 	}
 	return nil
+}
+
+// shards copies every shard whose files are all on one side, and cuts the few in two that are not. Their names begin with folder.
+func (j *job) shards(folder string) error {
+	h := &shards{job: j, folder: folder, count: map[string]int{}}
+	for p, err := range j.set.Files() {
+		if err == nil {
+			err = h.place(p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return h.flush()
 }
 
 // place takes the next file in the order of the paths.
@@ -86,7 +92,7 @@ func (h *shards) place(p artifact.Place) error {
 
 func (h *shards) flush() error {
 	for _, r := range h.runs {
-		name := shardName(r.split, h.count[r.split])
+		name := h.folder + shardName(r.split, h.count[r.split])
 		h.count[r.split]++
 		w, err := h.out.write(name, func(w io.Writer) error {
 			if len(h.runs) == 1 {

@@ -3,12 +3,17 @@ package export
 import (
 	"io"
 
+	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/manifests/exchange"
 )
 
 // writeTable writes the labels of all samples, in the order of their ids.
 func writeTable(j *job) error {
-	w, err := j.out.write(exchange.TableFile, func(w io.Writer) error {
+	return j.table(exchange.TableFile, func(s document.Sample) { j.doc.Samples[s.Split]++ })
+}
+
+func (j *job) table(name string, each func(document.Sample)) error {
+	w, err := j.out.write(name, func(w io.Writer) error {
 		t, err := exchange.NewTable(w, j.set.Info)
 		if err != nil {
 			return err
@@ -20,7 +25,7 @@ func writeTable(j *job) error {
 			if err != nil {
 				return err
 			}
-			j.doc.Samples[s.Split]++
+			each(s)
 		}
 		return t.Close()
 	})

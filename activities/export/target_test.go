@@ -58,7 +58,7 @@ func TestTargets(t *testing.T) {
 		return dir
 	}
 	try := func(dir string, force bool) error {
-		_, err := export.Write(t.Context(), d, export.Options{Format: exchange.Dir, Dir: dir, Force: force})
+		_, err := export.Write(t.Context(), d, "", export.Options{Format: exchange.Dir, Dir: dir, Force: force})
 		return err
 	}
 	for _, c := range []struct {
@@ -140,7 +140,7 @@ func TestBroken(t *testing.T) {
 			}
 			defer d.Close()
 			base := t.TempDir()
-			_, err = export.Write(t.Context(), d, export.Options{Format: exchange.Dir, Dir: filepath.Join(base, "out")})
+			_, err = export.Write(t.Context(), d, "", export.Options{Format: exchange.Dir, Dir: filepath.Join(base, "out")})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want %q", err, c.want)
 			}
@@ -157,7 +157,7 @@ func TestStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	base := t.TempDir()
-	if _, err := export.Write(ctx, d, export.Options{Format: exchange.Climb, Dir: filepath.Join(base, "out")}); !errors.Is(err, context.Canceled) {
+	if _, err := export.Write(ctx, d, "", export.Options{Format: exchange.Climb, Dir: filepath.Join(base, "out")}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	if left, _ := os.ReadDir(base); len(left) > 0 {
@@ -171,7 +171,7 @@ func TestFormats(t *testing.T) {
 	for _, o := range []export.Options{{Format: "zip"}, {Format: exchange.Parquet, Labels: true}} {
 		var wrong *export.FormatError
 		o.Dir = filepath.Join(t.TempDir(), "out")
-		if _, err := export.Write(t.Context(), d, o); !errors.As(err, &wrong) {
+		if _, err := export.Write(t.Context(), d, "", o); !errors.As(err, &wrong) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}

@@ -18,12 +18,15 @@ import (
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/artifact"
+	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 )
 
-// Forget asks for the bytes of datasets to go for good.
+// Forget asks for the bytes of datasets, and of what was made of them, to go for good.
 type Forget struct {
 	Artifacts []digest.Digest
+	Names     map[digest.Digest]string // of those that may have none in the store; may be nil
+	Beside    []digest.Digest          // artifacts that are known to hold nothing of what must go: the layers that they have, too, stay, and nobody is asked
 	Reason    string
 	By        string
 	Now       time.Time
@@ -37,7 +40,7 @@ type Named struct {
 	Digest digest.Digest `json:"digest"`
 }
 
-// Forgotten says what became of one dataset.
+// Forgotten says what became of one of them.
 type Forgotten struct {
 	Named
 	Tombstone digest.Digest `json:"tombstone,omitempty"`
@@ -57,7 +60,7 @@ type Shared struct {
 	By   Named         `json:"by"`
 }
 
-// Forget removes the layers of datasets and leaves a tombstone of each. Manifest, records and everything that was
+// Forget removes the layers of datasets, models and evaluations and leaves a tombstone of each. Manifest, records and everything that was
 // made of them stay. What another artifact has as well stays too, which is refused unless it is forced.
 func (h *Home) Forget(ctx context.Context, f Forget) ([]Forgotten, error) {
 	c, err := h.look(ctx)
@@ -160,15 +163,15 @@ func (s *survey) derive(id action.ID) error {
 
 func (s *survey) named(d digest.Digest) Named { return Named{cmp.Or(s.names[d], "(no name)"), d} }
 
-// forget works out what is to be done with one dataset.
+// forget works out what is to be done with one artifact.
 func (s *survey) forget(d digest.Digest, f Forget) (Forgotten, error) {
-	out := Forgotten{Named: s.named(d), Kept: []Shared{}, Derived: s.derived(d)}
+	out := Forgotten{Named: Named{cmp.Or(s.names[d], f.Names[d], "(no name)"), d}, Kept: []Shared{}, Derived: s.derived(d, slices.Concat(f.Artifacts, f.Beside))}
 	m, err := artifact.ReadManifest(s.ctx, s.h.store, d)
 	if err != nil {
 		return out, err
 	}
-	if kind := kindOf(m); kind != "dataset" {
-		return out, activities.Permanent(activities.Invalid, fmt.Errorf("it is a %s; only the bytes of a dataset are forgotten", kind))
+	if kind := kindOf(m); !slices.Contains([]string{"dataset", "model", "evaluation"}, kind) {
+		return out, activities.Permanent(activities.Invalid, fmt.Errorf("it is a %s; only the bytes of datasets, models and evaluations are forgotten", kind))
 	}
 	size, err := s.h.store.Stat(s.ctx, d)
 	if err != nil {
@@ -193,6 +196,9 @@ func (s *survey) choose(out *Forgotten, m ocispec.Manifest, f Forget) error {
 		return err
 	}
 	for _, l := range m.Layers {
+		if aboutAll[l.Annotations[ocispec.AnnotationTitle]] || s.stays(l.Digest, f.Beside) {
+			continue
+		}
 		holder, shared := s.holder(l.Digest, f.Artifacts)
 		switch _, err := s.h.store.Stat(s.ctx, l.Digest); {
 		case errors.Is(err, cas.ErrNotFound):
@@ -226,6 +232,15 @@ func (s *survey) read(d digest.Digest) ([]byte, error) {
 	return cas.ReadAll(s.ctx, s.h.store, d, maxDocument)
 }
 
+// aboutAll are the documents of models and evaluations that are about all samples at once and hold nothing of any: they stay, so that the
+// numbers of a lock can still be checked, and so that no other model is refused for a document that it has in common.
+var aboutAll = map[string]bool{document.ModelFile: true, document.CurveFile: true, document.CardFile: true, document.MetricsFile: true}
+
+// stays says whether one of these artifacts has a layer.
+func (s *survey) stays(layer digest.Digest, beside []digest.Digest) bool {
+	return slices.ContainsFunc(s.holders[layer], func(d digest.Digest) bool { return slices.Contains(beside, d) })
+}
+
 // holder is another artifact in use with that layer. One that is forgotten too, now or before, is none.
 func (s *survey) holder(layer digest.Digest, going []digest.Digest) (Named, bool) {
 	for _, d := range s.holders[layer] {
@@ -236,8 +251,8 @@ func (s *survey) holder(layer digest.Digest, going []digest.Digest) (Named, bool
 	return Named{}, false
 }
 
-// derived are the artifacts that were made of one, and of these, and are still there.
-func (s *survey) derived(d digest.Digest) []Named {
+// derived are the artifacts that were made of one, and of these, and are still there, but for those of which nobody needs to hear.
+func (s *survey) derived(d digest.Digest, but []digest.Digest) []Named {
 	out := []Named{}
 	seen := map[digest.Digest]bool{d: true}
 	for todo := []digest.Digest{d}; len(todo) > 0; todo = todo[1:] {
@@ -247,7 +262,7 @@ func (s *survey) derived(d digest.Digest) []Named {
 			}
 			seen[made] = true
 			todo = append(todo, made)
-			if _, err := s.h.store.Stat(s.ctx, made); err == nil && kindOf(s.manifests[made]) != "artifact" {
+			if _, err := s.h.store.Stat(s.ctx, made); err == nil && kindOf(s.manifests[made]) != "artifact" && !slices.Contains(but, made) {
 				out = append(out, s.named(made))
 			}
 		}

@@ -188,13 +188,42 @@ func TestForgetShared(t *testing.T) {
 	}
 }
 
+// TestForgetBeside: bytes that something else is known to share rightly stay; models go as datasets do, under the name that is given.
+func TestForgetBeside(t *testing.T) {
+	p := open(t, t.TempDir())
+	p.run(t, "r")
+	one, err := pack(t.Context(), p, "shared")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := artifact.ReadManifest(t.Context(), p.Store, one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Layers = m.Layers[1:]
+	two, model := keepManifest(t, p, m), p.ref(t, "small/pretrain/all")
+	named := map[string]ocispec.Descriptor{"two": {Digest: two}}
+	if err := errors.Join(p.Store.Tag(t.Context(), named), p.gc.Close()); err != nil {
+		t.Fatal(err)
+	}
+	ask := order(one, model)
+	ask.Beside, ask.Names = []digest.Digest{two}, map[digest.Digest]string{one: "small/curate/old", model: "not this"}
+	done, err := p.gc.Forget(t.Context(), ask)
+	if err != nil || len(done[0].Kept) != 0 || done[0].Blobs != 1 || done[0].Name != "small/curate/old" || done[1].Name != "small/pretrain/all" || done[1].Blobs == 0 {
+		t.Fatalf("%+v, %v; want one blob gone of the first, and all of the model", done, err)
+	}
+	if err := whole(t.Context(), p, two); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestForgetRefuses names what stands against it.
 func TestForgetRefuses(t *testing.T) {
 	dir := t.TempDir()
 	p := open(t, dir)
 	p.run(t, "r")
-	_, err := p.gc.Forget(t.Context(), order(p.ref(t, "small/pretrain/all")))
-	wantKind(t, err, activities.Invalid, "model")
+	_, err := p.gc.Forget(t.Context(), order(p.ref(t, "small/"+verify.DocumentsStep)))
+	wantKind(t, err, activities.Invalid, "only the bytes of datasets")
 	raw := p.ref(t, "small/fetch/a")
 	unsaid := order(raw)
 	unsaid.Reason = " "

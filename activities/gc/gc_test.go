@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cairn-bench/cairn/activities"
@@ -25,6 +26,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/override"
 	"github.com/cairn-bench/cairn/manifests/trust"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
@@ -385,6 +387,29 @@ func TestReferrersStay(t *testing.T) {
 	for _, d := range []digest.Digest{signature, second} {
 		if _, err := p.Store.Stat(t.Context(), d); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestOverridesStay: the record that somebody put a policy aside outlives the data, and does not keep them.
+func TestOverridesStay(t *testing.T) {
+	p := open(t, t.TempDir())
+	data := keep(t, p, "the data")
+	artifact := keepManifest(t, p, ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: keep(t, p, "{}"), Layers: []ocispec.Descriptor{data}})
+	envelope := keep(t, p, "about "+artifact.String())
+	made := keepManifest(t, p, ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: keep(t, p, "{}"),
+		Layers: []ocispec.Descriptor{envelope}, Subject: &ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: artifact}})
+	size, err := p.Store.Stat(t.Context(), made)
+	if err == nil {
+		err = p.Store.Tag(t.Context(), map[string]ocispec.Descriptor{override.Name + made.Encoded(): {MediaType: ocispec.MediaTypeImageManifest, Digest: made, Size: size}})
+	}
+	if err := errors.Join(err, p.gc.Close()); err != nil {
+		t.Fatal(err)
+	}
+	p.collect(t, false)
+	for d, want := range map[digest.Digest]bool{made: true, envelope.Digest: true, artifact: false, data.Digest: false} {
+		if _, err := p.Store.Stat(t.Context(), d); (err == nil) != want {
+			t.Errorf("%s: %v, want it to stay: %v", d, err, want)
 		}
 	}
 }

@@ -24,6 +24,7 @@ type Root struct {
 	Name string `json:"name"`
 
 	blobs []digest.Digest
+	alone bool // it keeps these and nothing that they lead to
 }
 
 // roots lists all there are. The journals come first and the names last: a run is named before it ends.
@@ -105,6 +106,12 @@ type referrer struct {
 func (m *marker) from(roots []Root) error {
 	for _, r := range roots {
 		for _, d := range r.blobs {
+			if r.alone {
+				if _, ok := m.reached[d]; !ok {
+					m.reached[d] = false
+				}
+				continue
+			}
 			if err := m.mark(append(m.entry(d), d)...); err != nil {
 				return err
 			}

@@ -12,6 +12,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/manifests/artifact"
+	"github.com/cairn-bench/cairn/manifests/override"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
 
@@ -27,11 +29,39 @@ func (h *Home) nameRoots(ctx context.Context) ([]Root, error) {
 	}
 	var all []Root
 	for _, m := range ix.Manifests {
-		if name := m.Annotations[ocispec.AnnotationRefName]; !slices.Contains(stale, name) {
-			all = append(all, Root{Kind: "name", Name: name, blobs: []digest.Digest{m.Digest}})
+		name := m.Annotations[ocispec.AnnotationRefName]
+		if slices.Contains(stale, name) {
+			continue
 		}
+		r := Root{Kind: "name", Name: name, blobs: []digest.Digest{m.Digest}}
+		if strings.HasPrefix(name, override.Name) {
+			if r, err = h.statement(ctx, r); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, r)
 	}
 	return all, nil
+}
+
+// statement is a root that keeps what somebody has stated, and not the data that it is about.
+func (h *Home) statement(ctx context.Context, r Root) (Root, error) {
+	text, err := cas.ReadAll(ctx, h.store, r.blobs[0], maxDocument)
+	if errors.Is(err, cas.ErrNotFound) {
+		return r, nil
+	}
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", r.Name, err)
+	}
+	parts, err := artifact.Parts(text)
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", r.Name, err)
+	}
+	r.alone = true
+	for _, p := range parts {
+		r.blobs = append(r.blobs, p.Digest)
+	}
+	return r, nil
 }
 
 // staleNames are names of steps that the benchmark of that name no longer has. Publishing moves the names of a

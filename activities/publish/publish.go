@@ -30,6 +30,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/manifests/report"
+	"github.com/cairn-bench/cairn/manifests/terms"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
 
@@ -50,7 +51,7 @@ const (
 
 // identity is that of the code that puts the documents together. Raise the version with every change of
 // their bytes.
-var identity = action.Plugin{Kind: "publish", Name: "benchmark", Version: "2"}
+var identity = action.Plugin{Kind: "publish", Name: "benchmark", Version: "3"}
 
 // Publisher writes the documents of a finished run.
 type Publisher struct {
@@ -161,7 +162,7 @@ func (p *Publisher) name(ctx context.Context, benchmark string, states []resolve
 
 // bind makes the action of putting the documents together.
 func bind(req activities.PublishRequest, states []resolve.State) (action.Action, error) {
-	params, err := canonical.Marshal(map[string]digest.Digest{"manifest": req.Manifest, "plan": req.Plan})
+	params, err := canonical.Marshal(map[string]digest.Digest{"manifest": req.Manifest, "plan": req.Plan, "terms": terms.DefaultDigest()})
 	a := action.Action{Schema: action.Schema, Plugin: identity, Params: params}
 	for _, st := range states {
 		a.Inputs = append(a.Inputs, action.Input{Name: st.Step.Name, Artifact: st.Entry.Artifact})
@@ -191,7 +192,7 @@ func (p *Publisher) documents(ctx context.Context, req activities.PublishRequest
 	if err := report.Refuse(b.Overlap, r.Duplicates); err != nil {
 		return actioncache.Entry{}, lasting(ctx, fmt.Errorf("publish: %w", err))
 	}
-	text, err := report.JSON(r)
+	text, err := report.JSON(report.WithoutNames(r, unnamed(terms.Default(), b, states)))
 	if err != nil {
 		return actioncache.Entry{}, err
 	}

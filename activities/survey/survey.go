@@ -23,25 +23,25 @@ const (
 	maxOfGroup  = 4
 )
 
-// Sheet says what is in a dataset.
-func Sheet(d *curated.Dataset) (report.Sheet, error) {
-	s, _, err := look(d, nil)
+// Sheet says what is in a dataset. restricted says why the data may not be passed on, "" if they may.
+func Sheet(d *curated.Dataset, restricted string) (report.Sheet, error) {
+	s, _, err := look(d, restricted, nil)
 	return s, err
 }
 
-// Page says it and shows samples.
-func Page(d *curated.Dataset) (report.Sheet, report.Display, error) {
+// Page says it and shows samples, none of data that may not be passed on.
+func Page(d *curated.Dataset, restricted string) (report.Sheet, report.Display, error) {
 	c := &chosen{of: map[string][]ranked{}, classes: d.Info.Task.Classes}
-	s, display, err := look(d, c)
+	s, display, err := look(d, restricted, c)
 	return s, display, err
 }
 
-func look(d *curated.Dataset, c *chosen) (report.Sheet, report.Display, error) {
+func look(d *curated.Dataset, restricted string, c *chosen) (report.Sheet, report.Display, error) {
 	cur, err := d.Curation()
 	if err != nil {
 		return report.Sheet{}, report.Display{}, err
 	}
-	s := report.NewSheet(d.Artifact, d.Info, cur)
+	s := report.NewSheet(d.Artifact, d.Info, cur, restricted)
 	if s.Restricted != "" {
 		c = nil
 	}

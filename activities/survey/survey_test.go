@@ -20,6 +20,14 @@ import (
 	"github.com/cairn-bench/cairn/manifests/report"
 )
 
+// restricted is the reason for a set that may not be passed on.
+func restricted(s *curatedtest.Set) string {
+	if s.Dataset.Access != "credentialed" {
+		return ""
+	}
+	return "its access is credentialed"
+}
+
 // page makes the page of a set.
 func page(t *testing.T, s *curatedtest.Set) (report.Sheet, report.Display, string) {
 	t.Helper()
@@ -29,7 +37,7 @@ func page(t *testing.T, s *curatedtest.Set) (report.Sheet, report.Display, strin
 		t.Fatal(err)
 	}
 	defer d.Close()
-	sheet, display, err := survey.Page(d)
+	sheet, display, err := survey.Page(d, restricted(s))
 	if err != nil {
 		t.Fatal(err)
 	}

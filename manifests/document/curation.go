@@ -11,13 +11,14 @@ import (
 	"github.com/cairn-bench/cairn/manifests/fingerprint"
 )
 
-// Curation is curation.json: what became of every candidate. Expected = Done + len(Excluded) + len(Failed).
+// Curation is curation.json: what became of every candidate. Expected = Done + len(Excluded) + len(Failed) + Withdrawn.Samples.
 type Curation struct {
 	Schema     string           `json:"schema"`
 	Expected   int              `json:"expected"`
 	Done       int              `json:"done"`
 	Excluded   []Outcome        `json:"excluded"` // sorted by sample
 	Failed     []Outcome        `json:"failed"`
+	Withdrawn  *Withdrawn       `json:"withdrawn,omitempty"`   // nil if nobody is to be left out
 	Split      string           `json:"split"`                 // the rule, in one sentence
 	SplitFiles []SplitList      `json:"split_files,omitempty"` // the lists that the sides were taken from
 	Labels     LabelTally       `json:"labels"`
@@ -33,6 +34,13 @@ type Outcome struct {
 	Path   string `json:"path,omitempty"`
 	Code   string `json:"code"` // a stable word: short-record, unknown-label, decode, ...
 	Reason string `json:"reason"`
+}
+
+// Withdrawn counts who was left out because consent was withdrawn, and names nobody.
+type Withdrawn struct {
+	Entries int `json:"entries"`        // of the manifest
+	Gone    int `json:"gone,omitempty"` // of these, those that name nobody: the publisher has removed them
+	Samples int `json:"samples"`
 }
 
 // SplitList is one list of ids that samples were given their side by.

@@ -6,37 +6,53 @@
 package exchange
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
+	"github.com/github/go-spdx/v2/spdxexp"
 	"github.com/opencontainers/go-digest"
 
-	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/document"
 )
 
 // Schema names the document that lies in every folder that was exported.
 const Schema = "cairn/export/v1"
 
-// The formats.
+// The formats of a curated dataset.
 const (
 	Climb      = "climb"
 	WebDataset = "webdataset"
 	Parquet    = "parquet"
 	Dir        = "dir"
+	Croissant  = "croissant"
 )
 
-// Formats lists them.
-func Formats() []string { return []string{Climb, WebDataset, Parquet, Dir} }
+// The formats of a whole benchmark. They hold records, digests and counts, and so may always travel.
+const (
+	ROCrate     = "ro-crate"
+	InToto      = "in-toto"
+	OpenLineage = "openlineage"
+	Statement   = "statement"
+)
+
+// Formats lists those of a curated dataset.
+func Formats() []string { return []string{Climb, WebDataset, Parquet, Dir, Croissant} }
+
+// Accounts lists those of a whole benchmark.
+func Accounts() []string { return []string{ROCrate, InToto, OpenLineage, Statement} }
 
 // Names of files that lie beside the data.
 const (
-	ExportFile = "export.json"
-	NoticeFile = "NOTICE.txt"
-	LabelsFile = "labels.csv"
-	TableFile  = "labels.parquet"
+	ExportFile    = "export.json"
+	NoticeFile    = "NOTICE.txt"
+	LabelsFile    = "labels.csv"
+	TableFile     = "labels.parquet"
+	CroissantFile = "croissant.json"
+	CrateFile     = "ro-crate-metadata.json"
 )
 
 // Export is export.json: what a folder was made of.
@@ -54,11 +70,11 @@ type Export struct {
 	Notes      []string       `json:"notes,omitempty"` // what a reader of this format has to know of these data
 }
 
-// New describes the export of a dataset before anything is written.
-func New(format string, artifact digest.Digest, d document.Dataset) Export {
+// New describes the export of a dataset before anything is written. restricted says why the data may not be passed on, "" if they may.
+func New(format string, artifact digest.Digest, d document.Dataset, restricted string) Export {
 	return Export{
 		Schema: Schema, Format: format, Dataset: d.ID, Artifact: artifact, Licence: d.Licence, Access: d.Access,
-		Restricted: manifests.Restriction(d.Licence, d.Access), Samples: map[string]int{},
+		Restricted: restricted, Samples: map[string]int{},
 	}
 }
 
@@ -71,6 +87,36 @@ func (e Export) Notice(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, say)
 	return err
+}
+
+// Account is export.json of a whole benchmark, and what `cairn export --json` prints of one.
+type Account struct {
+	Schema    string        `json:"schema"`
+	Format    string        `json:"format"`
+	Benchmark string        `json:"benchmark"`
+	Lock      digest.Digest `json:"lock"` // of the bytes of benchmark.lock
+	Files     int           `json:"files"`
+	Bytes     int64         `json:"bytes"`
+	Notes     []string      `json:"notes,omitempty"`
+}
+
+// JSON writes a value for people and programs: indented, with members of maps sorted and no HTML escapes.
+func JSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}
+
+// LicenceURL is the page of an SPDX licence, or nothing if the expression is not one licence of the list.
+func LicenceURL(expression string) string {
+	ids, err := spdxexp.ExtractLicenses(expression)
+	if err != nil || len(ids) != 1 || ids[0] != expression || strings.HasPrefix(strings.ToUpper(expression), "LICENSEREF-") || strings.Contains(expression, ":") {
+		return ""
+	}
+	return "https://spdx.org/licenses/" + expression
 }
 
 func orUnknown(s string) string {

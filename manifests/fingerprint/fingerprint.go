@@ -249,19 +249,66 @@ func (m *Maker) page(a array, p page) {
 // that it lies in.
 func (p page) average(a array) [size]float64 {
 	var cells [size]float64
-	line := make([]float64, p.width)
+	lines := p.floats
+	if a.dtype == "uint8" {
+		lines = p.bytes
+	}
+	line := lines(a)
 	for y := range p.height {
-		clear(line)
-		for c := range p.channels {
-			a.add(line, p.at+y*p.width*p.pixel+c*p.channel, p.pixel)
-		}
-		across := shares(line)
+		across := line(y)
 		for cell := y * side / p.height; cell < side && cell*p.height < (y+1)*side; cell++ {
 			share := float64(min((y+1)*side, (cell+1)*p.height) - max(y*side, cell*p.height))
 			for i, v := range across {
 				cells[cell*side+i] += float64(v * share)
 			}
 		}
+	}
+	return cells
+}
+
+// floats sums the lines of any array.
+func (p page) floats(a array) func(y int) [side]float64 {
+	line := make([]float64, p.width)
+	return func(y int) [side]float64 {
+		clear(line)
+		for c := range p.channels {
+			a.add(line, p.at+y*p.width*p.pixel+c*p.channel, p.pixel)
+		}
+		return shares(line)
+	}
+}
+
+// bytes sums the lines of an array of bytes in whole numbers, which takes half the time. As no sum of bytes is too
+// large for a float64, it gives the same.
+func (p page) bytes(a array) func(y int) [side]float64 {
+	if p.channels == 1 {
+		return func(y int) [side]float64 { return wholeShares(a.data[p.at+y*p.width:][:p.width]) }
+	}
+	line := make([]uint16, p.width)
+	return func(y int) [side]float64 {
+		clear(line)
+		for c := range p.channels {
+			row := a.data[p.at+y*p.width*p.pixel+c*p.channel:]
+			for x := range line {
+				line[x] += uint16(row[x*p.pixel])
+			}
+		}
+		return wholeShares(line)
+	}
+}
+
+// wholeShares is shares of whole numbers.
+func wholeShares[T byte | uint16](line []T) (cells [side]float64) {
+	n := len(line)
+	for i := range cells {
+		from, to := i*n, (i+1)*n // in sixteenths
+		first, last := from/side, (to-1)/side
+		sum := 0
+		for _, v := range line[first : last+1] {
+			sum += int(v)
+		}
+		sum = side*sum - (from-side*first)*int(line[first]) - (side*(last+1)-to)*int(line[last])
+		cells[i] = float64(sum)
 	}
 	return cells
 }

@@ -216,6 +216,26 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// Bytes are summed in another way than other numbers, and give the same.
+func TestBytesAsNumbers(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	for _, shape := range [][]int{{224, 224}, {8, 8}, {5, 13}, {17, 300}, {16, 4}, {31, 33, 3}, {3, 40, 21}, {7, 20, 50}, {2, 4, 9, 31}, {2, 64, 48, 1}} {
+		n := 1
+		for _, s := range shape {
+			n *= s
+		}
+		small, large := make([]byte, n), make([]byte, 4*n)
+		for i := range small {
+			small[i] = byte(r.IntN(256) >> (i % 3))
+			large[4*i] = small[i]
+		}
+		got, want := printOf(t, "image", shape, "uint8", small), printOf(t, "image", shape, "int32", large)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%v: %s", shape, diff)
+		}
+	}
+}
+
 func TestUnmarshal(t *testing.T) {
 	for _, text := range []string{`""`, `"x"`, `"i"`, `"iAAAA"`, `"i` + strings.Repeat("A", 344) + `"`, `"iA*=="`} {
 		var p fingerprint.Print

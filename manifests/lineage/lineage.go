@@ -36,6 +36,9 @@ type Step struct {
 	How      []string      `json:"how"` // holds it, learned from 3 samples, ...; empty for one that only reads the artifact that holds it
 }
 
+// MadeOf is how a step depends on one before it, and the name of that: it holds nothing of what is followed itself.
+const MadeOf = "made of "
+
 // Affected is what became of it.
 type Affected struct {
 	Depends []Step        `json:"depends"` // it is in what they gave, or has shaped it; in the order of the rebuild
@@ -104,7 +107,7 @@ func (f *follower) step(s plan.Step) (how []string, reads bool) {
 func (f *follower) through(s plan.Step, n plan.Need) []string {
 	h, ok := f.hits[n.Step]
 	if !ok || h.Samples == nil {
-		return []string{"made of " + n.Step}
+		return []string{MadeOf + n.Step}
 	}
 	switch catalog.Kind(s.Plugin.Kind) {
 	case catalog.Pretrain:
@@ -112,7 +115,7 @@ func (f *follower) through(s plan.Step, n plan.Need) []string {
 	case catalog.Evaluate:
 		return some("scored on ", h.Samples, splitOf(s.Params))
 	}
-	return []string{"made of " + n.Step}
+	return []string{MadeOf + n.Step}
 }
 
 func some(what string, all []Sample, split string) []string {

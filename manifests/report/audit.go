@@ -20,6 +20,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/plan"
+	"github.com/cairn-bench/cairn/manifests/terms"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
 
@@ -298,7 +299,7 @@ func (m *auditor) terms() []term {
 		}
 		t := term{ID: id, Title: s.Hints.Title, Source: publisher(s)}
 		t.Licence, t.Access = m.licence(s.Name)
-		t.Restricted = manifests.Restriction(t.Licence, t.Access)
+		t.Restricted = terms.Closed(terms.Term{Licence: t.Licence, Access: t.Access})
 		if s.Gate != nil {
 			t.Accepted = s.Gate.Terms
 		}
@@ -340,7 +341,8 @@ func (m *auditor) restricted(step string) bool {
 		fetch = n.Step
 	}
 	if s.Dataset != nil {
-		return manifests.Restriction(s.Dataset.Licence, s.Dataset.Access) != ""
+		return terms.Closed(terms.Term{Licence: s.Dataset.Licence, Access: s.Dataset.Access}) != ""
 	}
-	return manifests.Restriction(m.licence(fetch)) != ""
+	licence, access := m.licence(fetch)
+	return terms.Closed(terms.Term{Licence: licence, Access: access}) != ""
 }

@@ -125,3 +125,11 @@ func sharedOf(all []Duplicate) string {
 	}
 	return said
 }
+
+// andWithdrawn goes on after what was excluded and what failed.
+func andWithdrawn(w *document.Withdrawn) string {
+	if w == nil {
+		return ""
+	}
+	return ", " + count(w.Samples) + " withdrawn"
+}

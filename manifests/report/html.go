@@ -66,7 +66,9 @@ func functions() template.FuncMap {
 		"add":      func(a, b float64) float64 { return a + b },
 		"short":    func(d any) string { return short(fmt.Sprint(d)) },
 		"web":      web,
-		"firstOutcomes": func(o []document.Outcome) []document.Outcome {
+		"named":    func(o []document.Outcome) int { return len(withNames(o)) },
+		"firstNamed": func(o []document.Outcome) []document.Outcome {
+			o = withNames(o)
 			return o[:min(len(o), listed)]
 		},
 		"firstGroups": func(g []document.DuplicateGroup) []document.DuplicateGroup {

@@ -174,8 +174,11 @@ func (m *markdown) dataset(d Dataset) {
 			m.line("- %s: %s", f.name, escaped(f.value))
 		}
 	}
+	if d.Unnamed != "" {
+		m.line("- no sample is named: %s", escaped(d.Unnamed))
+	}
 	c := d.Curation
-	m.line("- %s of %s used, %s excluded, %s failed", count(c.Done), plural(c.Expected, "candidate"), count(len(c.Excluded)), count(len(c.Failed)))
+	m.line("- %s of %s used, %s excluded, %s failed%s", count(c.Done), plural(c.Expected, "candidate"), count(len(c.Excluded)), count(len(c.Failed)), andWithdrawn(c.Withdrawn))
 	m.reasons("excluded", c.Excluded)
 	m.reasons("failed", c.Failed)
 	m.reasons("warning", c.Warnings)
@@ -206,12 +209,19 @@ func (m *markdown) curation(c document.Curation) {
 	}
 	m.line("- %s", groupsOf(c.Duplicates))
 	for _, g := range gravest(c.Duplicates)[:min(len(c.Duplicates), listed)] {
+		if len(g.Samples) == 0 {
+			continue
+		}
 		m.line("  - %s: %s", alike(g.Kind, g.Distance), escaped(strings.Join(g.Samples, ", ")))
 	}
 }
 
 func (m *markdown) reasons(what string, outcomes []document.Outcome) {
 	for _, t := range tallies(outcomes) {
+		if t.Example.Sample == "" {
+			m.line("  - %s: %s, %s", what, escaped(t.Code), count(t.Count))
+			continue
+		}
 		m.line("  - %s: %s, %s, such as %s: %s", what, escaped(t.Code), count(t.Count), escaped(t.Example.Sample), escaped(t.Example.Reason))
 	}
 }

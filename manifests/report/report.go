@@ -105,8 +105,9 @@ type Dataset struct {
 	Access   string            `json:"access"`
 	Citation string            `json:"citation,omitempty"`
 	Homepage string            `json:"homepage,omitempty"`
-	Raw      document.Dataset  `json:"raw"`     // dataset.json of what was fetched
-	Curated  document.Dataset  `json:"curated"` // dataset.json of what was made of it
+	Unnamed  string            `json:"unnamed,omitempty"` // why its samples are not named
+	Raw      document.Dataset  `json:"raw"`               // dataset.json of what was fetched
+	Curated  document.Dataset  `json:"curated"`           // dataset.json of what was made of it
 	Curation document.Curation `json:"curation"`
 }
 
@@ -115,7 +116,7 @@ type Duplicate struct {
 	Kind     string        `json:"kind"` // as of document.DuplicateGroup
 	Digest   digest.Digest `json:"digest,omitempty"`
 	Distance int           `json:"distance,omitempty"`
-	Samples  []string      `json:"samples"` // sorted, "dataset/split/id"
+	Samples  []string      `json:"samples"` // sorted, "dataset/split/id"; of a dataset whose samples are not named "dataset/split"
 	Crosses  bool          `json:"crosses"` // whether more than one split is touched
 }
 

@@ -131,7 +131,7 @@ func exampleModel(id, group string, datasets ...string) Model {
 }
 
 func TestGolden(t *testing.T) {
-	for name, render := range map[string]func(Report) ([]byte, error){"report.html": HTML, "report.md": Markdown, "report.json": JSON} {
+	for name, render := range map[string]func(Report) ([]byte, error){"report.html": HTML, "report.md": Markdown, "report.json": JSON, "statement.md": exampleStatement} {
 		got, err := render(example())
 		if err != nil {
 			t.Fatal(err)

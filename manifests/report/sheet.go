@@ -5,7 +5,6 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/document"
 )
 
@@ -41,6 +40,7 @@ type Sheet struct {
 	Done       int                       `json:"done"`
 	Excluded   []Reason                  `json:"excluded"`
 	Failed     []Reason                  `json:"failed"`
+	Withdrawn  *document.Withdrawn       `json:"withdrawn,omitempty"`
 	Warnings   []Reason                  `json:"warnings"`
 	Duplicates Duplicates                `json:"duplicates"`
 }
@@ -70,14 +70,14 @@ type Duplicates struct {
 	Listed   []document.DuplicateGroup `json:"listed"`   // the first of them, the gravest before the others
 }
 
-// NewSheet collects what the documents of a dataset say.
-func NewSheet(artifact digest.Digest, d document.Dataset, c document.Curation) Sheet {
+// NewSheet collects what the documents of a dataset say. restricted says why the data may not be passed on, "" if they may.
+func NewSheet(artifact digest.Digest, d document.Dataset, c document.Curation, restricted string) Sheet {
 	return Sheet{
 		Schema: SheetSchema, Artifact: artifact, Dataset: d.ID, Modality: d.Modality, Licence: d.Licence, Access: d.Access,
-		Restricted: manifests.Restriction(d.Licence, d.Access),
+		Restricted: restricted,
 		Task:       *d.Task, Features: append([]string{}, d.Features...), Counts: d.Counts, Samples: d.Samples, Subjects: d.Subjects,
 		Files: d.Files, Bytes: d.Bytes, Media: []MediaKind{}, Split: c.Split, Expected: c.Expected, Done: c.Done,
-		Excluded: reasons(c.Excluded), Failed: reasons(c.Failed), Warnings: reasons(c.Warnings),
+		Excluded: reasons(c.Excluded), Failed: reasons(c.Failed), Withdrawn: c.Withdrawn, Warnings: reasons(c.Warnings),
 		SplitFiles: c.SplitFiles, Labels: c.Labels, LabelMaps: c.LabelMaps, Published: c.Published, Duplicates: duplicates(c.Duplicates),
 	}
 }

@@ -41,7 +41,7 @@ func exampleSheet() Sheet {
 		SplitFiles: []document.SplitList{{Side: "test", Path: "test.txt", Digest: named("list"), Names: 3, Unmatched: 1}},
 		Published:  &document.Published{Source: "the paper", Compared: 6, Differences: []document.Difference{{Split: "train", Class: "sinus", Published: 6, Ours: 5, LeftOut: map[string]int{"decode": 1}}}},
 	}
-	s := NewSheet(named("artifact"), d, c)
+	s := NewSheet(named("artifact"), d, c, "")
 	for i := range 10 {
 		s.See(document.Sample{Media: []document.Media{{Type: "signal", DType: "float32", Shape: []int{2, 100 + i}, SamplingRate: 100}}})
 	}

@@ -121,7 +121,7 @@ func (s *Sheet) classes(w io.Writer) {
 }
 
 func (s *Sheet) outcomes(w io.Writer) {
-	fmt.Fprintf(w, "\n%s of %s used, %s excluded, %s failed\n", count(s.Done), plural(s.Expected, "candidate"), count(total(s.Excluded)), count(total(s.Failed)))
+	fmt.Fprintf(w, "\n%s of %s used, %s excluded, %s failed%s\n", count(s.Done), plural(s.Expected, "candidate"), count(total(s.Excluded)), count(total(s.Failed)), andWithdrawn(s.Withdrawn))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, list := range []struct {
 		what string

@@ -106,7 +106,7 @@ func (c Case) do(ctx context.Context, call plugins.Call) (Files, error) {
 		call.Progress = c.Progress
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Inputs)) {
-		call.Inputs = append(call.Inputs, plugins.Input{Name: name, Tree: c.Inputs[name]})
+		call.Inputs = append(call.Inputs, plugins.Input{Name: name, Artifact: c.Inputs[name].Root(), Tree: c.Inputs[name]})
 	}
 	run := c.Host
 	if run == nil {

@@ -20,12 +20,13 @@ import (
 
 // document is a manifest and its bytes.
 type document struct {
-	digest digest.Digest
-	text   []byte
-	blobs  []ocispec.Descriptor // that it names
-	lists  []ocispec.Descriptor // manifests that it names
-	record bool                 // whether it is one
-	refers bool                 // whether it has a subject
+	digest  digest.Digest
+	text    []byte
+	blobs   []ocispec.Descriptor // that it names
+	lists   []ocispec.Descriptor // manifests that it names
+	record  bool                 // whether it is one
+	carrier bool                 // whether it carries manifests as blobs
+	subject digest.Digest        // "" if it has none
 }
 
 // readDocument reads the bytes of a manifest, which have been checked.
@@ -48,8 +49,11 @@ func readDocument(d digest.Digest, text []byte) (document, error) {
 	if err != nil {
 		return doc, fmt.Errorf("%s: %w", d, err)
 	}
-	doc.refers = m.Subject != nil
+	if m.Subject != nil {
+		doc.subject = m.Subject.Digest
+	}
 	doc.record = m.ArtifactType == provenance.MediaType
+	doc.carrier = m.ArtifactType == CarrierType
 	doc.blobs = append([]ocispec.Descriptor{m.Config}, m.Layers...)
 	return doc, nil
 }

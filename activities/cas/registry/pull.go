@@ -58,6 +58,7 @@ type Pulled struct {
 	Bytes     int64
 	Root      ocispec.Descriptor   // of the artifact
 	Lists     []ocispec.Descriptor // what it lists, if it is an index
+	Stated    []digest.Digest      // manifests with a subject that came with it: its records, if it is no index, and what was stated later
 }
 
 // Pull brings an artifact into a store: ref is a tag, or a digest after @. A manifest comes after all that it names,
@@ -69,6 +70,9 @@ func (r *Repository) Pull(ctx context.Context, ref string, into cas.Store, only 
 	}
 	if err != nil {
 		return Pulled{}, err
+	}
+	if ix, ok := recordsCopy(text); ok {
+		return r.pullRecords(ctx, ix, into, only)
 	}
 	read := func(ctx context.Context, kind string, d digest.Digest) ([]byte, error) {
 		if d == root.Digest {
@@ -84,7 +88,7 @@ func (r *Repository) Pull(ctx context.Context, ref string, into cas.Store, only 
 	if err != nil {
 		return Pulled{}, fmt.Errorf("pull %s: %w", root.Digest, err)
 	}
-	out := Pulled{Digest: root.Digest, Manifests: len(p.documents), Root: root, Lists: p.top.lists}
+	out := Pulled{Digest: root.Digest, Manifests: len(p.documents), Root: root, Lists: p.top.lists, Stated: records}
 	wanted := p.blobs(func(d document) []ocispec.Descriptor { return only.of(d, d.digest == root.Digest) })
 	out.LeftOut = len(p.blobs(func(d document) []ocispec.Descriptor { return d.blobs })) - len(wanted)
 	if err := r.fetchAll(ctx, into, append(wanted, p.loose...), &out); err != nil {
@@ -98,11 +102,8 @@ func (r *Repository) Pull(ctx context.Context, ref string, into cas.Store, only 
 	return out, nil
 }
 
-// records lists those of a single artifact. A benchmark lists them itself.
+// records lists what is stated of an artifact. A benchmark lists its records itself, and not what was stated of it later.
 func (r *Repository) records(ctx context.Context, root ocispec.Descriptor) ([]digest.Digest, error) {
-	if root.MediaType == ocispec.MediaTypeImageIndex {
-		return nil, nil
-	}
 	var out []digest.Digest
 	found, err := r.Referrers(ctx, root.Digest, provenance.MediaType)
 	for _, d := range found {

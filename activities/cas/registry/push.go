@@ -21,7 +21,8 @@ type Pushed struct {
 	Sent      int           // blobs
 	Skipped   int
 	Mounted   int
-	Bytes     int64 // of the blobs that were sent
+	Bytes     int64                // of the blobs that were sent
+	LeftOut   []ocispec.Descriptor // blobs that stayed, of a records copy
 }
 
 // Push brings an artifact to the repository, under a tag if it is not empty. What it names is there before it is,
@@ -63,31 +64,48 @@ func (p *parcel) bind(ctx context.Context, from cas.Store, root digest.Digest) e
 	if err != nil {
 		return err
 	}
-	config, err := cas.PutBytes(ctx, from, []byte("{}"))
-	if err != nil {
+	if err := p.weigh(ctx, from); err != nil {
 		return err
 	}
+	subject := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Digest: root, Size: size}
+	made, err := bundle(ctx, from, LooseType, &subject, p.loose)
+	p.documents = append(p.documents, made...)
+	return err
+}
+
+// weigh finds out the sizes of the loose blobs.
+func (p *parcel) weigh(ctx context.Context, from cas.Store) (err error) {
 	for i := range p.loose {
 		if p.loose[i].Size, err = from.Stat(ctx, p.loose[i].Digest); err != nil {
 			return err
 		}
 	}
-	for start := 0; start < len(p.loose); start += maxLayers {
-		m := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: LooseType,
+	return nil
+}
+
+// bundle makes manifests that name blobs, each as many as fit.
+func bundle(ctx context.Context, from cas.Store, artifactType string, subject *ocispec.Descriptor, blobs []ocispec.Descriptor) ([]document, error) {
+	config, err := cas.PutBytes(ctx, from, []byte("{}"))
+	if err != nil {
+		return nil, err
+	}
+	var out []document
+	for start := 0; start < len(blobs); start += maxLayers {
+		m := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: artifactType,
 			Config:  ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: config, Size: 2},
-			Layers:  p.loose[start:min(start+maxLayers, len(p.loose))],
-			Subject: &ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Digest: root, Size: size}}
+			Layers:  blobs[start:min(start+maxLayers, len(blobs))],
+			Subject: subject}
 		text, err := canonical.Marshal(m)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		doc, err := readDocument(digest.FromBytes(text), text)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		p.documents = append(p.documents, doc)
+		out = append(out, doc)
 	}
-	return nil
+	return out, nil
 }
 
 // sendAll sends blobs, several at a time.
@@ -162,7 +180,7 @@ func (r *Repository) sendManifests(ctx context.Context, all []document) error {
 // sendManifest sends a manifest that the registry does not have. One with a subject is sent in any case: only the
 // answer tells whether the registry lists it as a referrer.
 func (r *Repository) sendManifest(ctx context.Context, doc document) error {
-	if !doc.refers {
+	if doc.subject == "" {
 		if _, ok, err := r.hasManifest(ctx, doc.digest.String()); ok || err != nil {
 			return err
 		}

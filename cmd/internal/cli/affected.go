@@ -120,26 +120,24 @@ func (w *workshop) benchmarks(ctx context.Context) ([]string, error) {
 }
 
 func (w *workshop) affected(ctx context.Context, what string, l *lock.Lock) (affectedBenchmark, error) {
-	out := affectedBenchmark{Benchmark: l.Benchmark, Found: []hit{}, Numbers: []runResult{}, Claims: []report.Claim{}}
-	p, err := resolve.ReadPlan(ctx, w.store, l.Plan)
-	if errors.Is(err, cas.ErrNotFound) {
-		return out, exit(exitUnknown, "its plan is not in this store: %v", err)
+	s := &searcher{w: w, what: what}
+	if err := s.search(ctx, l); err != nil {
+		return affectedBenchmark{}, err
 	}
-	if err != nil {
-		return out, err
-	}
-	s := searcher{w: w, what: what, given: l.ByName(), found: map[string]*hit{}}
-	for _, step := range p.Steps {
-		if err := s.look(ctx, step); err != nil {
-			return out, err
-		}
-	}
-	out.Unseen = s.unseen
+	return w.follow(ctx, l, s)
+}
+
+// follow finds out what depends on what a search has found.
+func (w *workshop) follow(ctx context.Context, l *lock.Lock, s *searcher) (affectedBenchmark, error) {
+	out := affectedBenchmark{Benchmark: l.Benchmark, Found: []hit{}, Numbers: []runResult{}, Claims: []report.Claim{}, Unseen: s.unseen}
+	p := s.plan
 	var hits []lineage.Hit
 	for _, step := range p.Steps {
 		if h, ok := s.found[step.Name]; ok {
 			out.Found = append(out.Found, *h)
-			hits = append(hits, lineage.Hit{Step: h.Step, Samples: h.Samples})
+			if s.only == nil || len(h.Samples) > 0 {
+				hits = append(hits, lineage.Hit{Step: h.Step, Samples: h.Samples})
+			}
 		}
 	}
 	out.Affected = lineage.Follow(p, l, hits)
@@ -181,9 +179,29 @@ func (w *workshop) claims(ctx context.Context, l *lock.Lock) ([]report.Claim, er
 type searcher struct {
 	w      *workshop
 	what   string
+	only   func(dataset string, x document.Sample) bool // if set, samples that this is true of are looked for, and nothing else
+	plan   *plan.Plan
 	given  map[string]lock.Step
 	found  map[string]*hit // by step
 	unseen []string
+}
+
+func (s *searcher) search(ctx context.Context, l *lock.Lock) error {
+	var err error
+	s.plan, err = resolve.ReadPlan(ctx, s.w.store, l.Plan)
+	if errors.Is(err, cas.ErrNotFound) {
+		return exit(exitUnknown, "its plan is not in this store: %v", err)
+	}
+	if err != nil {
+		return err
+	}
+	s.given, s.found = l.ByName(), map[string]*hit{}
+	for _, step := range s.plan.Steps {
+		if err := s.look(ctx, step); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *searcher) hit(step string) *hit {
@@ -198,7 +216,11 @@ func (s *searcher) look(ctx context.Context, step plan.Step) error {
 	if !ok {
 		return nil
 	}
-	if s.what == g.Artifact.String() || s.what == g.Action.String() {
+	curated := catalog.Kind(step.Plugin.Kind) == catalog.Curate
+	switch {
+	case s.only != nil && !curated:
+		return nil
+	case s.only == nil && (s.what == g.Artifact.String() || s.what == g.Action.String()):
 		s.hit(step.Name)
 		return nil
 	}
@@ -210,16 +232,21 @@ func (s *searcher) look(ctx context.Context, step plan.Step) error {
 	if err != nil {
 		return err
 	}
-	s.files(step, tree)
-	if catalog.Kind(step.Plugin.Kind) != catalog.Curate {
+	if s.only == nil {
+		s.files(step, tree)
+	}
+	if !curated {
 		return nil
 	}
 	data, err := plugins.OpenCurated(tree)
 	if err != nil {
 		return err
 	}
-	s.samples(step, data.Samples)
-	return nil
+	if s.only == nil {
+		s.samples(step, data.Samples)
+		return nil
+	}
+	return s.people(step, data)
 }
 
 // files looks for a file by its digest.
@@ -237,12 +264,15 @@ func (s *searcher) files(step plan.Step, tree plugins.Tree) {
 func (s *searcher) samples(step plan.Step, all []document.Sample) {
 	h := s.found[step.Name]
 	for _, x := range all {
-		if x.ID != s.what && x.Subject != s.what && !slices.ContainsFunc(x.Sources, func(src document.Source) bool { return src.Digest.String() == s.what }) && !h.holds(x) {
+		if !s.means(step, x, h) {
 			continue
 		}
 		at := s.hit(step.Name)
 		at.Samples = append(at.Samples, lineage.Sample{ID: x.ID, Split: x.Split, Subject: x.Subject})
 		for _, n := range step.Needs {
+			if s.only != nil && n.Input != "raw" {
+				continue
+			}
 			raw := s.hit(n.Step)
 			for _, src := range x.Sources {
 				if !slices.Contains(raw.Files, src.Path) {
@@ -251,6 +281,14 @@ func (s *searcher) samples(step plan.Step, all []document.Sample) {
 			}
 		}
 	}
+}
+
+func (s *searcher) means(step plan.Step, x document.Sample, h *hit) bool {
+	if s.only != nil {
+		return s.only(step.Dataset.ID, x)
+	}
+	made := func(src document.Source) bool { return src.Digest.String() == s.what }
+	return x.ID == s.what || x.Subject == s.what || slices.ContainsFunc(x.Sources, made) || h.holds(x)
 }
 
 // holds says whether one of the files that were found is of a sample.

@@ -28,6 +28,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/gc"
 	"github.com/cairn-bench/cairn/activities/keys"
 	"github.com/cairn-bench/cairn/activities/ledger"
+	"github.com/cairn-bench/cairn/activities/origins"
 	"github.com/cairn-bench/cairn/activities/publish"
 	"github.com/cairn-bench/cairn/activities/recall"
 	"github.com/cairn-bench/cairn/activities/resolve"
@@ -162,8 +163,8 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.serverCommand(), a.workerCommand(),
 		a.planCommand(), a.explainCommand(), a.approveCommand(), a.fmtCommand(), a.schemaCommand(),
-		a.verifyCommand(), a.proveCommand(), a.diffCommand(), a.affectedCommand(),
-		a.showCommand(), a.lsCommand(), a.catCommand(), a.exportCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.keyCommand(), a.ledgerCommand(),
+		a.verifyCommand(), a.proveCommand(), a.diffCommand(), a.affectedCommand(), a.withdrawCommand(),
+		a.showCommand(), a.lsCommand(), a.catCommand(), a.exportCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.keyCommand(), a.ledgerCommand(), a.termsCommand(),
 		a.pluginCommand(), a.catalogCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
@@ -218,20 +219,21 @@ type store interface {
 
 // workshop is an opened home.
 type workshop struct {
-	dir      string
-	layout   *cas.Layout        // of the home
-	store    store              // the layout, or the shared store behind it
-	remote   string             // name of the shared store, "" if there is none
-	own      *actioncache.Cache // of the home
-	cache    *actioncache.Cache // own, or shared with other homes
-	plugins  plugins.Set
-	resolver *resolve.Resolver
-	garbage  *gc.Home
-	gate     *gate.Gate
-	book     *recall.Book
-	key      keys.Signer
-	ledger   *ledger.Ledger
-	planned  digest.Digest // what this process has planned for the run
+	dir       string
+	layout    *cas.Layout        // of the home
+	store     store              // the layout, or the shared store behind it
+	remote    string             // name of the shared store, "" if there is none
+	own       *actioncache.Cache // of the home
+	cache     *actioncache.Cache // own, or shared with other homes
+	plugins   plugins.Set
+	resolver  *resolve.Resolver
+	garbage   *gc.Home
+	gate      *gate.Gate
+	overrides *origins.Overrides // of the terms policy
+	book      *recall.Book
+	key       keys.Signer
+	ledger    *ledger.Ledger
+	planned   digest.Digest // what this process has planned for the run
 }
 
 func (a *app) open() (*workshop, error) {
@@ -256,6 +258,7 @@ func (a *app) open() (*workshop, error) {
 	w.layout.Waiting, w.own.Waiting, w.cache.Waiting = a.waiting, a.waiting, a.waiting
 	w.own.At, w.cache.At = a.doing(), a.doing()
 	w.gate = gate.Open(dir)
+	w.overrides = origins.OpenOverrides(layout, w.key)
 	w.garbage = gc.Open(dir, a.who(), layout, w.own)
 	w.cache.SetForgotten(w.garbage.Forgotten)
 	w.book = recall.Open(filepath.Join(dir, "recall"), layout, own)

@@ -41,7 +41,7 @@ func TestPlanOfClimb(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"cbis-ddsm": "terms", "cbis-ddsm-cases": "terms the", "cmmd": "terms",
+		"cbis-ddsm": "terms", "cbis-ddsm-cases": "terms the", "cmmd": "terms", "cmmd-clinical": "terms the",
 		"aptos-2019": "terms credentials", "rspect": "terms credentials",
 		"chexpert": "terms credentials", "echonet-dynamic": "terms credentials", "inspect": "terms credentials", "iiic": "terms credentials",
 		"mimic-cxr": "terms credentials", "mimic-cxr-studies": "terms credentials", "mimic-iv": "terms credentials",

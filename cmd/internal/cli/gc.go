@@ -43,7 +43,7 @@ func (a *app) gcCommand() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return a.gc(c.Context(), o) },
 	}
 	c.Flags().BoolVarP(&o.dry, "dry-run", "n", false, "only say what would be removed")
-	c.Flags().StringArrayVar(&o.forget, "forget", nil, "remove the bytes of this dataset, by digest or name, and leave a tombstone that says so; may be given again")
+	c.Flags().StringArrayVar(&o.forget, "forget", nil, "remove the bytes of this dataset, model or evaluation, by digest or name, and leave a tombstone that says so; may be given again")
 	c.Flags().StringVar(&o.reason, "reason", "", "why, for the tombstone; --forget needs it")
 	c.Flags().StringVar(&o.by, "by", "", "who says so, for the tombstone (default: your user name)")
 	c.Flags().BoolVar(&o.force, "force", false, "forget also what a run is at work on, and leave bytes that another artifact has too")

@@ -14,6 +14,7 @@ import (
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/resolve"
+	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/plan"
 )
@@ -64,24 +65,37 @@ func (a *app) plan(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	dir, err := filepath.Abs(filepath.Dir(file))
+	doc, err := a.planned(ctx, w, b, file)
 	if err != nil {
 		return err
+	}
+	return a.print(doc, func(out io.Writer) {
+		a.printPlan(out, file, doc)
+		a.printEstimate(out, w.dir, doc.Estimate)
+	})
+}
+
+// planned is what a run of a manifest, which stands in a file or is about to, would do.
+func (a *app) planned(ctx context.Context, w *workshop, b *manifests.Benchmark, file string) (planDocument, error) {
+	doc := planDocument{Schema: "cairn/plan/v1"}
+	dir, err := filepath.Abs(filepath.Dir(file))
+	if err != nil {
+		return doc, err
 	}
 	p, _, err := w.resolver.Plan(ctx, b, dir)
 	if err != nil {
-		return exit(exitUsage, "%v", err)
+		return doc, exit(exitUsage, "%v", err)
 	}
 	_, l, err := w.lockBeside(lockPath(file))
 	if err != nil {
-		return err
+		return doc, err
 	}
 	states, err := w.resolver.States(ctx, p, resolve.NewPins(l))
 	if err != nil {
-		return err
+		return doc, err
 	}
 	before := w.before(ctx, lockPath(file))
-	doc := planDocument{Schema: "cairn/plan/v1", Manifest: p.Manifest}
+	doc.Manifest = p.Manifest
 	now := map[string]digest.Digest{}
 	executor := w.suite(a, runOptions{}, nil).Executor
 	costs := &estimator{workshop: w, dir: dir, before: before}
@@ -92,21 +106,16 @@ func (a *app) plan(ctx context.Context, file string) error {
 		step := before.explain(s, now)
 		if !s.Done() && !s.Forgotten {
 			if step.Missing, err = executor.Missing(ctx, s.Step, dir); err != nil {
-				return err
+				return doc, err
 			}
 		}
 		if step.Size, err = costs.fetch(ctx, s, len(step.Missing) > 0); err != nil {
-			return err
+			return doc, err
 		}
 		doc.Steps = append(doc.Steps, step.gated())
 	}
-	if doc.Estimate, err = costs.result(limits(0).IO); err != nil {
-		return err
-	}
-	return a.print(doc, func(out io.Writer) {
-		a.printPlan(out, file, doc)
-		a.printEstimate(out, w.dir, doc.Estimate)
-	})
+	doc.Estimate, err = costs.result(limits(0).IO)
+	return doc, err
 }
 
 // gated is the step as it stands if something is missing.

@@ -182,5 +182,8 @@ func (a *app) keep(ctx context.Context, w *workshop, called string, got registry
 	if left > 0 {
 		fmt.Fprintf(a.Stderr, "%s of %d do not count, and a run does them again: %s\n", plural(left, "result"), len(entries), why)
 	}
-	return w.layout.Tag(ctx, named)
+	if err := w.layout.Tag(ctx, named); err != nil {
+		return err
+	}
+	return w.overrides.Keep(ctx, got.Stated...)
 }

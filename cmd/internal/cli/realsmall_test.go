@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/document"
+	"github.com/cairn-bench/cairn/manifests/report"
 	"github.com/cairn-bench/cairn/workflows"
 )
 
@@ -79,6 +80,7 @@ func TestRealSmall(t *testing.T) {
 	t.Run("children", r.checkChildren)
 	t.Run("shapes", r.checkShapes)
 	t.Run("results", r.checkResults)
+	t.Run("exported", r.checkExported)
 
 	again := m.want(0, words("run benchmark.yaml"), "nothing to do")
 	if asked := site.asked(); len(asked) > 0 {
@@ -131,6 +133,26 @@ type realRun struct {
 func (r *realRun) cat(step, file string) string {
 	r.t.Helper()
 	return r.want(0, []string{"cat", r.artifacts[step].String(), file}).stdout
+}
+
+// checkExported asks the formats' validators about every export of real data, of which some may be counted and not listed.
+func (r *realRun) checkExported(t *testing.T) {
+	var open, closed []string
+	for step := range r.artifacts {
+		name, ok := strings.CutPrefix(step, "curate/")
+		if !ok {
+			continue
+		}
+		if s := object[report.Sheet](r.machine, 0, "show", r.artifacts[step].String()); s.Restricted != "" {
+			closed = append(closed, name)
+		} else {
+			open = append(open, name)
+		}
+	}
+	if len(open) == 0 || len(closed) == 0 {
+		t.Errorf("open %v, closed %v: want some of both", open, closed)
+	}
+	r.checkExports(t, "benchmark.lock", open, closed)
 }
 
 type fileFact struct {

@@ -24,6 +24,8 @@ func TestDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	var last *machine
+	var exports map[string]string
+	datasets := words("ecg-a ecg-b heart proteins xray")
 	for _, procs := range []string{"1", "2"} {
 		m := newMachine(t, string(manifest))
 		m.env = []string{"GOMAXPROCS=" + procs}
@@ -31,8 +33,17 @@ func TestDemo(t *testing.T) {
 		if m.read("benchmark.lock") != string(want) {
 			t.Fatalf("GOMAXPROCS=%s: the lock is not the one in manifests/benchmarks/demo; if the bytes were meant to change, raise the plugin's version and run `make demo`", procs)
 		}
-		last = m
+		files := m.exports("benchmark.lock", datasets...)
+		if m.foreign(files); exports != nil {
+			for name := range files {
+				if files[name] != exports[name] {
+					t.Errorf("GOMAXPROCS=%s: the export %s is another one", procs, name)
+				}
+			}
+		}
+		last, exports = m, files
 	}
+	t.Run("exports", func(t *testing.T) { last.checkExports(t, "benchmark.lock", datasets, nil) })
 	again := object[runDocument](last, 0, "run", "benchmark.yaml", "--locked")
 	for _, s := range again.Steps {
 		if s.State != workflows.Cached {

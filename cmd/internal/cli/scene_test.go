@@ -34,6 +34,7 @@ type scene struct {
 	store *cas.Layout
 	lock  string // its text
 	trust string // path of the policy
+	signs keys.Key
 }
 
 // stranger is the key of who attacks.
@@ -48,7 +49,7 @@ var stranger = func() keys.Key {
 // newScene copies a home. The blobs are linked: they are exchanged, never written to.
 func newScene(t *testing.T, p *proven) *scene {
 	t.Helper()
-	s := &scene{t: t, home: t.TempDir(), lock: p.read("benchmark.lock"), trust: filepath.Join(p.home, "cairn", trustFile)}
+	s := &scene{t: t, home: t.TempDir(), lock: p.read("benchmark.lock"), trust: filepath.Join(p.home, "cairn", trustFile), signs: stranger}
 	from := filepath.Join(p.home, "cairn")
 	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -316,13 +317,51 @@ func (s *scene) publish() {
 	s.resubject(verify.DocumentsStep, d)
 }
 
-// resubject makes the record of a step one of another artifact, signed by a stranger.
+// unproven takes the proof of the ledger out of the record of the documents, which does not fit it any more.
+func (s *scene) unproven() {
+	s.t.Helper()
+	s.restate(verify.DocumentsStep, s.signs, func(doc map[string]any) { set(s.t, doc, "predicate.runDetails.byproducts", nil) })
+	s.remanifest(verify.DocumentsStep, true, func(m *ocispec.Manifest) { m.Layers = m.Layers[:1] })
+}
+
+// resubject makes the record of a step one of another artifact, signed by who attacks, and with it the signed numbers.
 func (s *scene) resubject(step string, made ocispec.Descriptor) {
 	s.t.Helper()
-	s.restate(step, stranger, func(doc map[string]any) {
+	s.restate(step, s.signs, func(doc map[string]any) {
 		set(s.t, doc, "subject.0.digest", map[string]any{"sha256": made.Digest.Encoded()})
 	})
 	s.remanifest(step, true, func(m *ocispec.Manifest) { m.Subject.Digest, m.Subject.Size = made.Digest, made.Size })
+	if step == scored {
+		s.renumber(func(doc map[string]any) {
+			set(s.t, doc, "subject.0.digest", map[string]any{"sha256": made.Digest.Encoded()})
+		})
+	}
+}
+
+// renumber changes the signed numbers of the evaluation, and has its record name the new statement.
+func (s *scene) renumber(change func(doc map[string]any)) {
+	s.t.Helper()
+	var sealed []byte
+	s.remanifest(scored, true, func(m *ocispec.Manifest) {
+		e, err := envelope.Open(s.blob(m.Layers[1].Digest))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		var doc map[string]any
+		if err := json.Unmarshal(e.Payload, &doc); err != nil {
+			s.t.Fatal(err)
+		}
+		change(doc)
+		text, err := canonical.Marshal(doc)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		sealed = s.seal(e, text, s.signs)
+		m.Layers[1] = descriptorOf(provenance.EnvelopeType, s.put(sealed), len(sealed))
+	})
+	s.restate(scored, s.signs, func(doc map[string]any) {
+		set(s.t, doc, "predicate.runDetails.byproducts.0.digest", map[string]any{"sha256": digest.FromBytes(sealed).Encoded()})
+	})
 }
 
 // remake exchanges the artifact of a step wherever its digest stands: index, lock, and a record that a stranger signs.

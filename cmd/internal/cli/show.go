@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,12 +18,14 @@ import (
 	"github.com/cairn-bench/cairn/activities/survey"
 	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/report"
+	"github.com/cairn-bench/cairn/manifests/terms"
 )
 
 // showOptions say how something is shown.
 type showOptions struct {
 	html     string
 	document bool
+	terms    termsOptions
 }
 
 func (a *app) showCommand() *cobra.Command {
@@ -34,7 +37,7 @@ func (a *app) showCommand() *cobra.Command {
 page shows samples, too: pictures, waveforms, graphs, values and texts, and duplicates side by side. The page is one file,
 asks the network for nothing, and is the same every time.
 
-Data whose licence or access is not open are never drawn: their page has counts only, and says why.
+Data that the terms policy lets nobody else have are not drawn: their page has counts only, and says why ("cairn terms").
 
 Anything else is a document of the store, and printed as it is.`,
 		Example: `  cairn show demo/curate/ecg-a
@@ -46,12 +49,19 @@ Anything else is a document of the store, and printed as it is.`,
 	}
 	c.Flags().StringVar(&o.html, "html", "", "write a page with samples into this file (curated datasets only)")
 	c.Flags().BoolVar(&o.document, "document", false, "print the document, also of a curated dataset")
+	o.terms.flags(c)
 	return c
 }
 
 func (a *app) show(ctx context.Context, ref string, o showOptions) error {
 	if o.document && o.html != "" {
 		return &usageError{errors.New("--document prints and --html draws; give one of them")}
+	}
+	if err := o.terms.check(); err != nil {
+		return err
+	}
+	if o.terms.override && o.html == "" {
+		return &usageError{errors.New("--override-terms goes with --html: what is printed here stays here")}
 	}
 	w, err := a.open()
 	if err != nil {
@@ -71,11 +81,19 @@ func (a *app) show(ctx context.Context, ref string, o showOptions) error {
 		return err
 	case d != nil:
 		defer d.Close()
-		return a.showDataset(d, o)
+		return a.showDataset(ctx, w, ref, d, o)
 	case o.html != "":
 		return exit(exitUsage, "%s is no curated dataset, and there is no page of anything else", ref)
 	}
+	a.tellOverrides(ctx, w, ref, id)
 	return a.showDocument(text)
+}
+
+// tellOverrides says beside a document what was done with it although it was refused.
+func (a *app) tellOverrides(ctx context.Context, w *workshop, ref string, id digest.Digest) {
+	if all, err := a.overridesOf(ctx, w, subjectOf{name: ref, root: id}); err == nil {
+		printOverrides(a.Stderr, all)
+	}
 }
 
 // sightOf opens a curated dataset, or nothing if text is another document or is to be shown as one.
@@ -102,19 +120,35 @@ func (a *app) showDocument(text []byte) error {
 	return enc.Encode(doc)
 }
 
-func (a *app) showDataset(d *curated.Dataset, o showOptions) error {
-	if o.html == "" {
-		s, err := survey.Sheet(d)
-		if err != nil {
-			return err
-		}
-		return a.print(s, func(out io.Writer) { s.Text(out) })
-	}
-	s, display, err := survey.Page(d)
+// sheet is what is shown of a dataset.
+type sheet struct {
+	report.Sheet
+	Overrides []overridden `json:"overrides,omitempty"`
+}
+
+func (a *app) showDataset(ctx context.Context, w *workshop, ref string, d *curated.Dataset, o showOptions) error {
+	subject, restricted, err := a.drawable(ctx, w, ref, d, o)
 	if err != nil {
 		return err
 	}
-	page, err := report.SheetHTML(s, display)
+	var s sheet
+	if s.Overrides, err = a.overridesOf(ctx, w, subject); err != nil {
+		return err
+	}
+	if o.html == "" {
+		if s.Sheet, err = survey.Sheet(d, restricted); err != nil {
+			return err
+		}
+		return a.print(s, func(out io.Writer) {
+			s.Text(out)
+			printOverrides(out, s.Overrides)
+		})
+	}
+	var display report.Display
+	if s.Sheet, display, err = survey.Page(d, restricted); err != nil {
+		return err
+	}
+	page, err := report.SheetHTML(s.Sheet, display)
 	if err != nil {
 		return err
 	}
@@ -127,6 +161,29 @@ func (a *app) showDataset(d *curated.Dataset, o showOptions) error {
 			fmt.Fprintf(out, "it has counts only: %s\n", s.Restricted)
 		}
 	})
+}
+
+// drawable says why a page of a dataset has counts only, "" if samples may be named and drawn on it, or somebody puts aside that they may
+// not.
+func (a *app) drawable(ctx context.Context, w *workshop, ref string, d *curated.Dataset, o showOptions) (subjectOf, string, error) {
+	p, _, err := w.policy(o.terms.file)
+	if err != nil {
+		return subjectOf{}, "", err
+	}
+	s, err := w.consider(ctx, ref, d.Artifact)
+	if err != nil {
+		return s, "", err
+	}
+	render, list := s.ask(p, terms.Render, terms.Page), s.ask(p, terms.List, terms.Page)
+	if o.terms.override {
+		for _, c := range []clearance{render, list} {
+			if _, err := a.settle(ctx, w, o.terms, c); err != nil {
+				return s, "", err
+			}
+		}
+		return s, "", nil
+	}
+	return s, cmp.Or(render.reason(), list.reason()), nil
 }
 
 // writeWhole writes a file that is there as a whole or as it was.

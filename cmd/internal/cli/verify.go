@@ -171,7 +171,7 @@ func (w *workshop) rewritten(v *verify.Verdict) error {
 		}
 		err = w.ledger.Follows(format.Checkpoint{Origin: v.Ledger.Origin, Size: v.Ledger.Size, Root: root})
 	}
-	if errors.Is(err, format.ErrTampered) {
+	if errors.Is(err, format.ErrTampered) || errors.Is(err, format.ErrUnknownSigner) {
 		v.OK, v.Level = false, verify.None
 		v.Problems = append(v.Problems, verify.Problem{Code: verify.LedgerRewritten, Step: verify.DocumentsStep, Path: "ledger", Want: fmt.Sprintf("size %d, root %s", v.Ledger.Size, v.Ledger.Root), Got: err.Error()})
 		return nil

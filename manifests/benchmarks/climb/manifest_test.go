@@ -43,7 +43,7 @@ var differs = map[string]string{
 
 // parts are what a dataset has in another place, as an entry of its own.
 var parts = map[string]string{
-	"cbis-ddsm-cases": "cbis-ddsm", "kits23-images": "kits23", "messidor-2-grades": "messidor-2", "mimic-cxr-studies": "mimic-cxr", "mimic-iv-ecg": "mimic-iv",
+	"cbis-ddsm-cases": "cbis-ddsm", "cmmd-clinical": "cmmd", "kits23-images": "kits23", "messidor-2-grades": "messidor-2", "mimic-cxr-studies": "mimic-cxr", "mimic-iv-ecg": "mimic-iv",
 }
 
 func manifest(t *testing.T, file string) *manifests.Benchmark {

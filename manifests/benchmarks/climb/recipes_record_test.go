@@ -6,9 +6,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/cairn-bench/cairn/manifests/document"
 	"github.com/cairn-bench/cairn/plugins/plugintest"
 )
 
@@ -19,6 +21,9 @@ func records() []recipe {
 			sound: {done: 4, labels: map[string]int{"Yes": 1, "No": 3}, subjects: 3, left: map[string]int{"ended": 1}},
 			// Of five admissions, by number, the first four are train. The last stays of patients 1 and 2 end with death.
 			asPublished: {done: 5, labels: map[string]int{"Yes": 4, "No": 1}, subjects: 3, count: "4/0/1", flaws: 4},
+		}},
+		{id: "vital", raw: vital, want: map[string]want{
+			sound: {done: 5, labels: map[string]int{"CT": 2, "MRI": 2, "Histology": 1, "Chest X-ray": 1}, subjects: 4, left: map[string]int{"no-label": 2, "no-text": 1}, flaws: 3, more: articles},
 		}},
 		{id: "geo", raw: vectors("assay", "datasets/GDSnnn/GDS1/soft/", "GDS1.soft"), want: map[string]want{
 			sound:       {done: 4, labels: map[string]int{"normal": 2, "tumour, grade 2": 2}, subjects: 2},
@@ -127,5 +132,38 @@ func proteins(*testing.T) plugintest.Files {
 	return plugintest.Files{
 		"PROTEINS_graph_labels.txt": []byte(labels.String()), "PROTEINS_graph_indicator.txt": []byte(graphs.String()),
 		"PROTEINS_A.txt": []byte(edges.String()), "PROTEINS_node_labels.txt": []byte(nodes.String()),
+	}
+}
+
+// vital is the list of conversations as the authors' code writes it, of parts that number theirs anew: two are about images of one article, one names no kind
+// of image, one none that is true, and one says nothing.
+func vital(*testing.T) plugintest.Files {
+	var list []string
+	for i, image := range []string{"28104940_F2.jpg ct_scan", "28104940_F3.jpg mri ct_scan", "PMC7_1.jpg histology", "30254804_FIG1.jpg chest_xray", "31000000_F1.jpg mri", "31000001_F1.jpg other"} {
+		kinds := strings.Fields(image)
+		domain := ""
+		for _, kind := range []string{"chest_xray", "mri", "ct_scan", "histology", "gross"} {
+			domain += fmt.Sprintf(`, %q: %v`, kind, slices.Contains(kinds[1:], kind))
+		}
+		list = append(list, fmt.Sprintf(`{"id": %d, "image": %q, "domain": {%s}, "conversations": [{"from": "human", "value": "What is shown in %d?\n<image>"}, {"from": "gpt", "value": "An image."}]}`, i%3, kinds[0], domain[2:], i))
+	}
+	list = append(list, `{"id": 0, "image": "32_F1.jpg", "conversations": [{"from": "human", "value": "What?"}]}`, `{"id": 1, "image": "33_F1.jpg", "domain": {"mri": true}, "conversations": []}`)
+	return plugintest.Files{
+		"BioMed-VITAL-instructions-210K.json": []byte("[" + strings.Join(list, ", ") + "]"),
+		"PMC_image_urls.jsonl":                []byte(`{"pair_id": "28104940_F2", "pmc_tar_url": "https://example.org"}` + "\n"),
+	}
+}
+
+// Conversations about one article stay together.
+func articles(t *testing.T, samples map[string]document.Sample) {
+	of := map[string]int{}
+	for _, s := range samples {
+		of[s.Subject]++
+		if s.Subject == "PMC7" && s.Text != "What is shown in 2?\n<image>\n\nAn image." {
+			t.Errorf("the text is %q", s.Text)
+		}
+	}
+	if of["28104940"] != 2 || of["PMC7"] != 1 {
+		t.Errorf("samples by article: %v", of)
 	}
 }

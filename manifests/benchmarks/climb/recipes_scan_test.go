@@ -1,11 +1,13 @@
 package climb_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/cairn-bench/cairn/plugins/plugintest"
@@ -25,11 +27,43 @@ func chestCT() []recipe {
 			// Six of the eight rows are training, one of which nobody has called either.
 			asPublished: {done: 7, labels: map[string]int{"Benign": 2, "Malignant": 5}, subjects: 7, count: "5/0/2", flaws: 2, left: map[string]int{"no-label": 1}},
 		}},
+		{id: "lndb", raw: lndb, want: map[string]want{
+			// Windows begin at slices 0, 12 and 24. The nodule of scan 2 is slices 23 to 27, of which one is in the first window; that of scan 3 is 37 to 43.
+			sound: {done: 12, labels: map[string]int{"nodule >=3mm": 2, "nodule <3mm": 2, "non-nodule": 2}, subjects: 4, left: map[string]int{"no-voxels": 1, "no-label": 3, "few-slices": 1, "unreadable": 1}},
+			// Three of four scans train.
+			asPublished: {done: 12, labels: map[string]int{"nodule": 2, "no nodule": 10}, subjects: 4, count: "9/0/3", flaws: 3, sides: map[string]string{"LNDb-0004.raw": "test"}, left: map[string]int{"no-voxels": 1, "no-label": 3, "few-slices": 1, "unreadable": 1}},
+		}},
 		{id: "inspect", raw: inspect, want: map[string]want{
 			sound:       {done: 5, labels: kinds, subjects: 4, count: "2/1/2", left: map[string]int{"no-label": 1}, sides: map[string]string{"CTPA/PE5.nii.gz": "test", "CTPA/PE3.nii.gz": "validation"}},
 			asPublished: {done: 5, labels: kinds, subjects: 4, count: "3/0/2", flaws: 3, left: map[string]int{"no-label": 1}, sides: map[string]string{"CTPA/PE5.nii.gz": "train"}}, // the first row
 		}},
 	}
+}
+
+// lndb is scans of 48 slices of 1 mm from -100 mm on, so of three windows, in folders as the archives unpack to, what two radiologists marked, and masks, which are no scans.
+// Scan 5 has no voxels, nobody says anything of scan 6, scan 7 has too few slices, and scan 8 is none.
+func lndb(*testing.T) plugintest.Files {
+	const nodules = "LNDbID,RadID,FindingID,x,y,z,Nodule,Volume,Text"
+	files := plugintest.Files{"trainset_csv/trainNodules.csv": lines(nodules,
+		"1,1,1,0,0,-95,1,904.8,5", "1,2,1,0,0,-95,1,800,5", "1,1,2,0,0,-55.2,0,0,0", // slices 0 to 11, and 43 to 47
+		"2,1,1,0,0,-75,1,14.137,1", "3,1,1,0,0,-60,1,113.1,5", "4,2,1,0,0,-99,0,,0", "5,1,1,0,0,-99,0,0,0", "7,1,1,0,0,-99,0,0,0", "8,1,1,0,0,-99,0,0,0"),
+		"trainset_csv/trainNodules_gt.csv": lines(nodules, "1,1,1,0,0,0,1,1,1")}
+	for i := 1; i <= 8; i++ {
+		name, depth := fmt.Sprintf("LNDb-%04d", i), 48
+		if i == 7 {
+			depth = 20
+		}
+		header := fmt.Sprintf("ObjectType = Image\nNDims = 3\nTransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 0 0 -100\nElementSpacing = 0.7 0.7 1\nDimSize = 4 3 %d\nElementType = MET_SHORT\nElementDataFile = %s.raw\n", depth, name)
+		folder := fmt.Sprintf("data%d/", i/5)
+		files[folder+name+".mhd"], files[folder+name+".raw"] = []byte(header), nil
+		for range 4 * 3 * depth {
+			files[folder+name+".raw"] = append(files[folder+name+".raw"], byte(len(files[folder+name+".raw"])*i), byte(0xfc+i%4))
+		}
+		files["masks/"+name+"_rad1.mhd"] = []byte(header)
+	}
+	delete(files, "data1/LNDb-0005.raw")
+	files["data1/LNDb-0008.mhd"] = []byte("<html>Sorry</html>")
+	return files
 }
 
 func rspect(*testing.T) plugintest.Files {
@@ -74,10 +108,65 @@ func mammography() []recipe {
 			sound:       {done: 3, labels: map[string]int{"BI-RADS 2": 1, "BI-RADS 3": 1, "BI-RADS 5": 1}, subjects: 3, left: map[string]int{"no-label": 2, "row-left-out": 1, "subject-of-train": 1}, sides: map[string]string{"1.2.3.5.dcm": "test"}},
 			asPublished: {done: 4, labels: map[string]int{"BI-RADS 2": 1, "BI-RADS 3": 1, "BI-RADS 4": 1, "BI-RADS 5": 1}, subjects: 3, count: "2/0/2", flaws: 2, left: map[string]int{"no-label": 2, "row-left-out": 1}},
 		}},
+		{id: "cmmd", raw: cmmd, want: map[string]want{
+			sound: {done: 8, labels: map[string]int{"Benign": 5, "Malignant": 3}, subjects: 3, left: map[string]int{"no-label": 5}},
+			// Three of four rows train, which are five of eight images; that of the other breast of D1-0002 is the fourth.
+			asPublished: {done: 8, labels: map[string]int{"Benign": 5, "Malignant": 3}, subjects: 3, count: "5/0/3", flaws: 2, left: map[string]int{"no-label": 5},
+				sides: map[string]string{"1-5.dcm": "train", "1-6.dcm": "test", "1-7.dcm": "test"}},
+		}},
 		{id: "vindr-mammo", raw: vindrMammo, want: map[string]want{
 			sound: {done: 8, labels: map[string]int{"BI-RADS 1": 3, "BI-RADS 2": 2, "BI-RADS 3": 1, "BI-RADS 4": 1, "BI-RADS 5": 1}, subjects: 4, sides: map[string]string{"s3/i6.dicom": "test", "s3/i7.dicom": "test"}, left: map[string]int{"no-label": 1}},
 		}},
 	}
+}
+
+// cmmd is images as the archive's API gives them, by series, and the workbook of its page. One breast of patient D1-0001 has no row, one row has no image, one no
+// label, and a file says no breast.
+func cmmd(t *testing.T) plugintest.Files {
+	files := plugintest.Files{"cmmd-clinical/CMMD_clinicaldata_revision.xlsx": workbook(t,
+		"ID1,LeftRight,Age,number,abnormality,classification,subtype",
+		"D2-0001,L,55,2,mass,Malignant,Luminal B", "D1-0001,R,44,2,calcification,Benign,", "D1-0002,L,40,2,both,Malignant,", "D1-0002,R,40,2,mass,Benign,",
+		"D1-0003,L,61,2,mass,Benign,", "D1-0004,L,61,2,mass,,")}
+	for i, image := range []string{"D2-0001 L", "D2-0001 L", "D1-0001 L", "D1-0001 R", "D1-0001 R", "D1-0002 L", "D1-0002 R", "D1-0002 R", "D1-0002 R", "D1-0004 L", "D9-0001 L"} {
+		who, side, _ := strings.Cut(image, " ")
+		files[fmt.Sprintf("1.2.3.%s.2/1-%d.dcm", who, i)] = dicomImage(i, who, side)
+	}
+	files["1.2.3.D1-0001.2/1-97.dcm"] = dicomImage(97, "D1-0001")
+	files["1.2.3.D1-0001.2/1-98.dcm"] = []byte("<html>Sorry</html>")
+	return files
+}
+
+// workbook is one sheet of texts.
+func workbook(t *testing.T, rows ...string) []byte {
+	t.Helper()
+	var sheet strings.Builder
+	for _, row := range rows {
+		sheet.WriteString("<row>")
+		for _, cell := range strings.Split(row, ",") {
+			sheet.WriteString(`<c t="inlineStr"><is><t>` + cell + "</t></is></c>")
+		}
+		sheet.WriteString("</row>")
+	}
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, part := range []struct{ name, text string }{
+		{"_rels/.rels", `<Relationships><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>`},
+		{"xl/workbook.xml", `<workbook xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="Sheet1" sheetId="1" r:id="rId1"/></sheets></workbook>`},
+		{"xl/_rels/workbook.xml.rels", `<Relationships><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>`},
+		{"xl/worksheets/sheet1.xml", "<worksheet><sheetData>" + sheet.String() + "</sheetData></worksheet>"},
+	} {
+		w, err := z.Create(part.name)
+		if err == nil {
+			_, err = w.Write([]byte(part.text))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 func cbis(*testing.T) plugintest.Files {
@@ -139,8 +228,8 @@ func niftiVolume(n int) []byte {
 	return out.Bytes()
 }
 
-// dicomImage is a picture of 24 x 16 pixels of 12 bits, with a window of its own, in explicit little endian.
-func dicomImage(n int, patient string) []byte {
+// dicomImage is a picture of 24 x 16 pixels of 12 bits, with a window of its own, in explicit little endian. Of a breast it says which.
+func dicomImage(n int, patient string, side ...string) []byte {
 	random := rand.New(rand.NewPCG(uint64(n), 3))
 	uid := fmt.Sprintf("1.2.3.%d", n)
 	var meta, body bytes.Buffer
@@ -152,6 +241,9 @@ func dicomImage(n int, patient string) []byte {
 	element(&body, 0x0010, 0x0020, "LO", patient)
 	element(&body, 0x0020, 0x000d, "UI", uid+".1")
 	element(&body, 0x0020, 0x000e, "UI", uid+".2")
+	for _, s := range side {
+		element(&body, 0x0020, 0x0062, "CS", s)
+	}
 	for _, e := range []struct {
 		tag   uint16
 		value uint16

@@ -66,14 +66,33 @@ func caseOf(t *testing.T, variant, id string, raw plugintest.Files) plugintest.C
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := known.Find(promise.Curate, d.Curate.Plugin)
+	p, params := own(t, known, d.Curate)
+	return plugintest.Case{
+		Plugin: p, Params: params, Seed: d.Curate.Seed, Inputs: inputs(raw, d.Curate.With),
+		Dataset: &action.Dataset{ID: id, Modality: d.Modality, Licence: d.Licence, Access: d.Access},
+	}
+}
+
+// own is the plugin of a recipe. For one that asks for a program it is the plugin that reads the same way without, films that need no codec.
+func own(t *testing.T, known plugins.Set, step manifests.Step) (plugins.Plugin, string) {
+	t.Helper()
+	name, params := step.Plugin, map[string]json.RawMessage{}
+	if err := json.Unmarshal(step.Params, &params); err != nil {
+		t.Fatal(err)
+	}
+	if name == "ffmpeg" {
+		name = "video"
+		delete(params, "version")
+	}
+	p, err := known.Find(promise.Curate, name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return plugintest.Case{
-		Plugin: p, Params: string(d.Curate.Params), Seed: d.Curate.Seed, Inputs: inputs(raw, d.Curate.With),
-		Dataset: &action.Dataset{ID: id, Modality: d.Modality, Licence: d.Licence, Access: d.Access},
+	text, err := json.Marshal(params)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return p, string(text)
 }
 
 // opened reads what a recipe made: its samples by their first files, and its documents.
@@ -253,7 +272,7 @@ func TestEveryRecipeIsTried(t *testing.T) {
 	}
 	for _, variant := range []string{sound, asPublished} {
 		for id, d := range parsed(t, variant).Datasets {
-			if should := slices.Contains([]string{"image", "volume", "ffmpeg", "video", "connectome", "ehr", "expression", "node"}, d.Curate.Plugin); should && !tried[variant+" "+id] {
+			if should := slices.Contains([]string{"image", "volume", "ffmpeg", "video", "connectome", "ehr", "expression", "node", "text"}, d.Curate.Plugin); should && !tried[variant+" "+id] {
 				t.Errorf("%s: %s has no case", variant, id)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 func recipes() []recipe {
-	return slices.Concat(xray(), skin(), fundus(), tissue(), ultrasound(), brain(), chestCT(), mammography(), electrocardiograms(), records())
+	return slices.Concat(xray(), skin(), fundus(), tissue(), ultrasound(), brain(), chestCT(), mammography(), electrocardiograms(), records(), echocardiograms(), slides())
 }
 
 const findings = "No Finding,Enlarged Cardiomediastinum,Cardiomegaly,Lung Opacity,Lung Lesion,Edema,Consolidation,Pneumonia,Atelectasis,Pneumothorax,Pleural Effusion,Pleural Other,Fracture,Support Devices"

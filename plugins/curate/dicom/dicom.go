@@ -16,6 +16,7 @@
 package dicom
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -60,6 +61,7 @@ type Header struct {
 	Syntax                           string // UID of the transfer syntax
 	Patient, Study, Series, Instance string // identifiers, "" where there is none
 	Modality                         string
+	Side                             string // L, R or B of a part of the body that comes in pairs, "" where there is none
 	ImageType                        []string
 	Rows, Columns, Frames            int
 	Rate                             float64 // frames a second, 0 where the file does not say
@@ -192,6 +194,7 @@ func (s *scanner) keepValue(v values, e element) error {
 
 func (h *Header) set(v values, q sequences) error {
 	h.Patient, h.Study, h.Series, h.Instance = v.first(tagPatient), v.first(tagStudy), v.first(tagSeries), v.first(tagInstance)
+	h.Side = cmp.Or(v.first(tagSide), v.first(tagPaired))
 	h.Modality, h.ImageType, h.Photometric = v.first(tagModality), v.strings(tagImageType), v.first(tagPhotometric)
 	h.Slope = 1
 	for _, set := range []func() error{

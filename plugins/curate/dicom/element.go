@@ -36,6 +36,8 @@ const (
 	tagFrameTime   tag = 0x00181063 // ms
 	tagPosition    tag = 0x00200032
 	tagOrientation tag = 0x00200037
+	tagPaired      tag = 0x00200060 // which of two parts of a body a series is of
+	tagSide        tag = 0x00200062 // which of them an image is of
 	tagSamples     tag = 0x00280002
 	tagPhotometric tag = 0x00280004
 	tagPlanar      tag = 0x00280006
@@ -61,6 +63,7 @@ func (t tag) String() string { return fmt.Sprintf("(%04X,%04X)", uint32(t)>>16, 
 
 // wanted are the tags whose values are kept.
 var wanted = map[tag]bool{
+	tagPaired: true, tagSide: true,
 	tagSyntax: true, tagImageType: true, tagModality: true, tagPatient: true, tagInstance: true, tagStudy: true, tagSeries: true,
 	tagCineRate: true, tagFrameTime: true, tagPosition: true, tagOrientation: true, tagSamples: true, tagPhotometric: true, tagPlanar: true, tagFrames: true,
 	tagRows: true, tagColumns: true, tagAllocated: true, tagStored: true, tagHighBit: true, tagSigned: true,

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"image"
@@ -30,8 +31,9 @@ func formatOf(b []byte) (format, bool) {
 
 // Make decodes, turns, converts and resizes one image.
 func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (plugins.Made, error) {
-	file := c.Files[0]
-	b, err := in.ReadFile(file)
+	file, room := c.Files[0], r.files.Get().(*bytes.Buffer)
+	defer r.files.Put(room)
+	b, err := read(in, file, room)
 	if err != nil {
 		return plugins.Made{}, err
 	}
@@ -50,16 +52,37 @@ func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (p
 	return made, nil
 }
 
-// pixels decodes a file that was seen to be of a format, and fits it into its square.
-func (r recipe) pixels(f format, b []byte, file string) (raster.Raster, error) {
-	w, h, err := f.size(b)
+// read reads a file to where the one before it was. What is made of it has bytes of its own.
+func read(in plugins.Tree, file string, to *bytes.Buffer) ([]byte, error) {
+	f, err := in.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	to.Reset()
+	_, err = to.ReadFrom(f)
+	return to.Bytes(), err
+}
+
+// measured is the size of an image, if it is one that is decoded.
+func measured(f format, b []byte, file string) (w, h int, err error) {
+	w, h, err = f.size(b)
 	switch {
 	case err != nil:
-		return raster.Raster{}, fmt.Errorf("decode %s: %w", file, err)
+		return 0, 0, fmt.Errorf("decode %s: %w", file, err)
 	case w < 1 || h < 1:
-		return raster.Raster{}, fmt.Errorf("decode %s: image of %d x %d pixels", file, w, h)
+		return 0, 0, fmt.Errorf("decode %s: image of %d x %d pixels", file, w, h)
 	case max(w, h) > maxSide || w > maxPixels/h:
-		return raster.Raster{}, plugins.Exclude("too-large", "%s has %d x %d pixels, the limit is %d in all and %d a side", file, w, h, maxPixels, maxSide)
+		return 0, 0, plugins.Exclude("too-large", "%s has %d x %d pixels, the limit is %d in all and %d a side", file, w, h, maxPixels, maxSide)
+	}
+	return w, h, nil
+}
+
+// pixels decodes a file that was seen to be of a format, and fits it into its square.
+func (r recipe) pixels(f format, b []byte, file string) (raster.Raster, error) {
+	w, h, err := measured(f, b, file)
+	if err != nil {
+		return raster.Raster{}, err
 	}
 	toW, toH := raster.Fitted(w, h, r.Size, r.Fit)
 	p, err := f.decode(r, b, toW, toH)

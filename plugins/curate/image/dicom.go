@@ -141,8 +141,8 @@ func (r recipe) colours(values []float64, w, h, depth int) raster.Raster {
 	return out
 }
 
-// named finds the labels of a file. A DICOM file is looked for by its name, and then by the identifiers of image, series, study and patient, who
-// is the subject unless one is given.
+// named finds the labels of a file. A DICOM file is looked for by its name, and then by the identifiers of image, series, study and patient, and
+// for the patient and the side of the body, such as p1/L. The patient is the subject unless one is given.
 func named(in plugins.Tree, file string, labels *label.Finder) (plugins.Candidate, error) {
 	if !slices.Contains([]string{".dcm", ".dicom", ".ima", ""}, strings.ToLower(path.Ext(file))) {
 		return labels.Candidate(file), nil
@@ -156,7 +156,11 @@ func named(in plugins.Tree, file string, labels *label.Finder) (plugins.Candidat
 	if err != nil {
 		return labels.Candidate(file), nil // Make says what is wrong with it, or that it is a JPEG
 	}
-	c := labels.Candidate(file, f.Instance, f.Series, f.Study, f.Patient)
+	others := []string{f.Instance, f.Series, f.Study, f.Patient}
+	if f.Side != "" {
+		others = append(others, f.Patient+"/"+f.Side)
+	}
+	c := labels.Candidate(file, others...)
 	c.Subject = cmp.Or(c.Subject, f.Patient)
 	return c, nil
 }

@@ -77,7 +77,9 @@ func jpegSize(b []byte) (w, h int, err error) {
 }
 
 func decodeJPEG(r recipe, b []byte, w, h int) (raster.Raster, error) {
-	return jpeg.Decode(b, jpeg.Options{Channels: r.Channels, W: w, H: h})
+	d := r.decoders.Get().(*jpeg.Decoder)
+	defer r.decoders.Put(d)
+	return d.Decode(b, jpeg.Options{Channels: r.Channels, W: w, H: h})
 }
 
 // decodeGIF decodes the first frame, which may be smaller than the picture; around it is black.

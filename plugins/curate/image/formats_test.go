@@ -55,7 +55,7 @@ func decodeFile(t testing.TB, r recipe, name string) (raster.Raster, error) {
 // Pixels are Pillow's; the grey of DICOM is pydicom's, but for a level where sums of floating point end on either side of a half.
 func TestAgreesWithReferences(t *testing.T) {
 	for name, want := range vectors(t) {
-		r, slack := recipe{defaults()}, 0
+		r, slack := recipeOf(defaults()), 0
 		r.Channels = 3
 		if strings.HasSuffix(name, ".dcm") {
 			r.Channels, slack = 1, 1
@@ -76,7 +76,7 @@ func TestAgreesWithReferences(t *testing.T) {
 
 // What the parameters say comes before what a file says.
 func TestRanges(t *testing.T) {
-	r := recipe{defaults()}
+	r := recipeOf(defaults())
 	for _, c := range []struct {
 		name, how string
 		windows   []raster.Window
@@ -141,7 +141,7 @@ func stored(t *testing.T, name string) []float64 {
 
 func TestLeftOut(t *testing.T) {
 	for name, want := range map[string]string{"../../dicom/testdata/explicit-frames.dcm": "multi-frame"} {
-		_, err := decodeFile(t, recipe{defaults()}, name)
+		_, err := decodeFile(t, recipeOf(defaults()), name)
 		var out *plugins.Exclusion
 		if !errors.As(err, &out) || out.Code != want {
 			t.Errorf("%s: %v, want %s", name, err, want)

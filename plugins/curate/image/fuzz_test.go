@@ -72,7 +72,7 @@ func FuzzMake(f *testing.F) {
 		for _, channels := range []int{1, 3} {
 			p := defaults()
 			p.Channels, p.Fit, p.Size = channels, raster.Pad, 7
-			made, err := recipe{p}.Make(t.Context(), plugintest.Files{"x.png": b}, plugins.Candidate{Files: []string{"x.png"}})
+			made, err := recipeOf(p).Make(t.Context(), plugintest.Files{"x.png": b}, plugins.Candidate{Files: []string{"x.png"}})
 			if err == nil && (made.Media[0].Shape[0] != 7 || made.Media[0].Shape[1] != 7) {
 				t.Fatalf("shape %v", made.Media[0].Shape)
 			}

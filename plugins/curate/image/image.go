@@ -11,8 +11,8 @@
 //
 // Grey of more than 8 bits is brought to 8 by windows or, without them, by what range says: a DICOM file recommends a table or a window, and
 // one without either, or with range: values, goes from its least to its greatest value. An image in which 0 is white (MONOCHROME1)
-// is turned round. DICOM files are looked for in tables by their names, then by the UIDs of image, series and study and by the
-// patient's ID, who is the subject where no other is named. Those of several frames are left out: plugin video has them.
+// is turned round. DICOM files are looked for in tables by their names, then by the UIDs of image, series and study, by the
+// patient's ID, who is the subject where no other is named, and by that and the side of the body, such as p1/L. Those of several frames are left out: plugin video has them.
 //
 // Labels, subjects and published sides come from the path or from a table:
 //
@@ -24,21 +24,24 @@
 //	  split: {rule: publisher}
 //
 // or from masks: mask: {find: "^rgb/", replace: "masks/", ignore: [0]} with labels: {classes: {"1": tumour, "2": stroma}} gives an image the class that most
-// pixels of its mask have.
+// pixels of its mask have. With tiles: {size: 512, stride: 512, cover: 0.5} a sample is a part of such an image, and the class is that of the mask there.
 //
 // depth counts folders from the file upwards: 1 is the folder that holds it.
 package image
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/plugins"
+	"github.com/cairn-bench/cairn/plugins/curate/jpeg"
 	"github.com/cairn-bench/cairn/plugins/curate/label"
 	"github.com/cairn-bench/cairn/plugins/curate/raster"
 )
@@ -53,7 +56,8 @@ type Params struct {
 	Windows []raster.Window `json:"windows" jsonschema:"of grey images of more than 8 bits: one window for grey, three for colours, none for what range says"`
 	Range   string          `json:"range" jsonschema:"without windows, from where to where grey goes: file takes the table or first window that a DICOM file recommends, else its least to greatest value, and what the bits of other files hold; values takes the least to the greatest value; bits what the stored bits hold"`
 
-	Mask *Mask `json:"mask,omitempty" jsonschema:"labels are what most pixels of an image's mask are; labels.classes says which value is which class"`
+	Mask  *Mask  `json:"mask,omitempty" jsonschema:"labels are what most pixels of an image's mask are; labels.classes says which value is which class"`
+	Tiles *Tiles `json:"tiles,omitempty" jsonschema:"cuts images into samples, with labels from their masks"`
 	label.Place
 	Split plugins.SplitRule `json:"split" jsonschema:"how samples come to train, validation and test"`
 }
@@ -101,6 +105,9 @@ func (p Params) Validate() error {
 	if err := p.Mask.validate(p.Labels.From); err != nil {
 		return err
 	}
+	if err := p.Tiles.validate(p.Mask); err != nil {
+		return err
+	}
 	return p.Place.Validate()
 }
 
@@ -115,9 +122,23 @@ func Plugin() plugins.Plugin {
 	return plugins.Curate(spec, defaults(), func(p Params) plugins.SplitRule { return p.Split }, newRecipe)
 }
 
-type recipe struct{ Params }
+// recipe has, beside its parameters, what one image needs while it is made and the next one can use again.
+type recipe struct {
+	Params
+	files    *sync.Pool // of *bytes.Buffer
+	decoders *sync.Pool // of *jpeg.Decoder
+}
 
-func newRecipe(p Params) (plugins.Recipe, error) { return recipe{p}, nil }
+func newRecipe(p Params) (plugins.Recipe, error) {
+	if p.Tiles != nil {
+		return newTiled(p), nil
+	}
+	return recipeOf(p), nil
+}
+
+func recipeOf(p Params) recipe {
+	return recipe{p, &sync.Pool{New: func() any { return new(bytes.Buffer) }}, &sync.Pool{New: func() any { return new(jpeg.Decoder) }}}
+}
 
 // Plan names every image file.
 func (r recipe) Plan(_ context.Context, in plugins.Tree) (plugins.Curation, error) {

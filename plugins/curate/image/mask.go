@@ -13,6 +13,7 @@ import (
 
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/curate/label"
+	"github.com/cairn-bench/cairn/plugins/curate/raster"
 )
 
 // Mask says that an image's label is what most pixels of another one are: of a PNG, its mask, whose values are classes, as pathology has them.
@@ -35,13 +36,19 @@ func (m *Mask) validate(from string) error {
 	return nil
 }
 
-// label is the value that most pixels of an image's mask have, the lowest of several that are as many.
-func (m *Mask) label(in plugins.Tree, known map[string]bool, file string) (value, mask string, err error) {
+// read finds the mask of an image.
+func (m *Mask) read(in plugins.Tree, known map[string]bool, file string) (b []byte, mask string, err error) {
 	mask = regexp.MustCompile(m.Find).ReplaceAllString(file, m.Replace)
 	if mask == file || !known[mask] {
-		return "", mask, plugins.Exclude("no-mask", "%s has no mask %s", file, mask)
+		return nil, mask, plugins.Exclude("no-mask", "%s has no mask %s", file, mask)
 	}
-	b, err := in.ReadFile(mask)
+	b, err = in.ReadFile(mask)
+	return b, mask, err
+}
+
+// label is the value that most pixels of an image's mask have, the lowest of several that are as many.
+func (m *Mask) label(in plugins.Tree, known map[string]bool, file string) (value, mask string, err error) {
+	b, mask, err := m.read(in, known, file)
 	if err != nil {
 		return "", mask, err
 	}
@@ -49,56 +56,70 @@ func (m *Mask) label(in plugins.Tree, known map[string]bool, file string) (value
 	if err != nil {
 		return "", mask, plugins.Exclude("broken-mask", "%s: %v", mask, err)
 	}
-	best, most := 0, 0
-	for v, n := range counts {
-		if n > most && !slices.Contains(m.Ignore, v) {
-			best, most = v, n
-		}
-	}
+	best, most, _ := m.most(counts)
 	if most == 0 {
 		return "", mask, plugins.Exclude("no-label", "%s: no pixel counts", mask)
 	}
 	return strconv.Itoa(best), mask, nil
 }
 
-// census counts the values of a mask's pixels: those of grey, or places in a palette.
+// most is the value that most pixels have, how many have it, and how many count.
+func (m *Mask) most(counts []int) (best, most, all int) {
+	for v, n := range counts {
+		if slices.Contains(m.Ignore, v) {
+			continue
+		}
+		all += n
+		if n > most {
+			best, most = v, n
+		}
+	}
+	return best, most, all
+}
+
+// census counts the values of a mask's pixels.
 func census(b []byte) ([]int, error) {
-	if !begins("\x89PNG\r\n\x1a\n")(b) {
-		return nil, errors.New("is no PNG")
-	}
-	w, h, err := configured(png.DecodeConfig)(b)
-	if err != nil {
-		return nil, err
-	}
-	if w < 1 || h < 1 || w > maxPixels/h {
-		return nil, fmt.Errorf("%d x %d pixels, the limit is %d", w, h, maxPixels)
-	}
-	img, err := png.Decode(bytes.NewReader(b))
+	p, err := classesOf(b)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]int, 256)
-	switch m := img.(type) {
-	case *image.Gray:
-		for y := range h {
-			for _, v := range m.Pix[y*m.Stride:][:w] {
-				out[v]++
-			}
-		}
-	case *image.Paletted:
-		for y := range h {
-			for _, v := range m.Pix[y*m.Stride:][:w] {
-				out[v]++
-			}
-		}
-	default:
-		for y := range h {
+	for _, v := range p.Pix {
+		out[v]++
+	}
+	return out, nil
+}
+
+// classesOf are the values of a mask's pixels: those of grey, or places in a palette.
+func classesOf(b []byte) (raster.Raster, error) {
+	if !begins("\x89PNG\r\n\x1a\n")(b) {
+		return raster.Raster{}, errors.New("is no PNG")
+	}
+	w, h, err := configured(png.DecodeConfig)(b)
+	if err != nil {
+		return raster.Raster{}, err
+	}
+	if w < 1 || h < 1 || w > maxPixels/h {
+		return raster.Raster{}, fmt.Errorf("%d x %d pixels, the limit is %d", w, h, maxPixels)
+	}
+	img, err := png.Decode(bytes.NewReader(b))
+	if err != nil {
+		return raster.Raster{}, err
+	}
+	out := raster.Blank(w, h, 1)
+	for y := range h {
+		switch m := img.(type) {
+		case *image.Gray:
+			copy(out.Row(y), m.Pix[y*m.Stride:])
+		case *image.Paletted:
+			copy(out.Row(y), m.Pix[y*m.Stride:])
+		default:
 			for x := range w {
 				c := color.NRGBA64Model.Convert(m.At(m.Bounds().Min.X+x, m.Bounds().Min.Y+y)).(color.NRGBA64)
 				if c.R != c.G || c.G != c.B {
-					return nil, errors.New("is coloured; its values are no classes")
+					return raster.Raster{}, errors.New("is coloured; its values are no classes")
 				}
-				out[c.R>>8]++
+				out.Row(y)[x] = byte(c.R >> 8)
 			}
 		}
 	}
@@ -107,10 +128,7 @@ func census(b []byte) ([]int, error) {
 
 // masked makes what finds the labels of images in their masks.
 func (m *Mask) masked(in plugins.Tree) finder {
-	known := map[string]bool{}
-	for _, f := range in.Files() {
-		known[f.Path] = true
-	}
+	known := paths(in)
 	return func(in plugins.Tree, file string, labels *label.Finder) (plugins.Candidate, error) {
 		value, mask, err := m.label(in, known, file)
 		var out *plugins.Exclusion
@@ -125,4 +143,13 @@ func (m *Mask) masked(in plugins.Tree) finder {
 		c.Files = append(c.Files, mask)
 		return c, nil
 	}
+}
+
+// paths are those of all files of a tree.
+func paths(in plugins.Tree) map[string]bool {
+	out := map[string]bool{}
+	for _, f := range in.Files() {
+		out[f.Path] = true
+	}
+	return out
 }

@@ -13,32 +13,29 @@ const (
 	within = 1<<13 - 1 // masks what at can be, so that the compiler sees that it is inside
 )
 
+type buffer [within + 8]byte
+
 // bits reads a segment of entropy-coded bytes, from the highest bit of each. The segment is copied without the zeros
 // that are stuffed behind 0xff, so that eight bytes can be taken at once.
 type bits struct {
 	src   []byte // what is not yet copied
 	ended bool   // the segment: src begins with a marker or is empty
 
-	buf *[within + 8]byte
-	end int    // of what came of the segment
-	low int    // when at is beyond it, more has to be copied, or the end is near
-	at  int    // the next byte of buf to be loaded
-	acc uint64 // loaded bits, the next one on top; below the n that count are those that the next load brings again
-	n   uint   // at most 63
+	buf *buffer
+	end int // of what came of the segment
+	low int // a bit: when at is beyond it, more has to be copied, or the end is near
+	at  int // the next bit of buf
 }
 
 // open begins the segment at the start of b.
 func (r *bits) open(b []byte) {
-	if r.buf == nil {
-		r.buf = new([within + 8]byte)
-	}
-	r.src, r.ended, r.end, r.at, r.acc, r.n = b, false, 0, 0, 0, 0
+	r.src, r.ended, r.end, r.at = b, false, 0, 0
 	r.more()
 }
 
 // more copies the next bytes of the segment, behind those that were not yet read.
 func (r *bits) more() {
-	read, bit := r.position()>>3, r.position()&7
+	read := r.at >> 3
 	r.end = copy(r.buf[:], r.buf[read:r.end])
 	for !r.ended && r.end < window {
 		n := bytes.IndexByte(r.src, 0xff)
@@ -51,12 +48,12 @@ func (r *bits) more() {
 			r.stuffed()
 		}
 	}
-	r.low = r.end - slack
+	r.low = 8 * (r.end - slack)
 	if r.ended {
 		clear(r.buf[r.end : r.end+slack])
-		r.low = r.end
+		r.low = 8 * r.end
 	}
-	r.seek(bit)
+	r.at &= 7
 }
 
 // stuffed takes a 0xff and the zero behind it, or sees the end of the segment.
@@ -86,36 +83,19 @@ func (r *bits) close() []byte {
 	return r.src
 }
 
-// load makes sure of 56 bits.
-func (r *bits) load() {
-	r.acc |= binary.BigEndian.Uint64(r.buf[r.at&within:]) >> (r.n & 63)
-	r.at += int((63 - r.n) >> 3)
-	r.n |= 56
+// next are the bits from the next one on: 57 or more, and zeros.
+func (b *buffer) next(at int) uint64 {
+	return binary.BigEndian.Uint64(b[at>>3&within:]) << (uint(at) & 7)
 }
 
-// drop passes over n loaded bits.
-func (r *bits) drop(n uint) {
-	r.acc <<= n & 63
-	r.n -= n
-}
+func (r *bits) next() uint64 { return r.buf.next(r.at) }
 
 // take reads n bits, at most 16.
 func (r *bits) take(n uint) uint32 {
-	r.load()
-	v := uint32(r.acc >> 32 >> (32 - n))
-	r.drop(n)
+	v := uint32(r.next() >> 32 >> (32 - n))
+	r.at += int(n)
 	return v
 }
-
-// seek goes to a bit of the segment.
-func (r *bits) seek(bit int) {
-	r.at, r.acc, r.n = bit>>3, 0, 0
-	r.load()
-	r.drop(uint(bit & 7))
-}
-
-// position is the next bit of the segment.
-func (r *bits) position() int { return 8*r.at - int(r.n) }
 
 // settle makes ready for the next block, and sees whether the last one ended before the segment did.
 func (r *bits) settle() error {
@@ -125,11 +105,14 @@ func (r *bits) settle() error {
 	return r.renew()
 }
 
+// renew is no part of settle, so that settle is part of what calls it.
+//
+//go:noinline
 func (r *bits) renew() error {
 	if !r.ended {
 		r.more()
 	}
-	if r.position() > 8*r.end {
+	if r.at > 8*r.end {
 		return errCut
 	}
 	return nil
@@ -137,9 +120,8 @@ func (r *bits) renew() error {
 
 // symbol reads one symbol of a Huffman code; !ok says that the code has none.
 func (r *bits) symbol(h *huffman) (s byte, ok bool) {
-	r.load()
-	s, n := h.find(r.acc)
-	r.drop(n)
+	s, n := h.find(r.next())
+	r.at += int(n)
 	return s, n > 0
 }
 

@@ -204,11 +204,11 @@ func (d *decoder) defineHuffman(b []byte) error {
 		if b = b[1:]; class > 1 || id > 3 {
 			return fmt.Errorf("table %d of class %d of Huffman codes", id, class)
 		}
-		t, n, err := newHuffman(b, class == 0)
+		t, err := d.keep.huffman(b, class == 0)
 		if err != nil {
 			return fmt.Errorf("table %d of class %d of Huffman codes: %w", id, class, err)
 		}
-		d.huffmans[class][id], b = t, b[n:]
+		d.huffmans[class][id], b = t, b[len(t.text):]
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package jpeg
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 )
@@ -17,6 +18,8 @@ const lookBits = 9
 
 // huffman is a Huffman code.
 type huffman struct {
+	text    []byte // that defines it
+	dc      bool
 	symbols []byte
 	look    [1 << lookBits]uint16 // by the next bits: length << 8 | symbol; 0 for longer codes
 	limit   [17]uint32            // by length: the first code that is too large for it
@@ -24,37 +27,59 @@ type huffman struct {
 	table   *table
 }
 
-// newHuffman reads a table and says how many bytes it has.
-func newHuffman(b []byte, dc bool) (*huffman, int, error) {
+// maxKnown is how many codes a decoder remembers. Most files have two or four.
+const maxKnown = 8
+
+// huffman reads a table at the start of b, or finds it among those that it knows.
+func (k *Decoder) huffman(b []byte, dc bool) (*huffman, error) {
+	for _, h := range k.known {
+		if h.dc == dc && bytes.HasPrefix(b, h.text) {
+			return h, nil
+		}
+	}
+	h, err := newHuffman(b, dc)
+	if err != nil {
+		return nil, err
+	}
+	if len(k.known) == maxKnown {
+		k.known = append(k.known[:0], k.known[1:]...)
+	}
+	k.known = append(k.known, h)
+	return h, nil
+}
+
+// newHuffman reads a table.
+func newHuffman(b []byte, dc bool) (*huffman, error) {
 	if len(b) < 16 {
-		return nil, 0, errors.New("cut off")
+		return nil, errors.New("cut off")
 	}
 	total := 0
 	for _, n := range b[:16] {
 		total += int(n)
 	}
 	if total > 256 || len(b) < 16+total {
-		return nil, 0, fmt.Errorf("%d symbols in %d bytes", total, len(b)-16)
+		return nil, fmt.Errorf("%d symbols in %d bytes", total, len(b)-16)
 	}
-	h := &huffman{symbols: b[16:][:total]}
+	text := bytes.Clone(b[:16+total])
+	h := &huffman{text: text, dc: dc, symbols: text[16:]}
 	code, at := uint32(0), 0
 	for length := 1; length <= 16; length++ {
 		h.first[length] = at - int(code)
 		for range b[length-1] {
 			if s := h.symbols[at]; dc && s > 15 {
-				return nil, 0, fmt.Errorf("a difference of %d bits", s)
+				return nil, fmt.Errorf("a difference of %d bits", s)
 			}
 			h.lookUp(code, length, h.symbols[at])
 			code++
 			at++
 		}
 		if code > 1<<length {
-			return nil, 0, fmt.Errorf("more codes of %d bits than there are", length)
+			return nil, fmt.Errorf("more codes of %d bits than there are", length)
 		}
 		h.limit[length] = code
 		code <<= 1
 	}
-	return h, 16 + total, nil
+	return h, nil
 }
 
 func (h *huffman) lookUp(code uint32, length int, symbol byte) {
@@ -68,12 +93,12 @@ func (h *huffman) lookUp(code uint32, length int, symbol byte) {
 }
 
 // find is the symbol that the bits begin with, and the length of its code; 0 says that there is none.
-func (h *huffman) find(acc uint64) (symbol byte, length uint) {
-	if e := h.look[acc>>(64-lookBits)]; e != 0 {
+func (h *huffman) find(next uint64) (symbol byte, length uint) {
+	if e := h.look[next>>(64-lookBits)]; e != 0 {
 		return byte(e), uint(e >> 8)
 	}
 	for n := lookBits + 1; n <= 16; n++ {
-		if code := uint32(acc >> (64 - n)); code < h.limit[n] {
+		if code := uint32(next >> (64 - n)); code < h.limit[n] {
 			return h.symbols[h.first[n]+int(code)], uint(n)
 		}
 	}
@@ -83,60 +108,67 @@ func (h *huffman) find(acc uint64) (symbol byte, length uint) {
 // pairBits is how many bits are looked at at once. Most codes with their values have fewer, often two together.
 const pairBits = 12
 
-// pair is what the next bits say of the coefficients to come: one or two, each a step forward and its value. From the
-// lowest bits: the length of all codes and values (8), the first step (8), the second (8), the length of the first alone
-// (8), the first value (16), the second (16). Without a second coefficient its step is 0 and its value that of the first.
-type pair uint64
-
-const (
-	endOfBlock = 128 // a step beyond all
-
-	// long is a code that is not known from so few bits. It ends a block, too, which saves a comparison.
-	long pair = endOfBlock << 8
-)
-
-func single(length uint, step, value int) pair {
-	v := pair(uint16(value))
-	return pair(length) | pair(step)<<8 | pair(length)<<24 | v<<32 | v<<48
+// pair is what the next bits say of the coefficients to come: one or two, each a step forward and its value.
+type pair struct {
+	steps  uint32 // from the lowest bits, 8 each: the length of all codes and values, the first step, the second
+	values uint32 // 16 bits each: the first value, the second
 }
 
-func (p pair) length() uint { return uint(p & 0xff) }
-func (p pair) step() int    { return int(p >> 8 & 0xff) }
-func (p pair) second() int  { return int(p >> 16 & 0xff) }
-func (p pair) alone() uint  { return uint(p >> 24 & 0xff) }
-func (p pair) value() int16 { return int16(p >> 32) }
+// endOfBlock is a step beyond all. A code that is not known from so few bits has the length 0 and this step, which saves
+// a comparison.
+const endOfBlock = 128
+
+// single is one coefficient. The second step is 0, and the second value the first again.
+func single(length uint, step, value int) pair {
+	v := uint32(uint16(value))
+	return pair{uint32(length) | uint32(step)<<8, v | v<<16}
+}
+
+func (p pair) length() uint { return uint(p.steps & 0xff) }
+func (p pair) step() int    { return int(p.steps >> 8 & 0xff) }
 
 // then adds a second coefficient.
 func (p pair) then(q pair) pair {
-	const first = 0x0000ffff_ff00ff00
-	return p&first | pair(p.length()+q.length()) | pair(q.step())<<16 | pair(uint16(q.value()))<<48
+	return pair{p.steps + uint32(q.length()) + uint32(q.step())<<16, p.values&0xffff | q.values&0xffff0000}
 }
 
-// table has the pairs for all that the next bits can be.
+// table has the pairs for all that the next bits can be. That of a DC code has differences, one at a time.
 type table struct {
-	pairs   [1 << pairBits]pair
-	lengths [1 << pairBits]uint8 // of the pairs, once more: what a loop waits for is loaded alone
+	steps, values [1 << pairBits]uint32
 }
 
-// coefficient is the pair of one value that the bits begin with, long if there is none.
-func (h *huffman) coefficient(acc uint64) pair {
-	symbol, n := h.find(acc)
+// put puts the coefficients of the i-th pair behind the k-th. It gives the steps and the place of the last.
+func (t *table) put(b *block, i uint64, k uint) (uint32, uint) {
+	s, v := t.steps[i], t.values[i]
+	k += uint(uint8(s >> 8))
+	b[uint8(k)] = int16(v)
+	k += uint(uint8(s >> 16))
+	b[uint8(k)] = int16(v >> 16)
+	return s, k
+}
+
+// coefficient is the step and the value that the bits begin with, and their length; 0 says that there are none.
+func (h *huffman) coefficient(next uint64) (step, value int, length uint) {
+	symbol, n := h.find(next)
 	if n == 0 {
-		return long
+		return 0, 0, 0
 	}
 	size := uint(symbol & 15)
-	return single(n+size, step(symbol), extended(uint32(acc<<n>>32>>(32-size)), size))
+	return h.step(symbol), extended(uint32(next<<n>>32>>(32-size)), size), n + size
 }
 
-// step is how far a symbol of an AC code leads.
-func step(symbol byte) int {
-	if symbol&15 == 0 && symbol != 0xf0 {
+// step is how far a symbol leads.
+func (h *huffman) step(symbol byte) int {
+	switch {
+	case h.dc:
+		return 0
+	case symbol&15 == 0 && symbol != 0xf0:
 		return endOfBlock
 	}
 	return int(symbol>>4) + 1
 }
 
-// prepare makes the table of an AC code.
+// prepare makes the table.
 func (h *huffman) prepare() {
 	if h.table != nil {
 		return
@@ -144,20 +176,21 @@ func (h *huffman) prepare() {
 	h.table = new(table)
 	singles := h.singles()
 	for i, p := range singles {
-		if p.step() != endOfBlock {
+		if !h.dc && p.step() != endOfBlock {
 			q := singles[i<<p.length()&(1<<pairBits-1)]
-			if q != long && p.length()+q.length() <= pairBits {
+			if q.length() > 0 && p.length()+q.length() <= pairBits {
 				p = p.then(q)
 			}
 		}
-		h.table.pairs[i], h.table.lengths[i] = p, uint8(p.length())
+		h.table.steps[i], h.table.values[i] = p.steps, p.values
 	}
 }
 
 // singles has pairs of one value.
-func (h *huffman) singles() (out [1 << pairBits]pair) {
+func (h *huffman) singles() *[1 << pairBits]pair {
+	out := new([1 << pairBits]pair)
 	for i := range out {
-		out[i] = long
+		out[i] = single(0, endOfBlock, 0)
 	}
 	for n, first := 1, 0; n <= pairBits; n++ {
 		for code := first; code < int(h.limit[n]); code++ {
@@ -168,7 +201,7 @@ func (h *huffman) singles() (out [1 << pairBits]pair) {
 				continue
 			}
 			for v := range 1 << size {
-				p := single(uint(n+size), step(symbol), extended(uint32(v), uint(size)))
+				p := single(uint(n+size), h.step(symbol), extended(uint32(v), uint(size)))
 				i := (code<<size | v) << free
 				for j := range out[i : i+1<<free] {
 					out[i+j] = p

@@ -42,7 +42,7 @@ type Header struct {
 
 // ReadHeader reads up to the frame header.
 func ReadHeader(b []byte) (Header, error) {
-	d := decoder{}
+	d := decoder{keep: new(Decoder)}
 	if err := d.header(b); err != nil {
 		return Header{}, err
 	}
@@ -61,11 +61,24 @@ type Options struct {
 }
 
 // Decode decodes a file.
-func Decode(b []byte, o Options) (raster.Raster, error) {
+func Decode(b []byte, o Options) (raster.Raster, error) { return new(Decoder).Decode(b, o) }
+
+// Decoder decodes one file after the other. Its buffer and its tables of Huffman codes, which most files have in common,
+// serve the next file, too. The zero value is ready. One goroutine may use it at a time.
+type Decoder struct {
+	buffer *buffer
+	known  []*huffman
+}
+
+// Decode decodes a file. Nothing of it is kept.
+func (k *Decoder) Decode(b []byte, o Options) (raster.Raster, error) {
 	if o.Channels != 1 && o.Channels != 3 {
 		return raster.Raster{}, fmt.Errorf("%d channels, want 1 or 3", o.Channels)
 	}
-	d := decoder{}
+	if k.buffer == nil {
+		k.buffer = new(buffer)
+	}
+	d := decoder{keep: k, bits: bits{buf: k.buffer}}
 	if err := d.header(b); err != nil {
 		return raster.Raster{}, err
 	}
@@ -120,6 +133,7 @@ type component struct {
 
 // decoder is the state of decoding one file.
 type decoder struct {
+	keep *Decoder
 	rest []byte // of the file
 
 	w, h        int

@@ -43,6 +43,9 @@ func (d *decoder) model() colours {
 
 // picture brings the planes to one size and the colours to grey or RGB.
 func (d *decoder) picture(channels int) raster.Raster {
+	if c := &d.comps[0]; channels == 1 && d.colours.luma() && c.size*c.h == d.size*d.hmax && c.size*c.v == d.size*d.vmax {
+		return c.grey()
+	}
 	out := raster.Blank(ceil(d.w*d.size, 8), ceil(d.h*d.size, 8), channels)
 	rows := make([][]byte, len(d.comps))
 	buffers := make([][]byte, len(d.comps))
@@ -55,6 +58,16 @@ func (d *decoder) picture(channels int) raster.Raster {
 		d.convert(out.Row(y), rows, channels)
 	}
 	return out
+}
+
+// grey is the plane of a component, without what fills its last blocks.
+func (c *component) grey() raster.Raster {
+	for y := range c.rows {
+		if c.w < c.stride {
+			copy(c.plane[y*c.w:], c.row(y))
+		}
+	}
+	return raster.Raster{W: c.w, H: c.rows, Channels: 1, Pix: c.plane[: c.w*c.rows : c.w*c.rows]}
 }
 
 // upsample is row y of a component in the size of the picture. The filters are libjpeg's.

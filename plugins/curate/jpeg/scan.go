@@ -1,7 +1,6 @@
 package jpeg
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 )
@@ -138,6 +137,7 @@ func (d *decoder) latch(s *scan) error {
 		if p.dc == nil || p.ac == nil {
 			return fmt.Errorf("component %d: no Huffman table", p.id)
 		}
+		p.dc.prepare()
 		p.ac.prepare()
 	}
 	return nil
@@ -217,11 +217,11 @@ var errCode = errors.New("bits that are no Huffman code")
 func (d *decoder) sequential(_ *scan, p *part, x, y int) error {
 	b := &d.block
 	*(*[64]int16)(b[:]) = [64]int16{}
-	difference, last, err := d.bits.block(b, p.dc, p.ac)
+	last, err := d.bits.block(b, p.dc, p.ac)
 	if err != nil {
 		return err
 	}
-	if p.last += difference; p.needed {
+	if p.last += int(b[0]); p.needed {
 		b[0] = int16(p.last)
 		d.pixels(p.component, p.plane[(y*p.stride+x)*p.size:], (*[64]int16)(b[:]), last)
 	}
@@ -230,62 +230,86 @@ func (d *decoder) sequential(_ *scan, p *part, x, y int) error {
 
 // block reads the coefficients of a block, of the first one the difference to that of the block before; last is the
 // place of the last one.
-func (r *bits) block(b *block, dc, ac *huffman) (difference, last int, err error) {
-	size, ok := r.symbol(dc)
-	if !ok {
-		return 0, 0, errCode
-	}
-	difference = r.extend(uint(size))
-	k, p := r.run(b, ac.table, 0)
-	for p == long {
-		k -= endOfBlock
-		if p = ac.coefficient(r.acc); p == long {
-			return 0, 0, errCode
+func (r *bits) block(b *block, dc, ac *huffman) (last int, err error) {
+	t := ac.table
+	k, i := r.run(b, dc.table, t, 0)
+	if k < 0 {
+		_, difference, n := dc.coefficient(r.next())
+		if n == 0 {
+			return 0, errCode
 		}
-		r.drop(p.length())
-		k += p.step()
-		if b[uint8(k)] = p.value(); k < 63 {
-			k, p = r.run(b, ac.table, k)
+		r.at += int(n)
+		k, i = r.run(b, nil, t, 0)
+		b[0] = int16(difference)
+	}
+	for t.steps[i]&0xff == 0 {
+		step, value, n := ac.coefficient(r.next())
+		if n == 0 {
+			return 0, errCode
 		}
+		r.at += int(n)
+		k += step - endOfBlock
+		if b[uint8(k)] = int16(value); k >= 63 {
+			return ended(k)
+		}
+		k, i = r.run(b, nil, t, k)
 	}
-	switch first := k - p.second(); {
-	case first >= endOfBlock, first < 63 && k >= endOfBlock:
-		return difference, k - endOfBlock, nil
-	case k == 63:
-		return difference, 63, nil
-	case first == 63: // the block was full: what followed in the pair belongs to the next
-		r.seek(r.position() - int(p.length()) + int(p.alone()))
-		return difference, 63, nil
+	s := t.steps[i]
+	switch first := k - int(s>>16); {
+	case first == 63 && k > 63: // the block was full: what followed in the pair belongs to the next
+		_, _, alone := ac.coefficient(i << (64 - pairBits))
+		r.at -= int(s&0xff) - int(alone)
+		return 63, nil
+	case first > 63:
+		return ended(first)
 	}
-	return 0, 0, errors.New("a block has more than 64 coefficients")
+	return ended(k)
 }
 
-// run reads pairs from behind the k-th coefficient until the block ends, or a long code comes, for which there are bits
-// enough then. Most of the time is spent here. It calls nothing, so that its variables stay in registers; of n only the
-// lowest bits count.
-func (r *bits) run(b *block, t *table, k int) (int, pair) {
-	const often = 4 // as many pairs as 56 bits have at least
-	acc, n, at, buf := r.acc, r.n, r.at, r.buf
-	var p pair
-	for k < 63 {
-		acc |= binary.BigEndian.Uint64(buf[at&within:]) >> (n & 63)
-		at += int(^n & 63 >> 3)
-		n = n&63 | 56
-		for range often {
-			i := acc >> (64 - pairBits)
-			p = t.pairs[i]
-			acc <<= t.lengths[i] & 63
-			n -= uint(p)
-			k += int(uint8(p >> 8))
-			b[uint8(k)] = int16(p >> 32)
-			k += int(uint8(p >> 16))
-			b[uint8(k)] = int16(p >> 48)
-			if k >= 63 {
-				break
-			}
-		}
+// ended is the place of the last coefficient of a block that ended at k.
+func ended(k int) (last int, err error) {
+	switch {
+	case k >= endOfBlock:
+		return k - endOfBlock, nil
+	case k > 63:
+		return 0, errors.New("a block has more than 64 coefficients")
 	}
-	r.acc, r.n, r.at = acc, n&63, at
-	r.load()
-	return k, p
+	return k, nil
+}
+
+// run reads pairs from behind the k-th coefficient until the block ends, or a long code comes, and gives the bits that the
+// last of them was looked up by; with a table of differences that of the first coefficient before, -1 where its code is
+// long. Most of the time is spent here. It calls nothing, so that its variables stay in registers, and a pair waits for
+// little but the length of the one before it: the bits behind two pairs are loaded before these are looked up.
+func (r *bits) run(b *block, dc, t *table, start int) (end int, i uint64) {
+	buf, at, k := r.buf, r.at, uint(start)
+	next := buf.next(at)
+	if dc != nil {
+		s, v := dc.steps[next>>(64-pairBits)], dc.values[next>>(64-pairBits)]
+		if s&0xff == 0 {
+			return -1, 0
+		}
+		b[0] = int16(v)
+		at += int(s & 0xff)
+		next <<= s & 63
+	}
+	for {
+		more := buf.next(at)
+		i = next >> (64 - pairBits)
+		var s, s2 uint32
+		if s, k = t.put(b, i, k); k >= 63 {
+			at += int(s & 0xff)
+			break
+		}
+		i = next << (s & 63) >> (64 - pairBits)
+		s2, k = t.put(b, i, k)
+		s += s2 // the lengths, of which the sum stays below a byte
+		at += int(s & 0xff)
+		if k >= 63 {
+			break
+		}
+		next = more << (s & 63)
+	}
+	r.at = at
+	return int(k), i
 }

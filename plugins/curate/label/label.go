@@ -14,6 +14,10 @@
 //	  labels:
 //	    {from: csv, table: "*-chexpert.csv.gz", id: study_id, columns: [Edema, Fracture], task: multilabel, uncertain: {cells: ["-1.0"], as: negative}}
 //	    also: [{table: "*-split.csv.gz", id: dicom_id, side: split, subject: subject_id}]
+//
+// Numbers become classes by bins, the number stays in the sample's meta:
+//
+//	labels: {from: csv, table: FileList.csv, id: FileName, columns: [EF], bins: [{class: reduced, most: 40}, {class: mildly reduced, below: 50}, {class: preserved}]}
 package label
 
 import (
@@ -35,7 +39,7 @@ type Place struct {
 	Restart    bool   `json:"restart" jsonschema:"the publisher numbers subjects anew on each side, so a number on two sides is two subjects"`
 	SideFolder int    `json:"sideFolder" jsonschema:"depth of the folder that names the publisher's side, 0 for none"`
 
-	Sides map[string]string `json:"sides,omitempty" jsonschema:"renames the publisher's sides to train, validation or test"`
+	Sides map[string]string `json:"sides,omitempty" jsonschema:"renames the publisher's sides to train, validation or test; * stands for every one that is not listed"`
 }
 
 // Params say where the labels are.
@@ -61,6 +65,8 @@ type Params struct {
 	Empty     string              `json:"empty,omitempty" jsonschema:"multilabel: exclude leaves out what has no label; it is kept if not given"`
 	Also      []Also              `json:"also,omitempty" jsonschema:"csv: further tables of subjects and sides"`
 	Key       *Key                `json:"key,omitempty" jsonschema:"csv: a table that says under which name the others have a file"`
+
+	Bins []Bin `json:"bins,omitempty" jsonschema:"csv: numbers of one column become classes, each the one of the first bin that has it"`
 
 	SidePattern string `json:"sidePattern,omitempty" jsonschema:"csv: regular expression over the cell of side; its first group is the side"`
 }
@@ -194,6 +200,24 @@ func (f *Finder) Labelled(file, label string) plugins.Candidate {
 	return f.candidate(file, []string{label}, nil)
 }
 
+// Unlabelled makes the sample that is one file, or part of it, whose labels the caller finds and brings to Classes.
+func (f *Finder) Unlabelled(file string) plugins.Candidate {
+	return f.candidate(file, []string{}, nil)
+}
+
+// Classes maps labels as they are found to classes, or says why what has them is left out.
+func (f *Finder) Classes(found []string) ([]string, *plugins.Exclusion) {
+	classes, out := f.Labels.classes(found)
+	if out == nil && len(classes) == 0 && f.Labels.Empty == Exclude {
+		out = noClass()
+	}
+	return classes, out
+}
+
+func noClass() *plugins.Exclusion {
+	return &plugins.Exclusion{Code: "no-label", Reason: "no class is positive"}
+}
+
 // candidate looks for the labels unless they are known.
 func (f *Finder) candidate(file string, known, others []string) plugins.Candidate {
 	c := plugins.Candidate{ID: plugins.Key(file), Files: []string{file}}
@@ -220,11 +244,8 @@ func (f *Finder) candidate(file string, known, others []string) plugins.Candidat
 	if f.Restart && c.Subject != "" {
 		c.Subject = c.Split + "/" + c.Subject
 	}
-	if c.Excluded == nil {
-		c.Labels, c.Excluded = f.Labels.classes(labels)
-	}
-	if c.Excluded == nil && len(c.Labels) == 0 && f.Labels.Empty == Exclude {
-		c.Excluded = &plugins.Exclusion{Code: "no-label", Reason: "no class is positive"}
+	if c.Excluded == nil && (known == nil || len(known) > 0) {
+		c.Labels, c.Excluded = f.Classes(labels)
 	}
 	return c
 }
@@ -232,6 +253,9 @@ func (f *Finder) candidate(file string, known, others []string) plugins.Candidat
 // side is the name of a publisher's side after it was renamed.
 func (f *Finder) side(name string) string {
 	if to, ok := f.Sides[name]; ok {
+		return to
+	}
+	if to, ok := f.Sides[labelmap.Any]; ok && name != "" {
 		return to
 	}
 	return name
@@ -279,6 +303,9 @@ func first(a, b string) string {
 func (l Params) vocabulary() []string {
 	if l.From == FromTable && len(l.Columns) > 1 && len(l.Classes) == 0 && l.Join == "" {
 		return slices.Sorted(slices.Values(l.Columns))
+	}
+	if len(l.Bins) > 0 {
+		return l.binClasses()
 	}
 	if l.From == FromXML && len(l.Classes) == 0 {
 		return l.objectNames()

@@ -62,7 +62,7 @@ func (l Params) validateTable() error {
 	if _, err := path.Match(l.Table, ""); err != nil {
 		return fmt.Errorf("labels.table: %q: %w", l.Table, err)
 	}
-	return nil
+	return l.validateBins()
 }
 
 // table holds the rows of the label tables under the names of the files they are about.
@@ -188,6 +188,10 @@ func (l Params) entry(t tabular.Table, row tabular.Row) entry {
 		}
 	}
 	e.labels, e.uncertain = l.cells(t, row)
+	if len(l.Bins) > 0 {
+		e.facts = map[string]string{l.Columns[0]: e.labels[0]}
+		e.labels[0], e.problem = l.binned(e.labels[0], e.where)
+	}
 	if l.Uncertain != nil && l.Uncertain.As == Exclude && len(e.uncertain) > 0 {
 		e.problem = &plugins.Exclusion{Code: "uncertain-label", Reason: fmt.Sprintf("%s leaves open %q", e.where, e.uncertain)}
 	}

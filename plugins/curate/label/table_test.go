@@ -98,6 +98,13 @@ func TestTables(t *testing.T) {
 			`{"labels": {"from": "csv", "table": "l.csv", "id": "i", "columns": ["A"], "also": [{"table": "s.csv", "id": "i", "side": "split"}]}}`,
 			plugintest.Files{"l.csv": []byte(",i,A\n0,x,a\n"), "s.csv": []byte(",i,split\n7,x,test\n")}, map[string]string{"x.png": "a test"},
 		},
+		"numbers in bins, and sides that are all but one": {
+			`{"sides": {"OL": "test", "*": "train"}, "labels": {"from": "csv", "table": "l.csv", "id": "i", "columns": ["EF"], "side": "site",
+				"bins": [{"class": "low", "most": 40}, {"class": "mid", "below": 50}, {"class": "", "below": 60}, {"class": "high", "most": 100}]}}`,
+			plugintest.Files{"l.csv": []byte("i,EF,site\na,40,OL\nb,40.0001,A1\nc,50,A1\nd,60,OL\ne,1e2,\nf,101,A1\ng,n/a,A1\nh,,A1\nj,NaN,A1\n")},
+			map[string]string{"a.avi": "low test", "b.avi": "mid train", "c.avi": "train !dropped-class", "d.avi": "high test", "e.avi": "high", "f.avi": "train !out-of-range", "g.avi": "train !not-a-number",
+				"h.avi": "train !no-label", "j.avi": "train !not-a-number"},
+		},
 		"a list of objects": {
 			`{"pattern": "(?P<id>case_\\d+)/", "labels": {"from": "csv", "table": "k.json", "id": "case", "columns": ["bad"], "classes": {"true": "malignant", "false": "benign"}}}`,
 			plugintest.Files{"k.json": []byte(`[{"case": "case_1", "bad": true}, {"case": "case_2", "bad": null}]`)},
@@ -130,6 +137,7 @@ func TestRowNumbers(t *testing.T) {
 
 func TestTableParams(t *testing.T) {
 	const table = `"from": "csv", "table": "t.csv", "columns": ["a", "b"]`
+	const one = `"from": "csv", "table": "t.csv", "id": "i", "columns": ["a"]`
 	for params, want := range map[string]string{
 		table:                                    "needs table, id and columns",
 		table + `, "id": "i", "ids": ["i", "j"]`: "want one",
@@ -147,6 +155,11 @@ func TestTableParams(t *testing.T) {
 		table + `, "id": "i", "also": [{"table": "x", "each": ["a"], "by": "row"}]`:   "by: \"row\"",
 		table + `, "id": "i", "also": [{"table": "x", "each": ["a"], "comma": "::"}]`: "one character",
 		table + `, "id": "i", "also": [{"table": "[", "each": ["a"]}]`:                "syntax error",
+		table + `, "id": "i", "bins": [{"class": "a"}]`:                               "labels.bins",
+		one + `, "bins": [{"class": "a", "most": 1, "below": 2}]`:                     "labels.bins[0]",
+		one + `, "bins": [{"class": "a"}, {"class": "b", "below": 2}]`:                "labels.bins[1]",
+		one + `, "bins": [{"class": "a", "below": 2}, {"class": "b", "below": 2}]`:    "labels.bins[1]",
+		one + `, "bins": [{"class": "a"}], "rows": "highest"`:                         "labels.bins",
 	} {
 		if err := place(t, `{"labels": {`+params+`}}`).Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", params, err, want)

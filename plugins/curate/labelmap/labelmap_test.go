@@ -27,6 +27,7 @@ func TestShipped(t *testing.T) {
 		"busi-3":             "sha256:dd68e5bb51b26706f166b83438f6ea42957fd6265eddce68edf1aad3ee75b850",
 		"chexpert-14":        "sha256:592249bd323f66be243bf30aa6a01f596e1ada782238c7e67f395d8c67333391",
 		"climb-7":            "sha256:5e9c2f052ca298e807bd3b3ac076791221f70b85bd0abf4497a1aba5354d51e0",
+		"cholec80-14":        "sha256:3fb760499d61acf53622ad4bb48b55d33476dea6bfc5a93015886855a61f0314",
 		"cmmd-2":             "sha256:97a330b2e6752164d4d86082b1921498cdfb05885ce3280842579606e207c6e9",
 		"coronahack-3":       "sha256:482c24f5c8cea0d14950bae9587563df0d1977f59948497b0b6d843b0513d2be",
 		"covid-19-cxr-4":     "sha256:a14beea8ccb398a65dab32358e4fddae294b8a5297f4ac0adaf9b1b1c5bdb645",

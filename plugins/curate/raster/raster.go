@@ -125,35 +125,44 @@ func windows(from, to int) []window {
 	scale := float64(from) / float64(to)
 	support := math.Max(scale, 1)
 	out := make([]window, to)
+	widest := min(from, int(2*support)+2)
+	exact, all := make([]float64, widest), make([]int32, 0, to*widest)
 	for i := range out {
 		centre := float64(scale * (float64(i) + 0.5))
 		lo := max(0, int(centre-support+0.5))
 		hi := min(from, int(centre+support+0.5))
-		out[i] = window{lo, triangle(lo, hi, centre, 1/support)}
+		n := len(all)
+		all = triangle(all, exact[:hi-lo], lo, centre, 1/support)
+		out[i] = window{lo, all[n:]}
 	}
 	return out
 }
 
-func triangle(lo, hi int, centre, slope float64) []int32 {
-	exact := make([]float64, hi-lo)
+// triangle appends the weights of the pixels from lo on. exact is room for as many.
+func triangle(to []int32, exact []float64, lo int, centre, slope float64) []int32 {
 	sum := 0.0
 	for k := range exact {
 		distance := math.Abs(float64((float64(k+lo) - centre + 0.5) * slope))
 		exact[k] = math.Max(0, 1-distance)
 		sum += exact[k]
 	}
-	out := make([]int32, len(exact))
-	for k, w := range exact {
-		out[k] = int32(float64(w/sum*(1<<fraction)) + 0.5)
+	for _, w := range exact {
+		to = append(to, int32(float64(w/sum*(1<<fraction))+0.5))
 	}
-	return out
+	return to
 }
 
-// Resize is two passes of one-dimensional filters, each rounding to bytes: down the columns, where eight
-// can be done at once, then along what is left of the rows.
+// Resize is two passes of one-dimensional filters, each rounding to bytes: down the columns, then along what is left of
+// the rows. Two sums are made at once in the halves of a 64-bit word: none reaches 2^32, so none runs over into the next.
 func (p Raster) Resize(w, h int) Raster {
 	return p.resizeColumns(h).resizeRows(w)
 }
+
+const (
+	lanes = 0x000000ff_000000ff
+	start = half<<32 | half
+	white = 1<<62 | 1<<30 // is set in a sum that is more than white
+)
 
 func (p Raster) resizeRows(w int) Raster {
 	if w == p.W {
@@ -162,23 +171,34 @@ func (p Raster) resizeRows(w int) Raster {
 	out := Blank(w, p.H, p.Channels)
 	filter := windows(p.W, w)
 	few := narrow(filter, p.W)
-	for y := range p.H {
+	two := make([]uint64, p.W*p.Channels)
+	for y := 0; y < p.H; y += 2 {
+		other := min(y+1, p.H-1)
+		join(two, p.Row(y), p.Row(other))
 		switch {
 		case p.Channels == 3:
-			filterRGB(out.Row(y), p.Row(y), filter)
+			filterRGB(out.Row(y), out.Row(other), two, filter)
 		case few != nil:
-			filterFew(out.Row(y), p.Row(y), few)
+			filterFew(out.Row(y), out.Row(other), two, few)
 		default:
-			filterGrey(out.Row(y), p.Row(y), filter)
+			filterGrey(out.Row(y), out.Row(other), two, filter)
 		}
 	}
 	return out
 }
 
+// join lays two rows into the halves of words.
+func join(two []uint64, a, b []byte) {
+	a, b = a[:len(two)], b[:len(two)]
+	for i := range two {
+		two[i] = uint64(a[i]) | uint64(b[i])<<32
+	}
+}
+
 // four is a window of four pixels. A picture that is reduced to no less than half its width has no wider ones.
 type four struct {
 	first   int
-	weights [4]int32
+	weights [4]uint64
 }
 
 // narrow brings windows over n pixels to four each, with weights of 0 where there are fewer; nil if one has more.
@@ -191,43 +211,49 @@ func narrow(filter []window, n int) []four {
 			return nil
 		}
 		out[i].first = first
-		copy(out[i].weights[at:], f.weights)
+		for k, w := range f.weights {
+			out[i].weights[at+k] = uint64(w)
+		}
 	}
 	return out
 }
 
-func filterFew(out, in []byte, filter []four) {
-	out = out[:len(filter)]
+// filterFew needs no clip: the weights of four pixels are not rounded up to so much.
+func filterFew(a, b []byte, two []uint64, filter []four) {
+	a, b = a[:len(filter)], b[:len(filter)]
 	for x := range filter {
 		f := &filter[x]
-		src := (*[4]byte)(in[f.first:])
-		w := &f.weights
-		out[x] = clip(half + w[0]*int32(src[0]) + w[1]*int32(src[1]) + w[2]*int32(src[2]) + w[3]*int32(src[3]))
+		src, w := (*[4]uint64)(two[f.first:]), &f.weights
+		sum := start + w[0]*src[0] + w[1]*src[1] + w[2]*src[2] + w[3]*src[3]
+		a[x], b[x] = byte(sum>>fraction), byte(sum>>(32+fraction))
 	}
 }
 
-func filterGrey(out, in []byte, filter []window) {
+func filterGrey(a, b []byte, two []uint64, filter []window) {
 	for x, f := range filter {
-		sum := int32(half)
-		src := in[f.first:][:len(f.weights)]
+		sum := uint64(start)
+		src := two[f.first:][:len(f.weights)]
 		for k, w := range f.weights {
-			sum += w * int32(src[k])
+			sum += uint64(w) * src[k]
 		}
-		out[x] = clip(sum)
+		a[x], b[x] = clips(sum)
 	}
 }
 
-func filterRGB(out, in []byte, filter []window) {
+func filterRGB(a, b []byte, two []uint64, filter []window) {
 	for x, f := range filter {
-		r, g, b := int32(half), int32(half), int32(half)
-		src := in[3*f.first:][:3*len(f.weights)]
+		red, green, blue := uint64(start), uint64(start), uint64(start)
+		src := two[3*f.first:][:3*len(f.weights)]
 		for _, w := range f.weights {
-			r += w * int32(src[0])
-			g += w * int32(src[1])
-			b += w * int32(src[2])
+			w := uint64(w)
+			red += w * src[0]
+			green += w * src[1]
+			blue += w * src[2]
 			src = src[3:]
 		}
-		out[3*x], out[3*x+1], out[3*x+2] = clip(r), clip(g), clip(b)
+		a[3*x], b[3*x] = clips(red)
+		a[3*x+1], b[3*x+1] = clips(green)
+		a[3*x+2], b[3*x+2] = clips(blue)
 	}
 }
 
@@ -253,11 +279,8 @@ func (p Raster) resizeColumns(h int) Raster {
 	return out
 }
 
-// filterEight filters eight neighbouring columns at once, two to a 64-bit word: no sum reaches 2^32, so
-// none runs over into the next.
+// filterEight filters eight neighbouring columns at once.
 func filterEight(out, in []byte, stride int, weights []int32) {
-	const lanes = 0x000000ff_000000ff
-	const start = half<<32 | half
 	a, b, c, d := uint64(start), uint64(start), uint64(start), uint64(start)
 	at := 0
 	for _, w := range weights {
@@ -268,11 +291,18 @@ func filterEight(out, in []byte, stride int, weights []int32) {
 		d += w * (v >> 24 & lanes)
 		at += stride
 	}
+	if (a|b|c|d)&white == 0 {
+		binary.LittleEndian.PutUint64(out, a>>fraction&lanes|b>>fraction&lanes<<8|c>>fraction&lanes<<16|d>>fraction&lanes<<24)
+		return
+	}
 	out = out[:8]
 	for i, sum := range [4]uint64{a, b, c, d} {
-		out[i], out[i+4] = clip(int32(uint32(sum))), clip(int32(sum>>32))
+		out[i], out[i+4] = clips(sum)
 	}
 }
+
+// clips clips both sums of a word.
+func clips(sum uint64) (low, high byte) { return clip(int32(uint32(sum))), clip(int32(sum >> 32)) }
 
 // clip rounds down to a byte; rounded weights may add up to a little more than one.
 func clip(sum int32) byte { return byte(min(sum>>fraction, 255)) }

@@ -58,12 +58,54 @@ func TestNarrowWindows(t *testing.T) {
 			if few == nil {
 				continue
 			}
-			in, got, want := noise(w, 1, 1), make([]byte, to), make([]byte, to)
-			filterFew(got, in.Pix, few)
-			filterGrey(want, in.Pix, filter)
+			in, two := noise(w, 2, 1), make([]uint64, w)
+			join(two, in.Row(0), in.Row(1))
+			got, want := make([]byte, 2*to), make([]byte, 2*to)
+			filterFew(got[:to], got[to:], two, few)
+			filterGrey(want[:to], want[to:], two, filter)
 			if !bytes.Equal(got, want) {
 				t.Fatalf("%d to %d pixels: %v, want %v", w, to, got, want)
 			}
+		}
+	}
+}
+
+// plainly resizes with one sum for one byte.
+func plainly(p Raster, w, h int) Raster {
+	across := func(p Raster, w int) Raster {
+		out := Blank(w, p.H, p.Channels)
+		for y := range p.H {
+			for x, f := range windows(p.W, w) {
+				for c := range p.Channels {
+					sum := int32(half)
+					for k, w := range f.weights {
+						sum += w * int32(p.Row(y)[(f.first+k)*p.Channels+c])
+					}
+					out.Row(y)[x*p.Channels+c] = clip(sum)
+				}
+			}
+		}
+		return out
+	}
+	return across(across(p.Orient(5), h).Orient(5), w)
+}
+
+// Several sums are made at once; the result is that of one for each byte, where they are clipped, too.
+func TestSumsAtOnce(t *testing.T) {
+	pale := Blank(9, 1<<16, 1)
+	for i := range pale.Pix {
+		pale.Pix[i] = 255 - byte(i%9/8)
+	}
+	for _, c := range []struct {
+		p    Raster
+		w, h int
+	}{
+		{noise(33, 17, 1), 21, 15}, {noise(33, 17, 3), 21, 15}, {noise(64, 40, 1), 9, 7}, {noise(64, 41, 3), 9, 41}, {noise(7, 5, 1), 16, 9},
+		{pale, 8, 1}, {pale.Orient(5), 1, 8}, {pale, 9, 3},
+	} {
+		got, want := c.p.Resize(c.w, c.h), plainly(c.p, c.w, c.h)
+		if !bytes.Equal(got.Pix, want.Pix) {
+			t.Errorf("%d x %d x %d to %d x %d: %v, want %v", c.p.W, c.p.H, c.p.Channels, c.w, c.h, got.Pix, want.Pix)
 		}
 	}
 }

@@ -1,6 +1,6 @@
 // Package tabular reads tables as publishers write them: comma- and tab-separated text with or without a header or a
 // byte order mark, in several encodings, LF or CRLF, quotes, and blanks around cells, which are cut off; and Parquet, whose
-// values become the text that they would have there. Text may be packed with gzip.
+// values become the text that they would have there, and the first sheet of workbooks (.xlsx). Text may be packed with gzip.
 //
 // One broken row does not spoil a file: it is given with its error, so that it can be counted. Only what
 // makes all rows doubtful (no header, a column named twice, a file above MaxBytes) is an error of Read.
@@ -60,6 +60,9 @@ func (t Table) Cell(r Row, column string) string {
 func Read(in plugins.Tree, file string, f Format) (Table, error) {
 	if strings.EqualFold(path.Ext(file), ".parquet") {
 		return readParquet(in, file, f)
+	}
+	if strings.EqualFold(path.Ext(file), ".xlsx") {
+		return readXLSX(in, file, f)
 	}
 	r, err := inflate.Open(in, file, MaxBytes)
 	if err != nil {

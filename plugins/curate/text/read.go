@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/cairn-bench/cairn/manifests/document"
@@ -82,7 +85,7 @@ func (r *recipe) candidate(file string, o object, sides sidesOf) (c plugins.Cand
 	if r.ID != "" {
 		id = strings.Join(at(o.value, r.ID), " ")
 	}
-	c = plugins.Candidate{ID: plugins.Key(id), Files: []string{file}, Subject: strings.Join(at(o.value, r.Subject), " "), Meta: map[string]string{}}
+	c = plugins.Candidate{ID: plugins.Key(id), Files: []string{file}, Subject: r.subject(o), Meta: map[string]string{}}
 	if id == "" || len(c.ID) > maxID {
 		c.ID = fmt.Sprintf("%.60s-object-%d", plugins.Key(path.Base(file)), len(r.texts)+1)
 		c.Excluded = &plugins.Exclusion{Code: "bad-id", Reason: fmt.Sprintf("id %.60q is empty or longer than %d bytes", id, maxID)}
@@ -100,8 +103,17 @@ func (r *recipe) candidate(file string, o object, sides sidesOf) (c plugins.Cand
 	for _, name := range r.Text {
 		texts = append(texts, at(o.value, name)...)
 	}
-	c.Labels, c.Excluded = r.Label.classes(at(o.value, r.Label.Path))
+	c.Labels, c.Excluded = r.Label.classes(truths(o.value, r.Label.Path))
 	return c, strings.Join(texts, "\n\n")
+}
+
+// subject is whom an object is about.
+func (r *recipe) subject(o object) string {
+	name := strings.Join(at(o.value, r.Subject), " ")
+	if m := regexp.MustCompile(r.SubjectPattern).FindStringSubmatch(name); len(m) > 1 { // was compiled before
+		return m[1]
+	}
+	return name
 }
 
 // at gives the texts at a path: a number or a truth value as JSON writes it, a list one by one.
@@ -109,11 +121,50 @@ func at(v any, dotted string) []string {
 	if dotted == "" {
 		return nil
 	}
-	for name := range strings.SplitSeq(dotted, ".") {
-		m, _ := v.(map[string]any)
-		v = m[name]
+	var out []string
+	for _, found := range below(v, dotted) {
+		out = append(out, flat(found)...)
 	}
-	return flat(v)
+	return out
+}
+
+// truths gives the texts at a path, and the names of the members that are true of what is an object there.
+func truths(v any, dotted string) []string {
+	out := at(v, dotted)
+	for _, found := range below(v, dotted) {
+		m, _ := found.(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(m)) {
+			if m[name] == true {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
+// below gives what stands at a path: one value, or where the path goes through a list, that of each of its objects.
+func below(v any, dotted string) []any {
+	name, rest, more := strings.Cut(dotted, ".")
+	var of []any
+	switch v := v.(type) {
+	case map[string]any:
+		of = []any{v}
+	case []any:
+		of = v
+	}
+	var out []any
+	for _, item := range of {
+		m, _ := item.(map[string]any)
+		next, there := m[name]
+		switch {
+		case !there:
+		case more:
+			out = append(out, below(next, rest)...)
+		default:
+			out = append(out, next)
+		}
+	}
+	return out
 }
 
 func flat(v any) []string {

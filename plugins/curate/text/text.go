@@ -5,7 +5,7 @@
 // UTF-8 bytes modulo their number. There is no vocabulary, so none is learned from the test side.
 //
 // In JSON the objects are the elements of a list, the members of an object, or lines; what is said of each is found by paths of
-// names with dots between, and several texts are joined by an empty line. Files of ids name the publisher's sides.
+// names with dots between, which go through lists, and several texts are joined by an empty line. Files of ids name the publisher's sides.
 //
 //	params:
 //	  files: ori_pqal.json
@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -35,15 +36,18 @@ import (
 
 // Params are the parameters of the plugin.
 type Params struct {
-	Form    string            `json:"form" jsonschema:"json (a list or an object of objects), lines (an object a line) or plain (a file is a sample)"`
-	Files   string            `json:"files" jsonschema:"glob of the files, matched with the base name or, if it holds a slash, with the whole path"`
-	Objects string            `json:"objects" jsonschema:"json: path to the objects; empty means that they are the whole file"`
-	ID      string            `json:"id" jsonschema:"json: path of the name; empty means the member's own, or its number"`
-	Text    []string          `json:"text" jsonschema:"json: paths of the texts, in order"`
-	Label   Label             `json:"label" jsonschema:"json: what is predicted"`
-	Subject string            `json:"subject" jsonschema:"json: path of the subject"`
-	Meta    []string          `json:"meta" jsonschema:"json: paths of facts that are kept"`
-	Sides   map[string]string `json:"sides" jsonschema:"json: for train, validation and test, the path of a JSON or text file that names its ids; what none names is on the first side without a file"`
+	Form    string   `json:"form" jsonschema:"json (a list or an object of objects), lines (an object a line) or plain (a file is a sample)"`
+	Files   string   `json:"files" jsonschema:"glob of the files, matched with the base name or, if it holds a slash, with the whole path"`
+	Objects string   `json:"objects" jsonschema:"json: path to the objects; empty means that they are the whole file"`
+	ID      string   `json:"id" jsonschema:"json: path of the name; empty means the member's own, or its number"`
+	Text    []string `json:"text" jsonschema:"json: paths of the texts, in order"`
+	Label   Label    `json:"label" jsonschema:"json: what is predicted"`
+	Subject string   `json:"subject" jsonschema:"json: path of the subject"`
+
+	SubjectPattern string `json:"subjectPattern,omitempty" jsonschema:"json: regular expression over what stands there; its first group is the subject"`
+
+	Meta  []string          `json:"meta" jsonschema:"json: paths of facts that are kept"`
+	Sides map[string]string `json:"sides" jsonschema:"json: for train, validation and test, the path of a JSON or text file that names its ids; what none names is on the first side without a file"`
 	label.Place
 	Buckets int               `json:"buckets" jsonschema:"length of the bag of words, 0 for none"`
 	Split   plugins.SplitRule `json:"split" jsonschema:"how samples come to train, validation and test"`
@@ -51,9 +55,10 @@ type Params struct {
 
 // Label says what is predicted.
 type Label struct {
-	Path    string       `json:"path" jsonschema:"path of the label; a list has several"`
+	Path    string       `json:"path" jsonschema:"path of the label; a list has several, and an object the names of its members that are true"`
 	Task    string       `json:"task" jsonschema:"multiclass or multilabel"`
 	Classes labelmap.Map `json:"classes" jsonschema:"a map, or the name of a shipped one, that renames and merges labels; an empty class drops its samples; if given, other labels are left out"`
+	Empty   string       `json:"empty,omitempty" jsonschema:"multilabel: exclude leaves out what has no label; it is kept if not given"`
 }
 
 // The forms of files.
@@ -97,12 +102,17 @@ func (p Params) Validate() error {
 		return fmt.Errorf("objects: it is for form %s", JSON)
 	case p.Label.Task != document.Multiclass && p.Label.Task != document.Multilabel:
 		return fmt.Errorf("label.task: %q, want %s or %s", p.Label.Task, document.Multiclass, document.Multilabel)
+	case p.Label.Empty != "" && (p.Label.Empty != label.Exclude || p.Label.Task != document.Multilabel):
+		return fmt.Errorf("label.empty: %q, want %s, of the task %s", p.Label.Empty, label.Exclude, document.Multilabel)
 	case slices.Contains(p.Text, p.Label.Path):
 		return fmt.Errorf("text: %s is the label", p.Label.Path)
 	case p.Buckets < 0 || p.Buckets > maxBuckets:
 		return fmt.Errorf("buckets: %d is not between 0 and %d", p.Buckets, maxBuckets)
 	case len(p.Sides) > 0 && p.Split.Rule != plugins.RulePublisher:
 		return fmt.Errorf("sides: they are the publisher's, and split.rule is %s", p.Split.Rule)
+	}
+	if _, err := regexp.Compile(p.SubjectPattern); err != nil {
+		return fmt.Errorf("subjectPattern: %w", err)
 	}
 	return p.Place.Validate()
 }
@@ -228,6 +238,9 @@ func (l Label) classes(found []string) ([]string, *plugins.Exclusion) {
 			continue
 		}
 		out = append(out, class)
+	}
+	if len(out) == 0 && l.Empty == label.Exclude {
+		return nil, &plugins.Exclusion{Code: "no-label", Reason: fmt.Sprintf("no class is true at %s", l.Path)}
 	}
 	return out, nil
 }

@@ -218,3 +218,28 @@ func FuzzJSON(f *testing.F) {
 		}
 	})
 }
+
+// A path goes through lists, a label may be the members of an object that are true, and a subject part of a name.
+func TestConversations(t *testing.T) {
+	const params = `{"text": ["talk.value"], "label": {"path": "domain", "task": "multilabel", "empty": "exclude", "classes": {"ct": "CT", "mri": "MRI", "gross": ""}}, "subject": "image", "subjectPattern": "^(\\d+)_", "buckets": 8,
+		"split": {"rule": "seeded", "train": 1, "validation": 0, "test": 0}}`
+	in := plugintest.Files{"x.json": []byte(`[{"id": 1, "image": "28_F1.jpg", "domain": {"mri": true, "ct": true, "gross": false}, "talk": [{"from": "human", "value": "What is it?"}, {"from": "gpt"}, 7, {"value": ["A", "B"]}]},
+		{"id": 1, "image": "28_F2.jpg", "domain": {"mri": "true", "ct": true}, "talk": {"value": "one"}}, {"image": "x.jpg", "domain": {"ct": false}, "talk": [{"value": "none"}]},
+		{"image": "29_F1.jpg", "talk": [{"value": "none"}]}, {"domain": {"gross": true}, "talk": [{"value": "dropped"}]}, {"domain": {"pet": true}, "talk": [{"value": "unknown"}]}, {"domain": {"ct": true}, "talk": []}]`)}
+	samples, report, _ := plugintest.Curated(t, curate(params, in).Deterministic(t))
+	got := ""
+	for _, id := range []string{"0000001", "0000002"} {
+		s := samples[id]
+		got += strings.Join(s.Labels, "+") + " " + s.Subject + " " + strings.ReplaceAll(s.Text, "\n\n", "/") + "; "
+	}
+	if want := "CT+MRI 28 What is it?/A/B; CT 28 one; "; got != want || report.Done != 2 {
+		t.Errorf("%d samples: %s, want %s", report.Done, got, want)
+	}
+	left := ""
+	for _, o := range report.Excluded {
+		left += o.Code + " "
+	}
+	if want := "no-label no-label dropped-class unknown-label no-text "; left != want {
+		t.Errorf("left out %s, want %s", left, want)
+	}
+}

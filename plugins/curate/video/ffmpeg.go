@@ -41,7 +41,7 @@ func FFmpeg() plugins.Plugin {
 	p := FFmpegParams{Version: "none", Params: defaults()}
 	return plugins.Curate(spec, p, func(p FFmpegParams) plugins.SplitRule { return p.Split }, func(p FFmpegParams) (plugins.Recipe, error) {
 		prog := &program{want: p.Version}
-		return withProgram{recipe{p.Params, prog.open}, prog}, nil
+		return withProgram{recipe{p.Params, prog.open, &reels{}}, prog}, nil
 	})
 }
 

@@ -210,7 +210,10 @@ func shown(h dicom.Header) raster.Window {
 }
 
 // named finds the labels of a film. A DICOM file is looked for by its name, and then by its identifiers.
-func named(in plugins.Tree, name string, labels *label.Finder) plugins.Candidate {
+func (r recipe) named(in plugins.Tree, name string, labels *label.Finder) plugins.Candidate {
+	if len(r.Track) > 0 { // which have the labels
+		return labels.Unlabelled(name)
+	}
 	if ext := strings.ToLower(path.Ext(name)); ext != ".dcm" && ext != "" {
 		return labels.Candidate(name)
 	}

@@ -14,7 +14,12 @@
 //	  size: 112
 //	  labels: {from: csv, table: FileList.csv, id: FileName, columns: [finding]}
 //
-// With take: runs, samples are runs of neighbouring frames, the next of which begins stride frames further. With take: at, a sample has the frames at
+// With take: runs, samples are runs of neighbouring frames, the next of which begins stride frames further; with every: 25, of every 25th frame. Their labels are
+// those of the film, or of their frames where a table says what is seen in each (track):
+//
+//	track: [{find: '^videos/(.+)\.mp4$', replace: phases/$1.txt, frame: Frame, columns: [Phase], rows: majority}]
+//
+// With take: at, a sample has the frames at
 // the given seconds. All samples of a film have one subject: that of the table or the pattern, else DICOM's patient, else the film.
 //
 // A sample's media are its frames in order, each a uint8 array [size, size], or [size, size, 3], resized as plugin image does. Grey of more than 8 bits, in
@@ -44,10 +49,12 @@ type Params struct {
 	Take     string    `json:"take" jsonschema:"even takes one sample a film, its frames from equal parts; runs takes runs of neighbouring frames as samples; at takes one sample a film, of the frames at given times"`
 	Frames   int       `json:"frames" jsonschema:"frames of a sample"`
 	Stride   int       `json:"stride" jsonschema:"runs: frames from the beginning of a run to that of the next"`
+	Every    int       `json:"every,omitempty" jsonschema:"runs: a run has every so manieth frame; 1 if not given"`
 	At       []float64 `json:"at" jsonschema:"at: seconds from the beginning"`
 	Size     int       `json:"size" jsonschema:"width and height of a frame in pixels"`
 	Channels int       `json:"channels" jsonschema:"1 for grey, 3 for RGB"`
 	Fit      string    `json:"fit" jsonschema:"stretch fills the square, pad keeps the aspect on black"`
+	Track    []Track   `json:"track,omitempty" jsonschema:"runs: tables that say what is seen in each frame, which gives each run its labels"`
 	label.Place
 	Split plugins.SplitRule `json:"split" jsonschema:"how samples come to train, validation and test"`
 }
@@ -81,6 +88,8 @@ func (p Params) Validate() error {
 		return fmt.Errorf("frames: %d is not between 1 and %d", p.Frames, maxFrames)
 	case p.Stride < 1:
 		return fmt.Errorf("stride: %d, want 1 or more", p.Stride)
+	case p.Every < 0 || p.Every > 1<<20 || p.Every > 1 && p.Take != Runs:
+		return fmt.Errorf("every: %d, want 1 or more, with take: %s", p.Every, Runs)
 	case p.Size < 1 || p.Size > maxSize:
 		return fmt.Errorf("size: %d is not between 1 and %d", p.Size, maxSize)
 	case p.Channels != 1 && p.Channels != 3:
@@ -93,6 +102,14 @@ func (p Params) Validate() error {
 	for _, s := range p.At {
 		if !(s >= 0 && s < 1e6) {
 			return fmt.Errorf("at: %v, want seconds from 0 on", s)
+		}
+	}
+	if len(p.Track) > 0 && (p.Take != Runs || p.Labels.From != label.FromFolder) {
+		return fmt.Errorf("track: labels of frames are for take: %s, and labels.from is left out with it", Runs)
+	}
+	for i, t := range p.Track {
+		if err := t.validate(); err != nil {
+			return fmt.Errorf("track[%d]: %w", i, err)
 		}
 	}
 	if _, err := path.Match(p.Files, ""); err != nil {
@@ -109,7 +126,7 @@ func Plugin() plugins.Plugin {
 		Components: []action.Component{raster.Decoder("image/gif")},
 	}
 	return plugins.Curate(spec, defaults(), func(p Params) plugins.SplitRule { return p.Split }, func(p Params) (plugins.Recipe, error) {
-		return recipe{p, native}, nil
+		return recipe{p, native, &reels{}}, nil
 	})
 }
 
@@ -126,7 +143,8 @@ type opener func(in plugins.Tree, file string, channels int) (film, error)
 
 type recipe struct {
 	Params
-	open opener
+	open  opener
+	reels *reels
 }
 
 // Plan counts the frames of every film if samples are runs of them.
@@ -139,6 +157,10 @@ func (r recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, er
 	if r.Channels == 3 {
 		out.Features = []string{"red", "green", "blue"}
 	}
+	known := map[string]bool{}
+	for _, f := range in.Files() {
+		known[f.Path] = true
+	}
 	for _, f := range in.Files() {
 		if !r.matches(f.Path) {
 			continue
@@ -146,7 +168,7 @@ func (r recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, er
 		if err := ctx.Err(); err != nil {
 			return plugins.Curation{}, err
 		}
-		c := named(in, f.Path, labels)
+		c := r.named(in, f.Path, labels)
 		if c.Subject == "" {
 			c.Subject = f.Path
 		}
@@ -155,6 +177,9 @@ func (r recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, er
 			continue
 		}
 		runs, err := r.runs(ctx, in, c)
+		if err == nil && len(r.Track) > 0 {
+			runs, err = r.tracked(in, known, labels, runs)
+		}
 		if err != nil {
 			return plugins.Curation{}, err
 		}
@@ -183,16 +208,16 @@ func (r recipe) runs(ctx context.Context, in plugins.Tree, c plugins.Candidate) 
 		return nil, err
 	case err != nil:
 		c.Excluded = because(c.Files[0], err)
-	case n < r.Frames:
-		c.Excluded = &plugins.Exclusion{Code: "few-frames", Reason: fmt.Sprintf("%s has %d frames, a run has %d", c.Files[0], n, r.Frames)}
-	case n*((n-r.Frames)/r.Stride+1) > 2*maxWork:
+	case n < r.span():
+		c.Excluded = &plugins.Exclusion{Code: "few-frames", Reason: fmt.Sprintf("%s has %d frames, a run has %d", c.Files[0], n, r.span())}
+	case len(r.Track) == 0 && n*((n-r.span())/r.Stride+1) > 2*maxWork:
 		c.Excluded = &plugins.Exclusion{Code: "too-large", Reason: fmt.Sprintf("%s: of %d frames too many would be decoded again for every run; a larger stride takes fewer runs", c.Files[0], n)}
 	}
 	if c.Excluded != nil {
 		return []plugins.Candidate{c}, nil //nolint:nilerr // the error is why it is left out
 	}
 	var out []plugins.Candidate
-	for at := 0; at+r.Frames <= n; at += r.Stride {
+	for at := 0; at+r.span() <= n; at += r.Stride {
 		run := c
 		run.ID, run.Index = fmt.Sprintf("%s-%06d", c.ID, at), at
 		out = append(out, run)
@@ -217,10 +242,7 @@ func (r recipe) Make(ctx context.Context, in plugins.Tree, c plugins.Candidate) 
 	if err != nil {
 		return plugins.Made{}, wrap(c.Files[0], err)
 	}
-	pictures, last := map[int]raster.Raster{}, slices.Max(wanted)
-	err = f.each(ctx, last, func(i int) bool { return slices.Contains(wanted, i) }, func(i int, p raster.Raster) {
-		pictures[i] = p.Fit(r.Size, r.Fit)
-	})
+	pictures, err := r.pictures(ctx, f, c, wanted)
 	if err != nil {
 		return plugins.Made{}, wrap(c.Files[0], err)
 	}
@@ -232,13 +254,25 @@ func (r recipe) Make(ctx context.Context, in plugins.Tree, c plugins.Candidate) 
 		}
 		made.Media = append(made.Media, media(p, n, len(wanted)))
 	}
-	if len(pictures) < len(wanted) {
+	if len(r.Track) == 0 && len(pictures) < len(wanted) {
 		made.Warnings = append(made.Warnings, plugins.Exclusion{Code: "few-frames", Reason: fmt.Sprintf("%s has too few frames, some are taken more than once", c.Files[0])})
 	}
 	if v, ok := f.(interface{ decoder() string }); ok {
 		made.Meta = map[string]string{"decoder": v.decoder()}
 	}
 	return made, nil
+}
+
+// pictures decodes the wanted frames, and of films with tracks, which have many runs, those of their neighbours with them.
+func (r recipe) pictures(ctx context.Context, f film, c plugins.Candidate, wanted []int) (map[int]raster.Raster, error) {
+	if len(r.Track) > 0 {
+		return r.reel(ctx, f, c)
+	}
+	out := map[int]raster.Raster{}
+	err := f.each(ctx, slices.Max(wanted), func(i int) bool { return slices.Contains(wanted, i) }, func(i int, p raster.Raster) {
+		out[i] = p.Fit(r.Size, r.Fit)
+	})
+	return out, err
 }
 
 // wrap names the file in an error, and leaves the reason of an exclusion what it is.
@@ -253,11 +287,7 @@ func wrap(file string, err error) error {
 // wanted are the numbers of a sample's frames.
 func (r recipe) wanted(ctx context.Context, f film, c plugins.Candidate) ([]int, error) {
 	if r.Take == Runs {
-		out := make([]int, r.Frames)
-		for i := range out {
-			out[i] = c.Index + i
-		}
-		return out, nil
+		return r.run(c.Index), nil
 	}
 	n, rate, err := f.length(ctx)
 	if err != nil {

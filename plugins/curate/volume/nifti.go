@@ -20,10 +20,18 @@ func (r recipe) niftiVolumes(in plugins.Tree, labels *label.Finder) []plugins.Ca
 	var out []plugins.Candidate
 	for _, f := range in.Files() {
 		if r.matches(f.Path, ".nii", ".nii.gz") {
-			out = append(out, labels.Candidate(f.Path))
+			out = append(out, r.named(labels, f.Path))
 		}
 	}
 	return out
+}
+
+// named makes the sample that is one volume. Where points have the labels, it has none yet.
+func (r recipe) named(labels *label.Finder, file string) plugins.Candidate {
+	if r.Points != nil {
+		return labels.Unlabelled(file)
+	}
+	return labels.Candidate(file)
 }
 
 func (f niftiFile) stack(in plugins.Tree) (stack, error) {
@@ -54,6 +62,7 @@ func niftiStack(h *nifti.Header) (stack, error) {
 		return s, err
 	}
 	var err error
+	s.affine = h.Affine
 	s.axes, err = h.Axes()
 	return s, err
 }

@@ -18,6 +18,8 @@ type stack struct {
 	dims  [3]int
 	axes  [3]anatomy.Axis
 	times int // volumes in the file
+
+	affine [3][4]float64 // from places to millimetres in the patient, of formats that are read by points
 }
 
 // stored is the axis that lies along the patient's.

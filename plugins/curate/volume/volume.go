@@ -1,6 +1,6 @@
 // Package volume curates volumes, as of CT and MRI, into slices of one size.
 //
-// A volume is a NIfTI file (.nii, .nii.gz), or a DICOM series: the files of one folder that name the same series, in the order in
+// A volume is a NIfTI file (.nii, .nii.gz), a MetaImage (.mha, or .mhd and the file of voxels that it names), or a DICOM series: the files of one folder that name the same series, in the order in
 // which they lie in the patient. It is turned so that every slice looks as a radiologist expects it, whatever
 // the order in which it was stored: axial slices run from the feet to the head and show the patient's front at the top and right
 // side on the left; coronal ones run from back to front, with the head at the top and the right side on the left; sagittal ones
@@ -18,6 +18,8 @@
 //	  size: 256
 //	  windows: [{level: -600, width: 1500}]
 //	  labels: {from: csv, table: labels.csv, id: scan, columns: [finding], subject: patient}
+//
+// The labels of runs may come from a table of places instead (points): a run has the classes of the points that enough of its slices cut.
 //
 // With take: runs, samples are runs of neighbouring slices, the next of which begins stride slices further; what is left at the
 // end is too short for a run. With frames: 1 every slice is a sample. All samples of a volume have one subject: that of the table or the pattern, else DICOM's patient, else the
@@ -47,8 +49,8 @@ import (
 
 // Params are the parameters of the plugin.
 type Params struct {
-	Format  string   `json:"format" jsonschema:"nifti or dicom"`
-	Files   string   `json:"files" jsonschema:"glob of the files, matched with the base name or, if it holds a slash, with the whole path; empty means every .nii and .nii.gz, or every .dcm"`
+	Format  string   `json:"format" jsonschema:"nifti, metaimage or dicom"`
+	Files   string   `json:"files" jsonschema:"glob of the files, matched with the base name or, if it holds a slash, with the whole path; empty means every .nii and .nii.gz, every .mhd and .mha, or every .dcm"`
 	Plane   string   `json:"plane" jsonschema:"axial, coronal or sagittal"`
 	Take    string   `json:"take" jsonschema:"even takes one sample a volume, its slices from equal parts; runs takes runs of neighbouring slices as samples"`
 	Frames  int      `json:"frames" jsonschema:"slices of a sample"`
@@ -58,6 +60,7 @@ type Params struct {
 	Time    string   `json:"time" jsonschema:"nifti: what becomes of the volumes over time in one file: exclude leaves the file out; samples makes each a sample, all with the file's subject; channels makes each a channel of the slices"`
 	Times   int      `json:"times" jsonschema:"time: channels: how many volumes a file has to have"`
 	Windows []Window `json:"windows" jsonschema:"one window for grey, three for colours, none for the range of the volume"`
+	Points  *Points  `json:"points,omitempty" jsonschema:"runs: a table of places in the volumes, such as nodules, which gives each run its labels"`
 	label.Place
 	Split plugins.SplitRule `json:"split" jsonschema:"how samples come to train, validation and test"`
 }
@@ -67,8 +70,9 @@ type Window = raster.Window
 
 // Formats, and ways to take slices.
 const (
-	NIfTI = "nifti"
-	DICOM = "dicom"
+	NIfTI     = "nifti"
+	MetaImage = "metaimage"
+	DICOM     = "dicom"
 
 	Even = "even"
 	Runs = "runs"
@@ -100,8 +104,8 @@ func defaults() Params {
 func (p Params) Validate() error {
 	_, known := normals[p.Plane]
 	switch {
-	case p.Format != NIfTI && p.Format != DICOM:
-		return fmt.Errorf("format: %q, want %s or %s", p.Format, NIfTI, DICOM)
+	case p.Format != NIfTI && p.Format != MetaImage && p.Format != DICOM:
+		return fmt.Errorf("format: %q, want %s, %s or %s", p.Format, NIfTI, MetaImage, DICOM)
 	case !known:
 		return fmt.Errorf("plane: %q, want axial, coronal or sagittal", p.Plane)
 	case p.Take != Even && p.Take != Runs:
@@ -119,6 +123,9 @@ func (p Params) Validate() error {
 		return err
 	}
 	if err := raster.CheckWindows(p.Windows); err != nil {
+		return err
+	}
+	if err := p.validatePoints(); err != nil {
 		return err
 	}
 	if _, err := path.Match(p.Files, ""); err != nil {
@@ -151,9 +158,12 @@ func Plugin() plugins.Plugin {
 	return plugins.Curate(spec, defaults(), func(p Params) plugins.SplitRule { return p.Split }, newRecipe)
 }
 
-type recipe struct{ Params }
+type recipe struct {
+	Params
+	points map[string][]point // by volume, while samples are named
+}
 
-func newRecipe(p Params) (plugins.Recipe, error) { return recipe{p}, nil }
+func newRecipe(p Params) (plugins.Recipe, error) { return recipe{Params: p}, nil }
 
 // Plan reads the header of every file.
 func (r recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, error) {
@@ -162,9 +172,18 @@ func (r recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, er
 		return plugins.Curation{}, err
 	}
 	out := plugins.Curation{Task: labels.Task(), Features: r.features()}
+	if r.Points != nil {
+		out.Task.Classes = r.Points.classes()
+		if r.points, err = r.Points.read(in); err != nil {
+			return plugins.Curation{}, err
+		}
+	}
 	volumes := r.niftiVolumes
-	if r.Format == DICOM {
+	switch r.Format {
+	case DICOM:
 		volumes = r.dicomVolumes
+	case MetaImage:
+		volumes = r.metaVolumes
 	}
 	for _, v := range volumes(in, labels) {
 		if err := ctx.Err(); err != nil {
@@ -184,8 +203,11 @@ func (r recipe) matches(file string, ends ...string) bool {
 }
 
 func (r recipe) source(c plugins.Candidate) source {
-	if r.Format == DICOM {
+	switch r.Format {
+	case DICOM:
 		return dicomSeries(c.Files)
+	case MetaImage:
+		return metaFile{header: c.Files[len(c.Files)-1], voxels: c.Files[0]}
 	}
 	first, err := strconv.Atoi(c.Meta[when])
 	if err != nil {
@@ -229,6 +251,9 @@ func (r recipe) candidates(in plugins.Tree, c plugins.Candidate) []plugins.Candi
 	if err != nil {
 		c.Excluded = because(c.Files[0], err)
 		return []plugins.Candidate{c}
+	}
+	if r.Points != nil {
+		return r.pointed(r.ofVolume(c, s), s)
 	}
 	if r.Time != Samples || s.times == 1 {
 		return r.ofVolume(c, s)
@@ -283,7 +308,7 @@ func because(file string, err error) *plugins.Exclusion {
 // alone says whether a run needs the files of its own planes only: those of a series that is cut along its planes. Without
 // windows every run needs the range of all.
 func (r recipe) alone(c plugins.Candidate, s stack) bool {
-	return len(c.Files) > 1 && s.axes[2].To == normals[r.Plane] && len(r.Windows) > 0
+	return r.Format == DICOM && len(c.Files) > 1 && s.axes[2].To == normals[r.Plane] && len(r.Windows) > 0
 }
 
 // work is the voxels that are read if every run reads its volume again.

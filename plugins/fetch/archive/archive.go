@@ -1,4 +1,4 @@
-// Package archive unpacks what a publisher packed: tar, tar.gz and zip, told apart by their first bytes.
+// Package archive unpacks what a publisher packed: tar, tar.gz, zip and rar, told apart by their first bytes.
 //
 // An archive comes from outside and is trusted with nothing. Refused, each with a Reason of its own:
 //
@@ -121,10 +121,12 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, opts Options, out pl
 		return u.zip(r, size)
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		return u.tarGzip(io.NewSectionReader(r, 0, size))
+	case bytes.HasPrefix(head, []byte("Rar!")):
+		return u.rar(io.NewSectionReader(r, 0, size))
 	}
 	err = u.tar(io.NewSectionReader(r, 0, size))
 	if e, ok := errors.AsType[*Error](err); ok && u.entries == 0 {
-		return refuse(BadFormat, "", "neither tar, tar.gz nor zip: %w", e.Err)
+		return refuse(BadFormat, "", "neither tar, tar.gz nor zip, nor rar: %w", e.Err)
 	}
 	return err
 }
@@ -139,7 +141,7 @@ func Expand(ref string, opts Options) func(context.Context, io.ReaderAt, int64, 
 	}
 }
 
-// Known says whether a file name is that of an archive we unpack.
+// Known says whether a file name is that of an archive we unpack without being told to. A rar archive is unpacked where a manifest names it.
 func Known(name string) bool {
 	lower := strings.ToLower(name)
 	for _, ext := range []string{".tar", ".tar.gz", ".tgz", ".zip"} {

@@ -1,0 +1,240 @@
+// Package override makes the record that a person has put a terms policy aside: something was done with data although the policy
+// refused it, by whom and why.
+//
+// It is an in-toto Statement (v1) with a predicate of ours in a DSSE envelope, kept as a record is: an OCI manifest whose subject is what
+// was pushed, exported or drawn. The subjects of the statement are that artifact and every artifact that was refused. An override
+// excuses nothing and opens nothing: it is what an auditor finds.
+package override
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+
+	"github.com/cairn-bench/cairn/manifests/canonical"
+	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/terms"
+)
+
+// PredicateType names the predicate and its version.
+const PredicateType = "https://cairn-bench.github.io/override/v1"
+
+// Name begins the names of overrides in a store's index, before the hex digits of their manifests. So they stay when the data go that
+// they are about, and travel with a copy of the store.
+const Name = "override/"
+
+// predicateKey is the annotation that in-toto asks for.
+const predicateKey = "in-toto.io/predicate-type"
+
+// Override says what was done although it was refused.
+type Override struct {
+	Verb    terms.Verb `json:"verb"`
+	To      string     `json:"to"`
+	Refused []Refusal  `json:"refused"`
+	By      string     `json:"by"`
+	Reason  string     `json:"reason"`
+	At      time.Time  `json:"at"`
+
+	Name     string        `json:"-"` // of the artifact that was pushed, exported or drawn
+	Artifact digest.Digest `json:"-"`
+}
+
+// Refusal is one decision that was put aside.
+type Refusal struct {
+	Name     string        `json:"name"` // of the artifact that was refused
+	Artifact digest.Digest `json:"artifact"`
+	What     terms.What    `json:"what"`
+	Dataset  string        `json:"dataset"` // "" if nothing says where the artifact comes from
+	Licence  string        `json:"licence"`
+	Access   string        `json:"access"`
+	Rule     string        `json:"rule"` // "" if no rule is about it
+	Reason   string        `json:"reason"`
+}
+
+// NewRefusal notes a decision about an artifact.
+func NewRefusal(name string, artifact digest.Digest, d terms.Decision) Refusal {
+	return Refusal{Name: name, Artifact: artifact, What: d.What, Dataset: d.Dataset, Licence: d.Licence, Access: d.Access, Rule: d.Rule, Reason: d.Reason}
+}
+
+// statement is an in-toto statement with an override.
+type statement struct {
+	Type          string               `json:"_type"`
+	Subject       []provenance.Subject `json:"subject"`
+	PredicateType string               `json:"predicateType"`
+	Predicate     Override             `json:"predicate"`
+}
+
+func (o Override) statement() statement {
+	s := statement{Type: provenance.StatementType, PredicateType: PredicateType, Predicate: o}
+	seen := map[digest.Digest]bool{}
+	add := func(name string, d digest.Digest) {
+		if !seen[d] {
+			seen[d] = true
+			s.Subject = append(s.Subject, provenance.Subject{Name: name, Digest: map[string]string{digest.SHA256.String(): d.Encoded()}})
+		}
+	}
+	add(o.Name, o.Artifact)
+	for _, r := range o.Refused {
+		add(r.Name, r.Artifact)
+	}
+	return s
+}
+
+// About says whether it is about an artifact.
+func (o Override) About(artifact digest.Digest) bool {
+	return o.Artifact == artifact || slices.ContainsFunc(o.Refused, func(r Refusal) bool { return r.Artifact == artifact })
+}
+
+// Check says what is missing of an override.
+func (o Override) Check() error {
+	switch {
+	case !oneLine(o.By):
+		return fmt.Errorf("name %q: want the name of the person who does it all the same, on one line", o.By)
+	case strings.TrimSpace(o.Reason) == "":
+		return errors.New("it has no reason")
+	case o.At.IsZero():
+		return errors.New("it has no time")
+	case !slices.Contains(terms.Verbs(), o.Verb) || !oneLine(o.To):
+		return fmt.Errorf("%q to %q: want one of %v and a destination", o.Verb, o.To, terms.Verbs())
+	case !canonical.IsSHA256(o.Artifact):
+		return fmt.Errorf("its artifact %q is not a sha256 digest", o.Artifact)
+	case len(o.Refused) == 0:
+		return errors.New("nothing was refused")
+	}
+	for _, r := range o.Refused {
+		if !canonical.IsSHA256(r.Artifact) {
+			return fmt.Errorf("%s: %q is not a sha256 digest", r.Name, r.Artifact)
+		}
+	}
+	return nil
+}
+
+func oneLine(s string) bool {
+	return strings.TrimSpace(s) != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// Sign returns the envelope as JSON.
+func (o Override) Sign(ctx context.Context, key dsse.Signer) ([]byte, error) {
+	o.At = o.At.UTC().Truncate(time.Second)
+	if err := o.Check(); err != nil {
+		return nil, fmt.Errorf("override: %w", err)
+	}
+	text, err := canonical.Marshal(o.statement())
+	if err != nil {
+		return nil, fmt.Errorf("override: %w", err)
+	}
+	signer, err := dsse.NewEnvelopeSigner(key)
+	if err != nil {
+		return nil, fmt.Errorf("override: %w", err)
+	}
+	envelope, err := signer.SignPayload(ctx, provenance.MediaType, text)
+	if err != nil {
+		return nil, fmt.Errorf("override: %w", err)
+	}
+	return canonical.Marshal(envelope)
+}
+
+// Manifest returns the OCI manifest that ties an envelope to what it is about.
+func Manifest(subject, envelope, config ocispec.Descriptor) ([]byte, error) {
+	return canonical.Marshal(ocispec.Manifest{
+		Versioned:    specs.Versioned{SchemaVersion: 2},
+		MediaType:    ocispec.MediaTypeImageManifest,
+		ArtifactType: provenance.MediaType,
+		Config:       config,
+		Layers:       []ocispec.Descriptor{envelope},
+		Subject:      &subject,
+		Annotations:  map[string]string{predicateKey: PredicateType},
+	})
+}
+
+// IsManifest says whether a manifest says that it holds an override.
+func IsManifest(m ocispec.Manifest) bool {
+	return m.ArtifactType == provenance.MediaType && m.Subject != nil && len(m.Layers) == 1 && m.Annotations[predicateKey] == PredicateType
+}
+
+// Signed is an override as it was signed.
+type Signed struct {
+	Override
+	Key     string // ID of the key, as the envelope says
+	Checked bool   // whether that key is one of those that were given, and has signed it
+}
+
+// Open reads an envelope. One that a given key is said to have signed, and has not, is refused; of other keys nothing is known here.
+func Open(ctx context.Context, text []byte, keys ...dsse.Verifier) (Signed, error) {
+	var e dsse.Envelope
+	if err := json.Unmarshal(text, &e); err != nil || len(e.Signatures) != 1 {
+		return Signed{}, errors.New("override: want a DSSE envelope with one signature")
+	}
+	if e.PayloadType != provenance.MediaType {
+		return Signed{}, fmt.Errorf("override: its payload is a %q, want %s", e.PayloadType, provenance.MediaType)
+	}
+	payload, err := e.DecodeB64Payload()
+	if err != nil {
+		return Signed{}, fmt.Errorf("override: %w", err)
+	}
+	o, err := parse(payload)
+	if err != nil {
+		return Signed{}, fmt.Errorf("override: %w", err)
+	}
+	out := Signed{Override: o, Key: e.Signatures[0].KeyID}
+	for _, k := range keys {
+		if id, err := k.KeyID(); err != nil || id != out.Key {
+			continue
+		}
+		verifier, err := dsse.NewEnvelopeVerifier(k)
+		if err != nil {
+			return Signed{}, fmt.Errorf("override: %w", err)
+		}
+		if _, err := verifier.Verify(ctx, &e); err != nil {
+			return Signed{}, fmt.Errorf("override: not signed by the key %s that it names: %w", out.Key, err)
+		}
+		out.Checked = true
+	}
+	return out, nil
+}
+
+// parse reads a statement as Sign writes it, and no other.
+func parse(payload []byte) (Override, error) {
+	var s statement
+	if err := json.Unmarshal(payload, &s); err != nil {
+		return Override{}, err
+	}
+	if len(s.Subject) == 0 {
+		return Override{}, errors.New("it has no subject")
+	}
+	o := s.Predicate
+	o.Name, o.Artifact = s.Subject[0].Name, digest.NewDigestFromEncoded(digest.SHA256, s.Subject[0].Digest[digest.SHA256.String()])
+	if err := o.Check(); err != nil {
+		return Override{}, err
+	}
+	if ours, err := canonical.Marshal(o.statement()); err != nil || !bytes.Equal(ours, payload) {
+		return Override{}, errors.New("its statement is not one of an override, or does not agree with itself")
+	}
+	return o, nil
+}
+
+// String says in a line what was done.
+func (o Override) String() string {
+	var names []string
+	for _, r := range o.Refused {
+		if !slices.Contains(names, r.Name) {
+			names = append(names, r.Name)
+		}
+	}
+	const few = 3
+	said := strings.Join(names[:min(len(names), few)], ", ")
+	if n := len(names) - few; n > 0 {
+		said += fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("%s to %s on %s by %s although refused (%s): %s", o.Verb, o.To, o.At.Format(time.DateOnly), o.By, said, o.Reason)
+}
