@@ -150,8 +150,9 @@ func (s *statement) limits() {
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.bench.Datasets)) {
 		d := s.bench.Datasets[id]
-		if why := terms.Closed(terms.Term{Dataset: id, Licence: d.Licence, Access: d.Access}); why != "" {
-			say("%s cannot be passed on: %s.", escaped(id), escaped(why))
+		t := terms.Term{Dataset: id, Licence: d.Licence, Access: d.Access}
+		if why := terms.Closed(t); why != "" {
+			say("%s (%s) cannot be passed on: %s.", escaped(id), escaped(t.String()), escaped(why))
 		}
 	}
 	if n := len(s.Duplicates); n > 0 {
