@@ -22,6 +22,7 @@ FUZZTIME      ?= 20s
 # A registry of the OCI's own kind, which the tests of push and pull run against, and bench too.
 TOOLS         := $(CURDIR)/.cache/tools
 REGISTRY      := github.com/distribution/distribution/v3/cmd/registry@v3.1.2
+CRANE         := github.com/google/go-containerregistry/cmd/crane@v0.22.1
 
 .PHONY: help tools validators build demo test unit e2e check vet lint tidy arm64 chaos large fuzz bench peers hot clean
 
@@ -38,10 +39,13 @@ demo: $(CAIRN) ## build, start Temporal in the box, rebuild the demo benchmark, 
 
 test: unit e2e ## run all tests
 
-tools: $(TOOLS)/registry ## build what the tests run beside Cairn
+tools: $(TOOLS)/registry $(TOOLS)/crane ## build what the tests run beside Cairn
 
 $(TOOLS)/registry:
 	GOBIN=$(TOOLS) $(GO) install $(REGISTRY) || echo "the registry could not be built; the tests that need it are skipped"
+
+$(TOOLS)/crane:
+	GOBIN=$(TOOLS) $(GO) install $(CRANE) || echo "crane could not be built; the test of docs/audit.md needs it"
 
 # The validators of the formats that `cairn export` writes, and PyPI's copy of what they would ask the network for.
 VALIDATORS := $(CURDIR)/.cache/validators/bin/python
@@ -99,7 +103,6 @@ peers: tools ## install what bench compares Cairn with: from Debian (as root), a
 	apt-get install -y -qq --no-install-recommends git-annex restic skopeo
 	python3 -m venv .cache/peers
 	.cache/peers/bin/pip install -q snakemake==9.27.1 wfdb==4.3.1 scipy==1.17.1 Pillow==13.0.0
-	GOBIN=$(TOOLS) $(GO) install github.com/google/go-containerregistry/cmd/crane@v0.22.1
 	GOBIN=$(TOOLS) $(GO) install oras.land/oras/cmd/oras@v1.3.6
 
 hot: ## the hot paths by themselves

@@ -37,6 +37,7 @@ type verifyOptions struct {
 	since         bool
 	sample, seed  string
 	file, lock    string // for a proof
+	html          string
 	levelWasAsked bool
 }
 
@@ -50,6 +51,8 @@ func (a *app) verifyCommand() *cobra.Command {
 			o.levelWasAsked = c.Flags().Changed("level")
 			if text, ok, err := proofText(args[0]); err != nil {
 				return err
+			} else if ok && o.html != "" {
+				return &usageError{errors.New("--html goes with a lock or a benchmark, not with a proof")}
 			} else if ok {
 				return a.verifyProof(c.Context(), args[0], text, o.file, o.lock)
 			}
@@ -66,6 +69,7 @@ func (a *app) verifyCommand() *cobra.Command {
 	c.Flags().StringVar(&o.seed, "seed", "", "which files --sample takes (default: a new one, printed)")
 	c.Flags().StringVar(&o.file, "file", "", "the file that a proof is about")
 	c.Flags().StringVar(&o.lock, "lock", "", "a lock that should name the artifact that a proof is about")
+	c.Flags().StringVar(&o.html, "html", "", "write a page for auditors into this file: from every number to its sources, what is proven, what is not, and which terms apply")
 	return c
 }
 
@@ -141,6 +145,9 @@ func (a *app) verify(ctx context.Context, file string, o verifyOptions) error {
 		err = a.rerun(ctx, w, file, s.lock, o.rerun, &v)
 	case o.sample != "" && v.OK:
 		err = w.sample(ctx, s, o, &v)
+	}
+	if o.html != "" && err == nil {
+		err = w.auditPage(ctx, o.html, s, v)
 	}
 	if err != nil {
 		return err
