@@ -27,6 +27,7 @@ func (v *verifier) plan(l *lock.Lock) *plan.Plan {
 	if p.Benchmark != l.Benchmark || p.Manifest != l.Manifest {
 		v.problem(Problem{Code: PlanDiffers, Path: "benchmark.lock", Digest: l.Plan, Want: p.Benchmark + " " + p.Manifest.String(), Got: l.Benchmark + " " + l.Manifest.String()})
 	}
+	v.claimed(p, l)
 	have := map[string]bool{}
 	for _, s := range l.Steps {
 		have[s.Name] = true
@@ -159,7 +160,7 @@ func (v *verifier) statement(s lock.Step, m ocispec.Manifest) (provenance.Record
 		v.evaluation(s, d)
 	}
 	if s.Name == DocumentsStep {
-		v.proof = r.Byproduct(provenance.LedgerName)
+		v.proof, v.commitments = r.Byproduct(provenance.LedgerName), r.Byproducts(provenance.CommitmentName)
 	}
 	return r, len(v.out.Problems) == before
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/actioncache"
 	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/commit"
 	"github.com/cairn-bench/cairn/activities/credentials"
 	"github.com/cairn-bench/cairn/activities/execute"
 	"github.com/cairn-bench/cairn/activities/gate"
@@ -314,7 +315,7 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 }
 
 func (w *workshop) publisher() *publish.Publisher {
-	return &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Key: w.key, Ledger: w.ledger, Now: time.Now}
+	return &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Key: w.key, Ledger: w.ledger, Commitments: commit.Open(w.dir), Now: time.Now}
 }
 
 // builder names this program in records.
