@@ -7,7 +7,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/cairn-bench/cairn/activities/commit"
+	"github.com/cairn-bench/cairn/activities/pledge"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/compare"
 	"github.com/cairn-bench/cairn/manifests/envelope"
@@ -37,20 +37,20 @@ func (p *Publisher) commit(ctx context.Context, pl *plan.Plan, states []resolve.
 }
 
 // claim signs what a plan claims, and keeps it.
-func (p *Publisher) claim(ctx context.Context, pl *plan.Plan) (commit.Kept, error) {
+func (p *Publisher) claim(ctx context.Context, pl *plan.Plan) (pledge.Kept, error) {
 	text, err := provenance.NewCommitment(pl.Manifest, provenance.Commitment{Benchmark: pl.Benchmark, Claims: pl.Claims})
 	if err != nil {
-		return commit.Kept{}, err
+		return pledge.Kept{}, err
 	}
 	signed, err := envelope.Sign(ctx, provenance.MediaType, text, p.Key)
 	if err != nil {
-		return commit.Kept{}, err
+		return pledge.Kept{}, err
 	}
 	return p.Commitments.Add(signed)
 }
 
 // committed picks the commitments that tell of each number that is claimed what was claimed of it first, and then.
-func (p *Publisher) committed(pl *plan.Plan) ([]commit.Kept, error) {
+func (p *Publisher) committed(pl *plan.Plan) ([]pledge.Kept, error) {
 	if len(pl.Claims) == 0 || p.Ledger == nil {
 		return nil, nil
 	}
@@ -66,15 +66,15 @@ func (p *Publisher) committed(pl *plan.Plan) ([]commit.Kept, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(kept, func(x, y commit.Kept) int { return cmp.Compare(places[x.Digest], places[y.Digest]) })
-	var out []commit.Kept
+	slices.SortFunc(kept, func(x, y pledge.Kept) int { return cmp.Compare(places[x.Digest], places[y.Digest]) })
+	var out []pledge.Kept
 	for _, i := range compare.Needed(pl.Claims, pledges(kept, places)) {
 		out = append(out, kept[i])
 	}
 	return out, nil
 }
 
-func pledges(kept []commit.Kept, places map[digest.Digest]int64) []compare.Pledge {
+func pledges(kept []pledge.Kept, places map[digest.Digest]int64) []compare.Pledge {
 	out := make([]compare.Pledge, len(kept))
 	for i, k := range kept {
 		out[i] = compare.Pledge{Place: places[k.Digest], Claims: k.Claims}
@@ -82,7 +82,7 @@ func pledges(kept []commit.Kept, places map[digest.Digest]int64) []compare.Pledg
 	return out
 }
 
-func digests(kept []commit.Kept) []digest.Digest {
+func digests(kept []pledge.Kept) []digest.Digest {
 	out := make([]digest.Digest, len(kept))
 	for i, k := range kept {
 		out[i] = k.Digest

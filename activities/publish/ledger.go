@@ -10,7 +10,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/actioncache"
 	"github.com/cairn-bench/cairn/activities/attest"
 	"github.com/cairn-bench/cairn/activities/cas"
-	"github.com/cairn-bench/cairn/activities/commit"
+	"github.com/cairn-bench/cairn/activities/pledge"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/ledger"
 	"github.com/cairn-bench/cairn/manifests/plan"
@@ -23,7 +23,7 @@ const maxProof = 256 << 20
 
 // logged makes sure that the records of all steps are in the ledger, also those that another home has made, and proves it
 // of them and of the commitments.
-func (p *Publisher) logged(ctx context.Context, states []resolve.State, committed []commit.Kept) ([]byte, error) {
+func (p *Publisher) logged(ctx context.Context, states []resolve.State, committed []pledge.Kept) ([]byte, error) {
 	if p.Ledger == nil {
 		return nil, nil
 	}

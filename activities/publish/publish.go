@@ -18,8 +18,8 @@ import (
 	"github.com/cairn-bench/cairn/activities/actioncache"
 	"github.com/cairn-bench/cairn/activities/attest"
 	"github.com/cairn-bench/cairn/activities/cas"
-	"github.com/cairn-bench/cairn/activities/commit"
 	"github.com/cairn-bench/cairn/activities/ledger"
+	"github.com/cairn-bench/cairn/activities/pledge"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/activities/sandbox"
 	"github.com/cairn-bench/cairn/manifests"
@@ -61,7 +61,7 @@ type Publisher struct {
 	Key      dsse.Signer    // signs the records
 	Ledger   *ledger.Ledger // in which the records are; nil for none
 
-	Commitments *commit.Book // what is claimed before it is known; nil for none
+	Commitments *pledge.Book // what is claimed before it is known; nil for none
 
 	Now func() time.Time
 }

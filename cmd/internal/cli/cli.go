@@ -22,13 +22,13 @@ import (
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/actioncache"
 	"github.com/cairn-bench/cairn/activities/cas"
-	"github.com/cairn-bench/cairn/activities/commit"
 	"github.com/cairn-bench/cairn/activities/credentials"
 	"github.com/cairn-bench/cairn/activities/execute"
 	"github.com/cairn-bench/cairn/activities/gate"
 	"github.com/cairn-bench/cairn/activities/gc"
 	"github.com/cairn-bench/cairn/activities/keys"
 	"github.com/cairn-bench/cairn/activities/ledger"
+	"github.com/cairn-bench/cairn/activities/pledge"
 	"github.com/cairn-bench/cairn/activities/publish"
 	"github.com/cairn-bench/cairn/activities/recall"
 	"github.com/cairn-bench/cairn/activities/resolve"
@@ -315,7 +315,7 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 }
 
 func (w *workshop) publisher() *publish.Publisher {
-	return &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Key: w.key, Ledger: w.ledger, Commitments: commit.Open(w.dir), Now: time.Now}
+	return &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Key: w.key, Ledger: w.ledger, Commitments: pledge.Open(w.dir), Now: time.Now}
 }
 
 // builder names this program in records.

@@ -1,7 +1,7 @@
-// Package commit keeps what the benchmarks of a home have claimed, before it is known whether it holds: the signed
+// Package pledge keeps what the benchmarks of a home have claimed, before it is known whether it holds: the signed
 // commitments, a file each, in a folder for each benchmark. When each was made is said by the ledger of the home, in which
 // the digest of the file is.
-package commit
+package pledge
 
 import (
 	"errors"
