@@ -56,6 +56,21 @@ func (r *reader) claims(n *yaml.Node) {
 	}
 }
 
+// ClaimLines are the lines of a manifest on which its claims stand, in their order. Of a text that is no manifest there are none.
+func ClaimLines(text []byte) []int {
+	var doc struct {
+		Claims []yaml.Node `yaml:"claims"`
+	}
+	if yaml.Unmarshal(text, &doc) != nil {
+		return nil
+	}
+	var out []int
+	for _, n := range doc.Claims {
+		out = append(out, n.Line)
+	}
+	return out
+}
+
 func (r *reader) claim(n *yaml.Node, path string) (Claim, fields) {
 	f := r.fields(n, path, claimKeys)
 	return Claim{

@@ -86,6 +86,7 @@ package manifests
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -201,6 +202,36 @@ func (c Claim) Numbers() []Number {
 	one := n
 	one.Model += "/" + c.Dataset
 	return []Number{n, one}
+}
+
+// Bound is how close to what a number has to come. Who else has published the same, and how a model is spelled, are not
+// part of it.
+type Bound struct {
+	Number           // with the model as the manifest calls it, without the dataset of an "each"
+	Value, Tolerance float64
+}
+
+// Bound is what decides whether a claim holds.
+func (c Claim) Bound() Bound {
+	return Bound{Number{c.Evaluation, strings.TrimSuffix(c.Model, "/"+c.Dataset), c.Dataset, c.Metric}, c.Value, c.Tolerance}
+}
+
+func (b Bound) String() string { return fmt.Sprintf("%v within %v", b.Value, b.Tolerance) }
+
+// Changed finds a claim of before about the number of a claim, with other bounds that are not claimed any more. To claim
+// a second published value of a number beside the first changes nothing.
+func (c Claim) Changed(before, now []Claim) (was Claim, changed bool) {
+	is := c.Bound()
+	for _, old := range before {
+		b := old.Bound()
+		if b == is {
+			return Claim{}, false
+		}
+		if b.Number == is.Number && !slices.ContainsFunc(now, func(n Claim) bool { return n.Bound() == b }) {
+			was, changed = old, true
+		}
+	}
+	return was, changed
 }
 
 // Canonical returns the canonical bytes of the manifest's meaning: no comment, no order of keys.

@@ -10,8 +10,10 @@ import (
 	"github.com/cairn-bench/cairn/activities/actioncache"
 	"github.com/cairn-bench/cairn/activities/attest"
 	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/pledge"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/ledger"
+	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
@@ -19,8 +21,9 @@ import (
 // maxProof bounds the proof of a benchmark: some 45 bytes a record.
 const maxProof = 256 << 20
 
-// logged makes sure that the records of all steps are in the ledger, also those that another home has made, and proves it.
-func (p *Publisher) logged(ctx context.Context, states []resolve.State) ([]byte, error) {
+// logged makes sure that the records of all steps are in the ledger, also those that another home has made, and proves it
+// of them and of the commitments.
+func (p *Publisher) logged(ctx context.Context, states []resolve.State, committed []pledge.Kept) ([]byte, error) {
 	if p.Ledger == nil {
 		return nil, nil
 	}
@@ -28,7 +31,7 @@ func (p *Publisher) logged(ctx context.Context, states []resolve.State) ([]byte,
 	if err := p.Ledger.Append(ctx, all...); err != nil {
 		return nil, err
 	}
-	proof, err := p.Ledger.Prove(all)
+	proof, err := p.Ledger.Prove(append(all, digests(committed)...))
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +48,7 @@ func recordsOf(states []resolve.State) []digest.Digest {
 
 // prove makes another record of documents that were found, if theirs does not prove of the records of the steps that they
 // are in a ledger: a step that was done again has another record and the same artifact.
-func (p *Publisher) prove(ctx context.Context, doc resolve.State, states []resolve.State, invocation string) (actioncache.Entry, error) {
+func (p *Publisher) prove(ctx context.Context, pl *plan.Plan, doc resolve.State, states []resolve.State, invocation string) (actioncache.Entry, error) {
 	proven, err := p.proven(ctx, doc.Entry, states)
 	if err != nil || proven {
 		return doc.Entry, err
@@ -56,7 +59,7 @@ func (p *Publisher) prove(ctx context.Context, doc resolve.State, states []resol
 	}
 	now := p.Now()
 	made := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, ArtifactType: DocumentsType, Digest: doc.Entry.Artifact, Size: size}
-	return p.record(ctx, doc.Action, made, states, provenance.Execution{Step: verify.DocumentsStep, Builder: p.Builder, Invocation: invocation, Started: now, Finished: now})
+	return p.record(ctx, pl, doc.Action, made, states, provenance.Execution{Step: verify.DocumentsStep, Builder: p.Builder, Invocation: invocation, Started: now, Finished: now})
 }
 
 // proven says whether the record of the documents proves that those of the steps are in a ledger.

@@ -19,6 +19,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/attest"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/ledger"
+	"github.com/cairn-bench/cairn/activities/pledge"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/activities/sandbox"
 	"github.com/cairn-bench/cairn/manifests"
@@ -60,7 +61,10 @@ type Publisher struct {
 	Builder  provenance.Builder
 	Key      dsse.Signer    // signs the records
 	Ledger   *ledger.Ledger // in which the records are; nil for none
-	Now      func() time.Time
+
+	Commitments *pledge.Book // what is claimed before it is known; nil for none
+
+	Now func() time.Time
 }
 
 // Publish is the activity. Every step of the plan must have its result. To put the documents together is an
@@ -90,6 +94,9 @@ func (p *Publisher) Publish(ctx context.Context, req activities.PublishRequest, 
 // changed is one activity.
 func (p *Publisher) Prepare(ctx context.Context, req activities.PrepareRequest, invocation string) (activities.Prepared, error) {
 	found, err := p.Resolver.Prepare(ctx, req)
+	if err == nil && req.From == 0 {
+		err = p.commit(ctx, found.Steps, found.States)
+	}
 	if err != nil || req.From > 0 || !found.Done() {
 		return found.Prepared, err
 	}
@@ -128,7 +135,7 @@ func (p *Publisher) publish(ctx context.Context, req activities.PublishRequest, 
 	if err == nil && !doc.Done() {
 		doc.Entry, err = p.documents(ctx, req, pl, doc.Action, states, invocation)
 	} else if err == nil {
-		doc.Entry, err = p.prove(ctx, doc, states, invocation)
+		doc.Entry, err = p.prove(ctx, pl, doc, states, invocation)
 	}
 	if err != nil {
 		return activities.Published{}, err
@@ -204,7 +211,7 @@ func (p *Publisher) documents(ctx context.Context, req activities.PublishRequest
 	if err != nil {
 		return actioncache.Entry{}, err
 	}
-	return p.record(ctx, a, made, states, provenance.Execution{Step: verify.DocumentsStep, Builder: p.Builder, Invocation: invocation, Started: started, Finished: p.Now()})
+	return p.record(ctx, pl, a, made, states, provenance.Execution{Step: verify.DocumentsStep, Builder: p.Builder, Invocation: invocation, Started: started, Finished: p.Now()})
 }
 
 // lasting marks the fault of a document: what an artifact holds does not get better by another try.
@@ -215,10 +222,17 @@ func lasting(ctx context.Context, err error) error {
 	return activities.Permanent(activities.Failed, err)
 }
 
-// record keeps what an execution gave, with the proof that the records of the steps are in the ledger.
-func (p *Publisher) record(ctx context.Context, a action.Action, made ocispec.Descriptor, states []resolve.State, x provenance.Execution) (actioncache.Entry, error) {
-	var err error
-	if x.Ledger, err = p.logged(ctx, states); err != nil {
+// record keeps what an execution gave, with the proof that the records of the steps are in the ledger, and with what was
+// claimed before.
+func (p *Publisher) record(ctx context.Context, pl *plan.Plan, a action.Action, made ocispec.Descriptor, states []resolve.State, x provenance.Execution) (actioncache.Entry, error) {
+	committed, err := p.committed(pl)
+	if err != nil {
+		return actioncache.Entry{}, err
+	}
+	for _, k := range committed {
+		x.Commitments = append(x.Commitments, k.Text)
+	}
+	if x.Ledger, err = p.logged(ctx, states, committed); err != nil {
 		return actioncache.Entry{}, err
 	}
 	text, err := a.Canonical()
@@ -266,7 +280,7 @@ func Documents(ctx context.Context, s cas.Store, documents digest.Digest) (activ
 
 // MakeLock collects what every step gave and every number.
 func MakeLock(ctx context.Context, s cas.Store, pl *plan.Plan, planID digest.Digest, states []resolve.State) (*lock.Lock, error) {
-	l := &lock.Lock{Benchmark: pl.Benchmark, Manifest: pl.Manifest, Plan: planID}
+	l := &lock.Lock{Benchmark: pl.Benchmark, Manifest: pl.Manifest, Plan: planID, Claims: pl.Claims}
 	artifacts := map[string]digest.Digest{}
 	for _, st := range states {
 		artifacts[st.Step.Name] = st.Entry.Artifact

@@ -145,13 +145,18 @@ func (p Proof) Open(keys ...trust.PublicKey) (*View, error) {
 // Has says whether records are in the tiles of a proof, whoever has signed its checkpoint and whether or not the tiles
 // fit it: it tells which proof a proof was meant to be. The error is an AbsentError.
 func (p Proof) Has(records ...digest.Digest) error {
+	_, err := p.Places(records...)
+	return err
+}
+
+// Places says where records are in the tiles of a proof, as Has does, for who has just made it.
+func (p Proof) Places(records ...digest.Digest) (map[digest.Digest]int64, error) {
 	tiles, err := p.tiles()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	v := View{tiles: tiles}
-	_, err = v.Included(records...)
-	return err
+	return v.Included(records...)
 }
 
 // View is a part of a ledger at one checkpoint, all of it checked.

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/manifests"
 )
 
 // Lock is what a run gave.
@@ -21,8 +23,9 @@ type Lock struct {
 	Benchmark string
 	Manifest  digest.Digest // digest of the manifest's meaning
 	Plan      digest.Digest
-	Steps     []Step   // sorted by name
-	Results   []Result // sorted by evaluation, model, dataset; metrics in the order of the evaluation
+	Steps     []Step            // sorted by name
+	Claims    []manifests.Claim // in the order of the manifest, each once; a lock without has no such section
+	Results   []Result          // sorted by evaluation, model, dataset; metrics in the order of the evaluation
 }
 
 // Step is what one step gave.
@@ -47,6 +50,7 @@ const (
 // Keys of the entries, in their order.
 var (
 	stepKeys   = []string{"plugin", "action", "artifact"}
+	claimKeys  = []string{"evaluation", "model", "dataset", "metric", "value", "tolerance", "source"}
 	resultKeys = []string{"evaluation", "model", "dataset", "metric", "value", "low", "high"}
 )
 
@@ -60,6 +64,7 @@ func (l *Lock) Marshal() []byte {
 	for _, s := range steps {
 		fmt.Fprintf(&b, "  %s: %s\n", word(s.Name), entry(stepKeys, word(s.Plugin), s.Action.String(), s.Artifact.String()))
 	}
+	l.writeClaims(&b)
 	b.WriteString("results:\n")
 	results := slices.Clone(l.Results)
 	slices.SortStableFunc(results, func(x, y Result) int { return strings.Compare(x.key(), y.key()) })
@@ -68,6 +73,16 @@ func (l *Lock) Marshal() []byte {
 	}
 	fmt.Fprintf(&b, "digest: %s\n", digest.FromBytes(b.Bytes()))
 	return b.Bytes()
+}
+
+func (l *Lock) writeClaims(b *bytes.Buffer) {
+	if len(l.Claims) == 0 {
+		return
+	}
+	b.WriteString("claims:\n")
+	for _, c := range l.Claims {
+		fmt.Fprintf(b, "  - %s\n", entry(claimKeys, word(c.Evaluation), word(c.Model), word(c.Dataset), word(c.Metric), number(&c.Value), number(&c.Tolerance), word(c.Source)))
+	}
 }
 
 func (r Result) key() string { return r.Evaluation + "\x00" + r.Model + "\x00" + r.Dataset }

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v4"
 	"pgregory.net/rapid"
 
+	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/lock"
 )
 
@@ -60,6 +61,57 @@ func TestGolden(t *testing.T) {
 	}
 	if diff := cmp.Diff(small(), got); diff != "" {
 		t.Errorf("parsed (-want +got):\n%s", diff)
+	}
+}
+
+// claimed is a lock that pins published numbers.
+func claimed() *lock.Lock {
+	l := small()
+	l.Claims = []manifests.Claim{
+		{Evaluation: "test", Model: "single", Dataset: "ecg", Metric: "auroc", Value: 0.75, Tolerance: 0.01, Source: "Table 2: \"ours\", 2024"},
+		{Evaluation: "test", Model: "single", Dataset: "ecg", Metric: "auroc", Value: 0.8, Tolerance: 1e-7, Source: "https://example.org/x?y=1"},
+	}
+	return l
+}
+
+const goldenClaims = `claims:
+  - {evaluation: test, model: single, dataset: ecg, metric: auroc, value: 0.75, tolerance: 0.01, source: "Table 2: \"ours\", 2024"}
+  - {evaluation: test, model: single, dataset: ecg, metric: auroc, value: 0.8, tolerance: 1e-07, source: "https://example.org/x?y=1"}
+results:
+`
+
+// Published numbers stand before what was computed. Of a lock without them no byte is another.
+func TestClaims(t *testing.T) {
+	text := string(claimed().Marshal())
+	if want := seal(strings.Replace(golden, "results:\n", goldenClaims, 1)); text != want {
+		t.Errorf("lock (-want +got):\n%s", cmp.Diff(want, text))
+	}
+	got, err := lock.Parse("benchmark.lock", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(claimed(), got); diff != "" {
+		t.Errorf("parsed (-want +got):\n%s", diff)
+	}
+	lines := strings.SplitAfter(text, "\n")
+	for name, c := range map[string]struct {
+		old, new string
+		line     int
+		want     string
+	}{
+		"no claims":      {lines[10] + lines[11], "", 10, "edited"},
+		"a claim twice":  {lines[11], lines[10], 12, "this claim is there twice"},
+		"no value":       {"value: 0.75, tol", "value: null, tol", 11, "a claim has a value and a tolerance"},
+		"no tolerance":   {"tolerance: 0.01", "tolerance: null", 11, "a claim has a value and a tolerance"},
+		"a wide bound":   {"tolerance: 0.01", "tolerance: Inf", 11, "is not a finite number"},
+		"another key":    {"source:", "sources:", 11, "want {evaluation: ..., model:"},
+		"behind results": {lines[9] + lines[10] + lines[11] + lines[12] + lines[13], lines[12] + lines[13] + lines[9] + lines[10] + lines[11], 12, "want {evaluation"},
+	} {
+		edited := seal(strings.Replace(text, c.old, c.new, 1))
+		checkRefused(t, name, edited)
+		if _, err := lock.Parse("benchmark.lock", []byte(edited)); !strings.HasPrefix(err.Error(), fmt.Sprintf("benchmark.lock:%d: ", c.line)) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v; want line %d, %q", name, err, c.line, c.want)
+		}
 	}
 }
 
@@ -114,7 +166,7 @@ func anyLock(t *rapid.T) *lock.Lock {
 		f := rapid.OneOf(rapid.Float64(), rapid.SampledFrom([]float64{0, 1, 0.1, math.Copysign(0, -1), math.MaxFloat64, 5e-324})).Draw(t, "number")
 		return &f
 	})
-	l := &lock.Lock{Benchmark: name.Draw(t, "benchmark"), Manifest: digest.FromString("m"), Plan: digest.FromString("p")}
+	l := &lock.Lock{Claims: anyClaims(t, name), Benchmark: name.Draw(t, "benchmark"), Manifest: digest.FromString("m"), Plan: digest.FromString("p")}
 	steps := rapid.SliceOfDistinct(name, rapid.ID).Draw(t, "steps")
 	slices.Sort(steps)
 	for _, s := range steps {
@@ -128,6 +180,19 @@ func anyLock(t *rapid.T) *lock.Lock {
 		}
 	}
 	return l
+}
+
+func anyClaims(t *rapid.T, name *rapid.Generator[string]) []manifests.Claim {
+	claim := rapid.Custom(func(t *rapid.T) manifests.Claim {
+		text := func(what string) string { return name.Draw(t, what) }
+		return manifests.Claim{Evaluation: text("evaluation"), Model: text("model"), Dataset: text("dataset"), Metric: text("metric"),
+			Value: rapid.Float64().Draw(t, "value"), Tolerance: rapid.Float64().Draw(t, "tolerance"), Source: text("source")}
+	})
+	all := rapid.SliceOfNDistinct(claim, 0, 3, rapid.ID).Draw(t, "claims")
+	if len(all) == 0 {
+		return nil // no such section
+	}
+	return all
 }
 
 // Whatever is written reads back, and is YAML that says the same to any other reader.
@@ -150,6 +215,7 @@ func checkYAML(t *rapid.T, want *lock.Lock, text []byte) {
 	var doc struct {
 		Benchmark, Manifest, Plan string
 		Steps                     map[string]struct{ Plugin, Action, Artifact string }
+		Claims                    []manifests.Claim
 		Results                   []struct {
 			Evaluation, Model, Dataset, Metric string
 			Value, Low, High                   *float64
@@ -158,7 +224,7 @@ func checkYAML(t *rapid.T, want *lock.Lock, text []byte) {
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		t.Fatalf("not YAML: %v\n%s", err, text)
 	}
-	got := &lock.Lock{Benchmark: doc.Benchmark, Manifest: digest.Digest(doc.Manifest), Plan: digest.Digest(doc.Plan)}
+	got := &lock.Lock{Benchmark: doc.Benchmark, Manifest: digest.Digest(doc.Manifest), Plan: digest.Digest(doc.Plan), Claims: doc.Claims}
 	for _, s := range want.Steps {
 		d := doc.Steps[s.Name]
 		got.Steps = append(got.Steps, lock.Step{Name: s.Name, Plugin: d.Plugin, Action: digest.Digest(d.Action), Artifact: digest.Digest(d.Artifact)})
@@ -286,6 +352,7 @@ func TestTamperedLockIsGiven(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(small().Marshal())
 	f.Add((&lock.Lock{Benchmark: `"a": {b}`, Manifest: digest.FromString(""), Plan: digest.FromString("")}).Marshal())
+	f.Add(claimed().Marshal())
 	f.Add([]byte(strings.Replace(string(small().Marshal()), "fetch/ecg:", `"fetch\"ecg":`, 1)))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		for _, text := range [][]byte{text, []byte(seal(string(text)))} {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/canonical"
 )
 
@@ -79,8 +81,13 @@ func (p *parser) lock() *Lock {
 	l.Manifest = p.digest(p.value("manifest"))
 	l.Plan = p.digest(p.value("plan"))
 	p.value("steps")
-	for p.next() && p.line != "results:" {
+	for p.next() && p.line != "results:" && p.line != "claims:" {
 		p.step(l)
+	}
+	if p.line == "claims:" {
+		for p.next() && p.line != "results:" {
+			p.claim(l)
+		}
 	}
 	if p.line != "results:" {
 		p.fail("the file ends early: results are missing")
@@ -115,6 +122,20 @@ func (p *parser) step(l *Lock) {
 		p.fail("step %s is there twice or out of order", word(name))
 	}
 	l.Steps = append(l.Steps, Step{Name: name, Plugin: f[0], Action: p.digest(f[1]), Artifact: p.digest(f[2])})
+}
+
+func (p *parser) claim(l *Lock) {
+	f := p.fields(strings.TrimPrefix(p.line, "  - "), claimKeys)
+	value, tolerance := p.number(f[4]), p.number(f[5])
+	if value == nil || tolerance == nil {
+		p.fail("a claim has a value and a tolerance, both numbers")
+		return
+	}
+	c := manifests.Claim{Evaluation: f[0], Model: f[1], Dataset: f[2], Metric: f[3], Value: *value, Tolerance: *tolerance, Source: f[6]}
+	if slices.Contains(l.Claims, c) {
+		p.fail("this claim is there twice")
+	}
+	l.Claims = append(l.Claims, c)
 }
 
 func (p *parser) result(l *Lock) {

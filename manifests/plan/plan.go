@@ -33,6 +33,8 @@ type Plan struct {
 	Manifest    digest.Digest `json:"manifest"` // digest of the manifest's meaning
 	Steps       []Step        `json:"steps"`
 	Evaluations []Evaluation  `json:"evaluations"`
+
+	Claims []manifests.Claim `json:"claims,omitempty"` // published numbers, in the order of the manifest
 }
 
 // Step is one node of the graph.
@@ -88,7 +90,7 @@ func Compile(b *manifests.Benchmark, resolve Resolver) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", b.Name, err)
 	}
-	c := &compiler{plan: &Plan{Schema: Schema, Benchmark: b.Name, Manifest: id}, resolve: resolve, folders: b.Plugins}
+	c := &compiler{plan: &Plan{Schema: Schema, Benchmark: b.Name, Manifest: id, Claims: b.Claims}, resolve: resolve, folders: b.Plugins}
 	for _, name := range sorted(b.Datasets) {
 		c.dataset(name, b.Datasets)
 	}

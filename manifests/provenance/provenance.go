@@ -77,7 +77,7 @@ type Internal struct {
 type RunDetails struct {
 	Builder    Builder   `json:"builder"`
 	Metadata   Metadata  `json:"metadata"`
-	Byproducts []Subject `json:"byproducts,omitempty"` // by name: EvaluationName, LedgerName
+	Byproducts []Subject `json:"byproducts,omitempty"` // by name: EvaluationName, LedgerName, CommitmentName
 }
 
 // Builder is the tool.
@@ -103,12 +103,16 @@ type Execution struct {
 	Approvals  []Approval // of a fetch, of the terms that somebody had accepted
 	Evaluation []byte     // of an evaluation, the envelope of the statement of its numbers; nil for none
 	Ledger     []byte     // of a benchmark, the proof that the records of its steps are in a ledger; nil for none
+
+	// Commitments are the envelopes of what a benchmark has committed itself to, in the order in which they came into the ledger.
+	Commitments [][]byte
 }
 
 // Names of byproducts.
 const (
 	EvaluationName = "evaluation" // the signed statement of an evaluation's numbers
 	LedgerName     = "ledger"     // a proof that records are in a ledger (package ledger)
+	CommitmentName = "commitment" // a signed statement of what is claimed; there may be several
 )
 
 // Named is a document that a statement names by digest.
@@ -168,6 +172,9 @@ func (e Execution) Named() []Named {
 	if e.Ledger != nil {
 		out = append(out, Named{ledger.MediaType, e.Ledger})
 	}
+	for _, c := range e.Commitments {
+		out = append(out, Named{EnvelopeType, c})
+	}
 	for _, a := range e.Approvals {
 		out = append(out, Named{EnvelopeType, a.Envelope})
 	}
@@ -181,6 +188,9 @@ func (e Execution) byproducts() []Subject {
 	}
 	if e.Ledger != nil {
 		out = append(out, subject(LedgerName, digest.FromBytes(e.Ledger)))
+	}
+	for _, c := range e.Commitments {
+		out = append(out, subject(CommitmentName, digest.FromBytes(c)))
 	}
 	return out
 }
@@ -291,14 +301,23 @@ func checkArtifact(d digest.Digest) error {
 
 func same(x, y Subject) bool { return x.Name == y.Name && maps.Equal(x.Digest, y.Digest) }
 
-// Byproduct is the digest of a byproduct by its name, "" if there is none.
+// Byproduct is the digest of the first byproduct of a name, "" if there is none.
 func (s Statement) Byproduct(name string) digest.Digest {
-	for _, b := range s.Predicate.RunDetails.Byproducts {
-		if b.Name == name {
-			return digest.NewDigestFromEncoded(digest.SHA256, b.Digest[digest.SHA256.String()])
-		}
+	for _, d := range s.Byproducts(name) {
+		return d
 	}
 	return ""
+}
+
+// Byproducts are the digests of all byproducts of a name.
+func (s Statement) Byproducts(name string) []digest.Digest {
+	var out []digest.Digest
+	for _, b := range s.Predicate.RunDetails.Byproducts {
+		if b.Name == name {
+			out = append(out, digest.NewDigestFromEncoded(digest.SHA256, b.Digest[digest.SHA256.String()]))
+		}
+	}
+	return out
 }
 
 // Artifact returns the digest of a record's subject, which is not valid if the record is not.

@@ -99,6 +99,16 @@ func (p *Policy) Judge(kind string, finished time.Time, all ...envelope.Envelope
 	return j
 }
 
+// Signed says which keys of a policy have signed something that is not of a step. One is enough, and its time does not
+// matter, as nothing says when it was.
+func (p *Policy) Signed(e envelope.Envelope) Judgement {
+	every := Policy{Name: p.Name}
+	for _, k := range p.Keys {
+		every.Keys = append(every.Keys, Key{Name: k.Name, Public: k.Public})
+	}
+	return every.Judge("", time.Time{}, e)
+}
+
 func (p *Policy) judge(j *Judgement, s envelope.Signature, signed []byte, allowed func(string) bool, finished time.Time) {
 	key, ok := p.find(s, signed)
 	switch {

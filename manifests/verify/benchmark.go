@@ -42,8 +42,10 @@ func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, 
 	}
 	documents := listed.read(ix)
 	v.documents(documents)
+	var l *lock.Lock
 	if text, ok := v.lockText(documents.Artifact); ok {
-		l, err := lock.Parse(LockFile, text)
+		var err error
+		l, err = lock.Parse(LockFile, text)
 		if err != nil {
 			v.problem(Problem{Code: LockEdited, Path: LockFile, Digest: documents.Artifact, Got: err.Error()})
 			return v.verdict(), ctx.Err()
@@ -52,6 +54,9 @@ func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, 
 		v.lock(l)
 	}
 	v.ledger(listed.all(v.bundles))
+	if l != nil {
+		v.pinned(l, listed.records)
+	}
 	v.listed(ix)
 	return v.verdict(), ctx.Err()
 }

@@ -28,6 +28,7 @@ func (v *verifier) plan(l *lock.Lock) *plan.Plan {
 	if p.Benchmark != l.Benchmark || p.Manifest != l.Manifest {
 		v.problem(Problem{Code: PlanDiffers, Path: "benchmark.lock", Digest: l.Plan, Want: p.Benchmark + " " + p.Manifest.String(), Got: l.Benchmark + " " + l.Manifest.String()})
 	}
+	v.claimed(p, l)
 	have := map[string]bool{}
 	for _, s := range l.Steps {
 		have[s.Name] = true
@@ -163,6 +164,9 @@ func (v *verifier) statement(s lock.Step, m ocispec.Manifest) (provenance.Record
 	}
 	if s.Name == DocumentsStep {
 		v.proof = cmp.Or(v.proof, r.Byproduct(provenance.LedgerName))
+		if len(v.commitments) == 0 {
+			v.commitments = r.Byproducts(provenance.CommitmentName)
+		}
 	}
 	return r, len(v.out.Problems) == before
 }

@@ -34,7 +34,7 @@ func (v *verifier) ledger(records []digest.Digest) {
 	if !ok {
 		return
 	}
-	view, err := v.view(text)
+	view, err := v.open(text)
 	if errors.Is(err, ledger.ErrUnknownSigner) {
 		v.out.Ledger = &Ledger{Of: len(records), Why: err.Error()}
 		v.noLedger(err.Error())
@@ -44,6 +44,7 @@ func (v *verifier) ledger(records []digest.Digest) {
 		v.problem(Problem{Code: LedgerDiffers, Path: "record/ledger", Digest: v.proof, Want: "a proof that the records are in a ledger", Got: err.Error()})
 		return
 	}
+	v.view = view
 	got, err := view.Included(records...)
 	v.out.Ledger = &Ledger{Origin: view.Origin, Size: view.Size, Root: view.Root.String(), Signed: v.names(view.By), Records: len(got), Of: len(records)}
 	var absent *ledger.AbsentError
@@ -64,7 +65,7 @@ func (v *verifier) noLedger(why string) {
 	}
 }
 
-func (v *verifier) view(text []byte) (*ledger.View, error) {
+func (v *verifier) open(text []byte) (*ledger.View, error) {
 	p, err := ledger.ParseProof(text)
 	if err != nil {
 		return nil, err

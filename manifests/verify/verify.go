@@ -34,7 +34,9 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/artifact"
+	"github.com/cairn-bench/cairn/manifests/ledger"
 	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/manifests/trust"
 )
@@ -78,6 +80,9 @@ const (
 	LedgerNone      = "ledger-none"      // the policy wants records to be proven in a ledger, and there is no proof that counts
 	LedgerDiffers   = "ledger-differs"   // the proof is not one, or leaves records out
 	LedgerRewritten = "ledger-rewritten" // the ledger is not the one that it was
+
+	ClaimChanged    = "claim-changed"    // a bound of a published number is not the one that was fixed
+	CommitmentWrong = "commitment-wrong" // what is said to have been claimed is not a commitment of the benchmark
 )
 
 // Problem is one thing that is wrong, and where.
@@ -123,6 +128,7 @@ type Verdict struct {
 	Signed   *Signed   `json:"signed,omitempty"` // of a chain
 	Ledger   *Ledger   `json:"ledger,omitempty"` // of a benchmark that has a proof of it
 	Steps    []Step    `json:"steps,omitempty"`  // of a chain, in the order of the lock
+	Claims   []Claim   `json:"claims,omitempty"` // of a chain, in the order of the lock
 	Checked  Checked   `json:"checked"`
 	Sample   *Sample   `json:"sample,omitempty"`
 	Proof    *Proven   `json:"proof,omitempty"`
@@ -197,7 +203,11 @@ type verifier struct {
 	order   []string                         // of the steps
 	numbers map[string]provenance.Evaluation // by step, as their records have them
 	proof   digest.Digest                    // of the ledger that the record of the documents names
-	lenient bool                             // what is not there now does not break the chain
+	view    *ledger.View                     // what the proof shows, nil if it does not count here
+
+	commitments []digest.Digest // that the record of the documents names
+	planned     *plan.Plan      // nil if it cannot be read
+	lenient     bool            // what is not there now does not break the chain
 
 	graves   map[digest.Digest]grave   // by artifact
 	found    map[digest.Digest]finding // what the blobs of the parts turned out to be
@@ -270,6 +280,7 @@ func (v *verifier) keep(p Problem) {
 
 func (v *verifier) lock(l *lock.Lock) {
 	pl := v.plan(l)
+	v.planned = pl
 	artifacts := map[string]digest.Digest{}
 	for _, s := range l.Steps {
 		artifacts[s.Name] = s.Artifact

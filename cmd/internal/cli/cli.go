@@ -29,6 +29,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/keys"
 	"github.com/cairn-bench/cairn/activities/ledger"
 	"github.com/cairn-bench/cairn/activities/origins"
+	"github.com/cairn-bench/cairn/activities/pledge"
 	"github.com/cairn-bench/cairn/activities/publish"
 	"github.com/cairn-bench/cairn/activities/recall"
 	"github.com/cairn-bench/cairn/activities/resolve"
@@ -317,7 +318,7 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 }
 
 func (w *workshop) publisher() *publish.Publisher {
-	return &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Key: w.key, Ledger: w.ledger, Now: time.Now}
+	return &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Key: w.key, Ledger: w.ledger, Commitments: pledge.Open(w.dir), Now: time.Now}
 }
 
 // builder names this program in records.

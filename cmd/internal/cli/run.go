@@ -92,6 +92,9 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	if pinned != nil {
 		return pinned
 	}
+	if err := a.keepsClaims(w, file, b, text); err != nil {
+		return err
+	}
 	id, err := cas.PutBytes(ctx, w.store, text)
 	if err != nil {
 		return err

@@ -347,6 +347,7 @@ func printSigned(out io.Writer, v verify.Verdict) {
 	default:
 		fmt.Fprintf(out, "  in a ledger: %d of %d records, at size %d, checkpoint signed by %s\n", l.Records, l.Of, l.Size, orNone(strings.Join(l.Signed, ", ")))
 	}
+	printPinned(out, v)
 	if n := v.Unseen(); n > 0 {
 		fmt.Fprintf(out, "  not seen, because it is not here: something of %d of %d steps (--json says what)\n", n, s.Of)
 	}

@@ -1,0 +1,89 @@
+package provenance_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+
+	"github.com/cairn-bench/cairn/manifests"
+	"github.com/cairn-bench/cairn/manifests/envelope"
+	"github.com/cairn-bench/cairn/manifests/provenance"
+)
+
+// fixedKey signs with a key of a fixed seed.
+type fixedKey struct{ ed25519.PrivateKey }
+
+func newFixedKey() dsse.Signer {
+	return fixedKey{ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}
+}
+
+func (k fixedKey) Sign(_ context.Context, data []byte) ([]byte, error) {
+	return ed25519.Sign(k.PrivateKey, data), nil
+}
+
+func (fixedKey) KeyID() (string, error) { return "fixed", nil }
+
+func commitment(t testing.TB, edit func(string) string) []byte {
+	t.Helper()
+	text, err := provenance.NewCommitment(digest.FromString("manifest"), provenance.Commitment{Benchmark: "small", Claims: []manifests.Claim{
+		{Evaluation: "test", Model: "single", Dataset: "ecg", Metric: "auroc", Value: 0.75, Tolerance: 0.01, Source: "a paper"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := envelope.Sign(t.Context(), provenance.MediaType, []byte(edit(string(text))), newFixedKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
+}
+
+func unedited(s string) string { return s }
+
+func TestCommitment(t *testing.T) {
+	s, _, err := provenance.ParseCommitment(commitment(t, unedited))
+	if err != nil || s.Predicate.Benchmark != "small" || s.Predicate.Claims[0].Tolerance != 0.01 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if !bytes.Equal(commitment(t, unedited), commitment(t, unedited)) {
+		t.Error("one commitment has two envelopes")
+	}
+	for name, c := range map[string]struct{ old, new string }{
+		"another predicate":    {"commitment/v1", "commitment/v2"},
+		"another benchmark":    {`"benchmark":"small"`, `"benchmark":"large"`},
+		"an unknown key":       {`"benchmark"`, `"another":1,"benchmark"`},
+		"a negative tolerance": {"0.01", "-0.01"},
+		"no manifest":          {digest.FromString("manifest").Encoded(), "x"},
+		"another order":        {`"predicateType"`, ` "predicateType"`},
+	} {
+		edited := func(s string) string {
+			if !strings.Contains(s, c.old) {
+				t.Fatalf("%s: no %q in %s", name, c.old, s)
+			}
+			return strings.Replace(s, c.old, c.new, 1)
+		}
+		if s, _, err := provenance.ParseCommitment(commitment(t, edited)); err == nil {
+			t.Errorf("%s: accepted as %+v", name, s)
+		}
+	}
+}
+
+// What is accepted is what NewCommitment writes.
+func FuzzParseCommitment(f *testing.F) {
+	f.Add(commitment(f, unedited))
+	f.Add([]byte("{}"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, e, err := provenance.ParseCommitment(text)
+		if err != nil {
+			return
+		}
+		again, err := provenance.NewCommitment(provenance.Statement{Subject: s.Subject}.Artifact(), s.Predicate)
+		if err != nil || !bytes.Equal(again, e.Payload) {
+			t.Errorf("%s is written as %s, %v", e.Payload, again, err)
+		}
+	})
+}

@@ -1,0 +1,82 @@
+package verdict
+
+import (
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/manifests/lock"
+)
+
+// Heard is the verdict of one who was asked.
+type Heard struct {
+	File   string   `json:"file"`
+	By     []string `json:"by"`            // keys of the policy that have signed it
+	Why    string   `json:"why,omitempty"` // why it does not count, "" if it does
+	Result string   `json:"result,omitempty"`
+	Level  string   `json:"level,omitempty"`
+	Reruns []Rerun  `json:"reruns,omitempty"`
+}
+
+// Counts says whether the verdict counts.
+func (h Heard) Counts() bool { return h.Why == "" }
+
+// Tally is what those say of a step whose verdict counts, by key. Of one key the worst counts: a failure is never made up
+// for by another try.
+type Tally struct {
+	Step     string            `json:"step"`
+	Artifact digest.Digest     `json:"artifact"` // of the lock
+	Agree    []string          `json:"agree"`
+	Differ   map[string]string `json:"differ"`   // with the first difference
+	CouldNot map[string]string `json:"couldNot"` // with the reason
+}
+
+// Count counts for every step of a lock who agrees. A rerun that is said to agree on another artifact, where the class is
+// exact, does not.
+func Count(l *lock.Lock, all []Heard) []Tally {
+	out := make([]Tally, len(l.Steps))
+	for i, s := range l.Steps {
+		t := Tally{Step: s.Name, Artifact: s.Artifact, Agree: []string{}, Differ: map[string]string{}, CouldNot: map[string]string{}}
+		for _, h := range all {
+			if !h.Counts() {
+				continue
+			}
+			for _, r := range h.Reruns {
+				if r.Step == s.Name {
+					t.hear(h.By, r)
+				}
+			}
+		}
+		out[i] = t.settle()
+	}
+	return out
+}
+
+func (t *Tally) hear(by []string, r Rerun) {
+	exact := r.Class == "exact" || r.Class == "platform"
+	for _, key := range by {
+		switch {
+		case r.Outcome == CouldNot:
+			t.CouldNot[key] = r.Why
+		case r.Outcome == Differs:
+			t.Differ[key] = r.Why
+		case exact && r.Artifact != t.Artifact:
+			t.Differ[key] = "it says that it agrees, and gave " + r.Artifact.String()
+		default:
+			t.Agree = append(t.Agree, key)
+		}
+	}
+}
+
+// settle has each key in one place: one that differs once does not agree, and one that agrees could.
+func (t Tally) settle() Tally {
+	slices.Sort(t.Agree)
+	t.Agree = slices.Compact(t.Agree)
+	t.Agree = slices.DeleteFunc(t.Agree, func(key string) bool { _, differs := t.Differ[key]; return differs })
+	for key := range t.CouldNot {
+		if _, differs := t.Differ[key]; differs || slices.Contains(t.Agree, key) {
+			delete(t.CouldNot, key)
+		}
+	}
+	return t
+}

@@ -1,0 +1,176 @@
+// Package verdict makes the outcome of a verification a statement that can be signed and passed on: a SLSA verification
+// summary (https://slsa.dev/verification_summary/v1) in an in-toto statement. Its subject is the lock or the artifact that
+// was verified. A verdict that something is wrong is one as well.
+//
+// SLSA's members say who has verified what, when, by which policy, and whether it passed. What it has no members for stands
+// in one more, which other readers pass over, as in-toto wants them to: the level that was reached, the steps that were
+// done again, and every problem.
+package verdict
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/manifests/canonical"
+	"github.com/cairn-bench/cairn/manifests/envelope"
+	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/verify"
+)
+
+// PredicateType is that of a verification summary.
+const PredicateType = "https://slsa.dev/verification_summary/v1"
+
+// The results.
+const (
+	Passed = "PASSED"
+	Failed = "FAILED"
+)
+
+// Outcomes of a step that was to be done again.
+const (
+	Agrees   = "agrees"
+	Differs  = "differs"
+	CouldNot = "could-not"
+)
+
+// Statement is an in-toto statement of a verdict.
+type Statement struct {
+	Type          string               `json:"_type"`
+	Subject       []provenance.Subject `json:"subject"`
+	PredicateType string               `json:"predicateType"`
+	Predicate     Summary              `json:"predicate"`
+}
+
+// Summary is a SLSA verification summary.
+type Summary struct {
+	Verifier     Verifier  `json:"verifier"`
+	TimeVerified time.Time `json:"timeVerified"`
+	ResourceURI  string    `json:"resourceUri"`
+	Policy       Policy    `json:"policy"`
+	Result       string    `json:"verificationResult"` // Passed or Failed
+	Levels       []string  `json:"verifiedLevels"`     // of SLSA, which this program does not judge: none
+	Details      Details   `json:"https://cairn-bench.github.io/verdict/v1"`
+}
+
+// Verifier is the program.
+type Verifier struct {
+	ID      string            `json:"id"`
+	Version map[string]string `json:"version,omitempty"`
+}
+
+// Policy is the trust policy.
+type Policy struct {
+	URI    string            `json:"uri"` // its name
+	Digest map[string]string `json:"digest,omitempty"`
+}
+
+// Details are what SLSA has no members for.
+type Details struct {
+	Benchmark string           `json:"benchmark"`
+	Level     string           `json:"level"`
+	Reruns    []Rerun          `json:"reruns"` // steps that were to be done again, in the order of the lock
+	Problems  []verify.Problem `json:"problems"`
+}
+
+// Rerun is what became of a step that was to be done again.
+type Rerun struct {
+	Step     string        `json:"step"`
+	Class    string        `json:"class"` // of its plugin, by which it was judged
+	Outcome  string        `json:"outcome"`
+	Artifact digest.Digest `json:"artifact,omitempty"` // that it gave, "" if it could not
+	Why      string        `json:"why,omitempty"`      // the first difference, or why it could not
+}
+
+// normal is a summary as it is written.
+func (s Summary) normal() Summary {
+	s.TimeVerified = s.TimeVerified.UTC().Truncate(time.Second)
+	if s.Levels == nil {
+		s.Levels = []string{}
+	}
+	if s.Details.Reruns == nil {
+		s.Details.Reruns = []Rerun{}
+	}
+	if s.Details.Problems == nil {
+		s.Details.Problems = []verify.Problem{}
+	}
+	return s
+}
+
+// New returns the canonical bytes of a statement about a subject.
+func New(name string, subject digest.Digest, s Summary) ([]byte, error) {
+	s = s.normal()
+	st := Statement{Type: provenance.StatementType, PredicateType: PredicateType, Predicate: s,
+		Subject: []provenance.Subject{{Name: name, Digest: map[string]string{subject.Algorithm().String(): subject.Encoded()}}}}
+	if err := st.check(); err != nil {
+		return nil, fmt.Errorf("verdict of %s: %w", name, err)
+	}
+	return canonical.Marshal(st)
+}
+
+// Parse reads the envelope of a statement as New writes it, and no other. It checks no signature.
+func Parse(text []byte) (Statement, envelope.Envelope, error) {
+	var s Statement
+	e, err := envelope.Open(text)
+	if err == nil && e.Type != provenance.MediaType {
+		err = fmt.Errorf("its payload is a %q, want %s", e.Type, provenance.MediaType)
+	}
+	if err == nil {
+		err = json.Unmarshal(e.Payload, &s)
+	}
+	if err == nil {
+		err = s.check()
+	}
+	if err != nil {
+		return s, e, fmt.Errorf("verdict: %w", err)
+	}
+	s.Predicate = s.Predicate.normal()
+	if want, err := canonical.Marshal(s); err != nil || !bytes.Equal(want, e.Payload) {
+		return s, e, errors.New("verdict: bytes are not canonical")
+	}
+	return s, e, nil
+}
+
+func (s Statement) check() error {
+	if s.Type != provenance.StatementType || s.PredicateType != PredicateType || len(s.Subject) != 1 {
+		return fmt.Errorf("type %q, predicate %q, %d subjects: not a verification summary", s.Type, s.PredicateType, len(s.Subject))
+	}
+	if d := s.Of(); !canonical.IsSHA256(d) {
+		return fmt.Errorf("its subject %q is not a sha256 digest", d)
+	}
+	p := s.Predicate
+	wrong := len(p.Details.Problems) > 0
+	for _, r := range p.Details.Reruns {
+		if !slices.Contains([]string{Agrees, Differs, CouldNot}, r.Outcome) || r.Step == "" {
+			return fmt.Errorf("step %q %q: want a step that %s, %s or %s", r.Step, r.Outcome, Agrees, Differs, CouldNot)
+		}
+		if (r.Outcome == CouldNot) == canonical.IsSHA256(r.Artifact) {
+			return fmt.Errorf("step %q %s with artifact %q", r.Step, r.Outcome, r.Artifact)
+		}
+		wrong = wrong || r.Outcome == Differs
+	}
+	if want := result(!wrong); p.Result != want {
+		return fmt.Errorf("its result is %q, and what it says makes it %s", p.Result, want)
+	}
+	return nil
+}
+
+func result(ok bool) string {
+	if ok {
+		return Passed
+	}
+	return Failed
+}
+
+// Of is the digest of the subject.
+func (s Statement) Of() digest.Digest {
+	return provenance.Statement{Subject: s.Subject}.Artifact()
+}
+
+// Result is that of a verdict.
+func Result(v verify.Verdict) string { return result(v.OK) }

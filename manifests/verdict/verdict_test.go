@@ -1,0 +1,113 @@
+package verdict_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/cairn-bench/cairn/manifests/envelope"
+	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/verdict"
+	"github.com/cairn-bench/cairn/manifests/verify"
+)
+
+// fixedKey signs with a key of a fixed seed.
+type fixedKey struct{}
+
+func (fixedKey) Sign(_ context.Context, data []byte) ([]byte, error) {
+	return ed25519.Sign(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), data), nil
+}
+
+func (fixedKey) KeyID() (string, error) { return "fixed", nil }
+
+func summary() verdict.Summary {
+	return verdict.Summary{Verifier: verdict.Verifier{ID: "cairn"}, TimeVerified: time.Unix(1e9, 5).UTC(), ResourceURI: "small", Policy: verdict.Policy{URI: "none"}, Result: verdict.Failed,
+		Details: verdict.Details{Benchmark: "small", Level: verify.Bytes, Reruns: []verdict.Rerun{
+			{Step: "a", Class: "exact", Outcome: verdict.Agrees, Artifact: digest.FromString("a")},
+			{Step: "b", Class: "exact", Outcome: verdict.Differs, Artifact: digest.FromString("x"), Why: "file f, byte 3"},
+			{Step: "c", Class: "none", Outcome: verdict.CouldNot, Why: "class none"}}}}
+}
+
+func signed(t testing.TB, edit func(string) string) []byte {
+	t.Helper()
+	text, err := verdict.New("small", digest.FromString("lock"), summary())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := envelope.Sign(t.Context(), provenance.MediaType, []byte(edit(string(text))), fixedKey{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func unedited(s string) string { return s }
+
+func TestVerdict(t *testing.T) {
+	s, _, err := verdict.Parse(signed(t, unedited))
+	if err != nil || s.Of() != digest.FromString("lock") || len(s.Predicate.Details.Reruns) != 3 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	for name, c := range map[string]struct{ old, new string }{
+		"another predicate":        {"verification_summary/v1", "verification_summary/v2"},
+		"a failure that passed":    {"FAILED", "PASSED"},
+		"a failure taken out":      {`"outcome":"differs"`, `"outcome":"agrees"`},
+		"an outcome of no meaning": {`"outcome":"differs"`, `"outcome":"perhaps"`},
+		"no subject":               {digest.FromString("lock").Encoded(), "x"},
+		"could not, and did":       {`"outcome":"could-not"`, `"outcome":"agrees"`},
+		"an unknown member":        {`"benchmark"`, `"another":1,"benchmark"`},
+	} {
+		edit := func(s string) string {
+			if !strings.Contains(s, c.old) {
+				t.Fatalf("%s: no %q in %s", name, c.old, s)
+			}
+			return strings.Replace(s, c.old, c.new, 1)
+		}
+		if s, _, err := verdict.Parse(signed(t, edit)); err == nil {
+			t.Errorf("%s: accepted as %+v", name, s)
+		}
+	}
+}
+
+// Of one who has said several things the worst counts, and of one who does not count nothing.
+func TestCount(t *testing.T) {
+	a, x := digest.FromString("a"), digest.FromString("x")
+	l := &lock.Lock{Steps: []lock.Step{{Name: "s", Artifact: a}}}
+	says := func(by, why, outcome string, d digest.Digest) verdict.Heard {
+		return verdict.Heard{By: []string{by}, Why: why, Reruns: []verdict.Rerun{{Step: "s", Class: "exact", Outcome: outcome, Artifact: d, Why: "why"}}}
+	}
+	got := verdict.Count(l, []verdict.Heard{
+		says("ann", "", verdict.Agrees, a), says("ann", "", verdict.Differs, x), says("ann", "", verdict.Agrees, a),
+		says("bob", "", verdict.CouldNot, ""), says("bob", "", verdict.Agrees, a),
+		says("cyd", "", verdict.CouldNot, ""),
+		says("eve", "", verdict.Agrees, x),
+		says("nobody", "not known", verdict.Differs, x),
+	})
+	want := []verdict.Tally{{Step: "s", Artifact: a, Agree: []string{"bob"}, Differ: map[string]string{"ann": "why", "eve": "it says that it agrees, and gave " + x.String()}, CouldNot: map[string]string{"cyd": "why"}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What is accepted is what New writes.
+func FuzzParse(f *testing.F) {
+	f.Add(signed(f, unedited))
+	f.Add([]byte("{}"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, e, err := verdict.Parse(text)
+		if err != nil {
+			return
+		}
+		again, err := verdict.New(s.Subject[0].Name, s.Of(), s.Predicate)
+		if err != nil || !bytes.Equal(again, e.Payload) {
+			t.Errorf("%s is written as %s, %v", e.Payload, again, err)
+		}
+	})
+}
