@@ -31,7 +31,7 @@ var _ trust.Bundles = (*Judge)(nil)
 func New(trustedRoot []byte) (*Judge, error) {
 	r, err := root.NewTrustedRootFromJSON(trustedRoot)
 	if err != nil {
-		return nil, fmt.Errorf("want Sigstore's trusted root in JSON, as `gh attestation trusted-root` and `cosign trusted-root` write it: %w", err)
+		return nil, fmt.Errorf("want Sigstore's trusted root in JSON, such as one line of what `gh attestation trusted-root` prints: %w", err)
 	}
 	options := []verify.VerifierOption{verify.WithObserverTimestamps(1), verify.WithoutStatementPredicate()}
 	if len(r.FulcioCertificateAuthorities()) == 0 {

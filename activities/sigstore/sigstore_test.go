@@ -153,6 +153,7 @@ func TestNoRoot(t *testing.T) {
 	good := string(sigstoretest.New(t).Root(t))
 	for text, want := range map[string]string{
 		"":            "want Sigstore's trusted root in JSON",
+		good + good:   "one line of what `gh attestation trusted-root` prints",
 		good[:100]:    "want Sigstore's trusted root in JSON",
 		`{"keys":[]}`: "want Sigstore's trusted root in JSON",
 		`{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}`: "no certificate authority",
