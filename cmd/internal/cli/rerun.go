@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -16,63 +17,71 @@ import (
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/execute"
 	"github.com/cairn-bench/cairn/activities/resolve"
+	"github.com/cairn-bench/cairn/activities/sandbox"
 	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/plan"
+	"github.com/cairn-bench/cairn/manifests/verdict"
 	"github.com/cairn-bench/cairn/manifests/verify"
 	"github.com/cairn-bench/cairn/plugins"
 )
 
 // rerun does steps again in a clean place and compares their artifacts with the lock's. Only when all steps were
 // done again is level rerun proven; of a part of them, it is bytes.
-func (a *app) rerun(ctx context.Context, w *workshop, file string, text []byte, which string, v *verify.Verdict) error {
+func (a *app) rerun(ctx context.Context, w *workshop, file string, text []byte, which string, v *verify.Verdict) ([]verdict.Rerun, error) {
 	l, err := lock.Parse(file, text)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	steps, err := choose(l.Steps, which)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	again, clean, err := a.newRerun(w, file)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer clean()
 	if again.plan, err = resolve.ReadPlan(ctx, w.store, l.Plan); err != nil {
-		return err
+		return nil, err
 	}
+	var out []verdict.Rerun
 	whole := len(steps) == len(l.Steps)
 	for _, s := range steps {
 		act, err := again.action(ctx, s)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.Name, err)
+			return nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
 		set, err := again.plugins(s.Name)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.Name, err)
+			return nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
 		if reason := unbound(set, act); reason != "" && which != s.Name {
 			whole = false
+			out = append(out, verdict.Rerun{Step: s.Name, Class: string(catalog.None), Outcome: verdict.CouldNot, Why: reason})
 			fmt.Fprintf(a.Stderr, "  left   %s  class none: %s\n", s.Name, reason)
 			continue
 		}
 		got, err := again.run(ctx, set, act)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.Name, err)
+			return nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
 		v.Checked.Reruns++
+		done := verdict.Rerun{Step: s.Name, Class: again.class(s.Name), Outcome: verdict.Agrees, Artifact: got}
 		if got != s.Artifact {
 			v.OK = false
-			v.Problems = append(v.Problems, verify.Problem{Code: verify.RerunDiffers, Step: s.Name, Path: "artifact", Digest: s.Artifact, Want: s.Artifact.String(), Got: got.String()})
+			done.Outcome, done.Why = verdict.Differs, again.firstDifference(ctx, s.Artifact, got)
+			v.Problems = append(v.Problems, verify.Problem{Code: verify.RerunDiffers, Step: s.Name, Path: "artifact", Digest: s.Artifact, Want: s.Artifact.String(), Got: got.String() + ": " + done.Why})
 		}
+		out = append(out, done)
 		fmt.Fprintf(a.Stderr, "  again  %s  %s\n", s.Name, got)
 	}
 	if v.OK && whole {
 		v.Level = verify.Rerun
 	}
-	return nil
+	return out, nil
 }
 
 // choose picks the steps that are named: all, one by its name, or sample=N at random.
@@ -152,4 +161,71 @@ func (r *rerunner) run(ctx context.Context, set plugins.Set, a action.Action) (d
 	made, err := execute.Run(ctx, execute.RunRequest{Store: r.w.store, Into: r.scratch, Plugins: set, Action: a,
 		Env: r.app.env(r.from), Scratch: filepath.Join(r.dir, "scratch"), Workers: runtime.GOMAXPROCS(0)})
 	return made.Digest, err
+}
+
+// class is how close a step promises to come when it is done again.
+func (r *rerunner) class(step string) string {
+	s, _ := r.plan.Find(step)
+	return string(s.Determinism)
+}
+
+// firstDifference names the first file, and of it the first byte, in which two artifacts differ.
+func (r *rerunner) firstDifference(ctx context.Context, was, is digest.Digest) string {
+	before, err := filesUnder(ctx, r.w.store, was)
+	if err != nil {
+		return fmt.Sprintf("the lock's artifact cannot be compared here: %v", err)
+	}
+	after, err := filesUnder(ctx, r.scratch, is)
+	if err != nil {
+		return err.Error()
+	}
+	d := artifact.Differ(before, after)
+	switch {
+	case len(d.Changed) > 0:
+		path := d.Changed[0].Is.Path
+		return fmt.Sprintf("the first file that differs is %q, from byte %d on (%d of %d files differ)", path, r.firstByte(ctx, was, is, path), len(d.Changed), len(before))
+	case len(d.Removed) > 0:
+		return fmt.Sprintf("the file %q is missing", d.Removed[0].Path)
+	case len(d.Added) > 0:
+		return fmt.Sprintf("the file %q is there besides", d.Added[0].Path)
+	}
+	return "the files are the same, and how they are packed differs"
+}
+
+func filesUnder(ctx context.Context, s cas.Store, d digest.Digest) ([]artifact.File, error) {
+	r, err := artifact.Open(ctx, s, d)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var out []artifact.File
+	for p, err := range r.All() {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p.File)
+	}
+	return out, nil
+}
+
+// firstByte is the offset of the first byte in which two files differ, -1 if they cannot be read.
+func (r *rerunner) firstByte(ctx context.Context, was, is digest.Digest, path string) int64 {
+	a, err := sandbox.OpenFile(ctx, r.w.store, was, path)
+	if err != nil {
+		return -1
+	}
+	defer a.Close()
+	b, err := sandbox.OpenFile(ctx, r.scratch, is, path)
+	if err != nil {
+		return -1
+	}
+	defer b.Close()
+	x, y := bufio.NewReader(a), bufio.NewReader(b)
+	for at := int64(0); ; at++ {
+		p, errX := x.ReadByte()
+		q, errY := y.ReadByte()
+		if errX != nil || errY != nil || p != q {
+			return at
+		}
+	}
 }

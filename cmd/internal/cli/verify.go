@@ -28,6 +28,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/manifests/trust"
+	"github.com/cairn-bench/cairn/manifests/verdict"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
 
@@ -38,6 +39,7 @@ type verifyOptions struct {
 	sample, seed  string
 	file, lock    string // for a proof
 	html          string
+	attest        string // file that the verdict is signed into
 	levelWasAsked bool
 }
 
@@ -67,6 +69,7 @@ func (a *app) verifyCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.since, "since", false, "do not read blobs that look as they did when they were last found right (size, times, inode); level unchanged")
 	c.Flags().StringVar(&o.sample, "sample", "", "read files of the datasets at random: a number, or a share such as 1%")
 	c.Flags().StringVar(&o.seed, "seed", "", "which files --sample takes (default: a new one, printed)")
+	c.Flags().StringVar(&o.attest, "attest", "", "sign the verdict, whatever it is, as a SLSA verification summary into this file")
 	c.Flags().StringVar(&o.file, "file", "", "the file that a proof is about")
 	c.Flags().StringVar(&o.lock, "lock", "", "a lock that should name the artifact that a proof is about")
 	c.Flags().StringVar(&o.html, "html", "", "write a page for auditors into this file: from every number to its sources, what is proven, what is not, and which terms apply")
@@ -138,11 +141,12 @@ func (a *app) verify(ctx context.Context, file string, o verifyOptions) error {
 	if err != nil {
 		return err
 	}
+	var reruns []verdict.Rerun
 	switch {
 	case o.level == verify.Rerun && v.Scope == verify.ArtifactScope:
 		return exit(exitUsage, "%s is one artifact: only the steps of a lock can be done again", file)
 	case o.level == verify.Rerun && v.OK:
-		err = a.rerun(ctx, w, file, s.lock, o.rerun, &v)
+		reruns, err = a.rerun(ctx, w, file, s.lock, o.rerun, &v)
 	case o.sample != "" && v.OK:
 		err = w.sample(ctx, s, o, &v)
 	}
@@ -151,6 +155,11 @@ func (a *app) verify(ctx context.Context, file string, o verifyOptions) error {
 	}
 	if err != nil {
 		return err
+	}
+	if o.attest != "" {
+		if err := w.attest(ctx, o.attest, s, by, v, reruns); err != nil {
+			return err
+		}
 	}
 	if err := a.print(v, func(out io.Writer) { printVerdict(out, v) }); err != nil {
 		return err
