@@ -52,8 +52,11 @@ var known = map[string][]string{
 	"rules":      {"kinds", "keys", "agree"},
 }
 
-// kinds of steps, and what puts the documents together.
-var kinds = []string{"fetch", "curate", "pretrain", "evaluate", "publish"}
+// Verify is the kind under which a rule says whose verdicts count in a challenge, and how many of them must agree.
+const Verify = "verify"
+
+// kinds of steps, what puts the documents together, and who checks both.
+var kinds = []string{"fetch", "curate", "pretrain", "evaluate", "publish", Verify}
 
 // Parse reads a policy. An error names file, line and field.
 func Parse(name string, text []byte) (*Policy, error) {

@@ -39,7 +39,7 @@ type Key struct {
 
 // Rule says who may vouch for kinds of steps.
 type Rule struct {
-	Kinds []string // of steps: fetch, curate, pretrain, evaluate, publish; none stands for all
+	Kinds []string // of steps: fetch, curate, pretrain, evaluate, publish; and verify, for verdicts; none stands for all
 	Keys  []string // names of keys and identities; none stands for all
 	Agree int      // how many of them must have signed, 1 or more
 }

@@ -1,12 +1,17 @@
 package verdict
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/verify"
 )
+
+// TooFew is the code of the problem that not enough agree on a step.
+const TooFew = "too-few-agree"
 
 // Heard is the verdict of one who was asked.
 type Heard struct {
@@ -16,6 +21,8 @@ type Heard struct {
 	Result string   `json:"result,omitempty"`
 	Level  string   `json:"level,omitempty"`
 	Reruns []Rerun  `json:"reruns,omitempty"`
+
+	Problems []verify.Problem `json:"problems,omitempty"`
 }
 
 // Counts says whether the verdict counts.
@@ -46,6 +53,11 @@ func Count(l *lock.Lock, all []Heard) []Tally {
 					t.hear(h.By, r)
 				}
 			}
+			for _, p := range h.Problems {
+				if p.Step == s.Name && p.Code != verify.RerunDiffers { // of that the rerun says more
+					t.object(h.By, p)
+				}
+			}
 		}
 		out[i] = t.settle()
 	}
@@ -66,6 +78,37 @@ func (t *Tally) hear(by []string, r Rerun) {
 			t.Agree = append(t.Agree, key)
 		}
 	}
+}
+
+// object hears of a problem that kept a step from being done again.
+func (t *Tally) object(by []string, p verify.Problem) {
+	for _, key := range by {
+		if p.Missing() {
+			t.CouldNot[key] = said(p)
+		} else {
+			t.Differ[key] = said(p)
+		}
+	}
+}
+
+func said(p verify.Problem) string {
+	return fmt.Sprintf("%s: want %q, got %q", p.Code, p.Want, p.Got)
+}
+
+// Objections are what those whose verdict counts have against the whole rather than a step, by key.
+func Objections(l *lock.Lock, all []Heard) map[string]string {
+	out := map[string]string{}
+	for _, h := range all {
+		for _, p := range h.Problems {
+			ofStep := slices.ContainsFunc(l.Steps, func(s lock.Step) bool { return s.Name == p.Step })
+			for _, key := range h.By {
+				if h.Counts() && !ofStep && !p.Missing() {
+					out[key] = said(p)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // settle has each key in one place: one that differs once does not agree, and one that agrees could.

@@ -53,8 +53,9 @@ type Summary struct {
 	TimeVerified time.Time `json:"timeVerified"`
 	ResourceURI  string    `json:"resourceUri"`
 	Policy       Policy    `json:"policy"`
-	Result       string    `json:"verificationResult"` // Passed or Failed
-	Levels       []string  `json:"verifiedLevels"`     // of SLSA, which this program does not judge: none
+	Result       string    `json:"verificationResult"`         // Passed or Failed
+	Levels       []string  `json:"verifiedLevels"`             // of SLSA, which this program does not judge: none
+	Inputs       []Input   `json:"inputAttestations,omitzero"` // verdicts of others that it sums up; nil: it is its own work
 	Details      Details   `json:"https://cairn-bench.github.io/verdict/v1"`
 }
 
@@ -68,6 +69,16 @@ type Verifier struct {
 type Policy struct {
 	URI    string            `json:"uri"` // its name
 	Digest map[string]string `json:"digest,omitempty"`
+}
+
+// Input is the envelope of a statement that a summary is made of.
+type Input struct {
+	Digest map[string]string `json:"digest"`
+}
+
+// InputOf names an envelope by its bytes.
+func InputOf(text []byte) Input {
+	return Input{Digest: map[string]string{"sha256": digest.FromBytes(text).Encoded()}}
 }
 
 // Details are what SLSA has no members for.
@@ -144,6 +155,14 @@ func (s Statement) check() error {
 		return fmt.Errorf("its subject %q is not a sha256 digest", d)
 	}
 	p := s.Predicate
+	for i, in := range p.Inputs {
+		if d := digest.NewDigestFromEncoded(digest.SHA256, in.Digest["sha256"]); !canonical.IsSHA256(d) || len(in.Digest) != 1 {
+			return fmt.Errorf("inputAttestations[%d] %v is not a sha256 digest", i, in.Digest)
+		}
+	}
+	if p.Inputs != nil && len(p.Details.Reruns) > 0 {
+		return errors.New("it sums up verdicts of others and has steps done again: want one of the two")
+	}
 	wrong := len(p.Details.Problems) > 0
 	for _, r := range p.Details.Reruns {
 		if !slices.Contains([]string{Agrees, Differs, CouldNot}, r.Outcome) || r.Step == "" {

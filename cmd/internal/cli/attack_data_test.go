@@ -299,8 +299,9 @@ func TestForgedEntry(t *testing.T) {
 	}
 }
 
-// TestDishonestRebuilder: who has the key can sign what is not so. Doing the step again finds it, and nothing else does.
-func TestDishonestRebuilder(t *testing.T) {
+// dishonest is the home of one who has the key and has signed predictions that no model gave.
+func dishonest(t *testing.T) *scene {
+	t.Helper()
 	p := prove(t)
 	s := newScene(t, p)
 	s.signs = s.own()
@@ -322,6 +323,12 @@ func TestDishonestRebuilder(t *testing.T) {
 		}
 	})
 	s.unproven()
+	return s
+}
+
+// TestDishonestRebuilder: who has the key can sign what is not so. Doing the step again finds it, and nothing else does.
+func TestDishonestRebuilder(t *testing.T) {
+	s := dishonest(t)
 	if code, v := s.check(); code != 0 || !v.Signed.OK {
 		t.Fatalf("as far as records and bytes go: code %d, %s", code, problems(v))
 	}

@@ -164,7 +164,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.serverCommand(), a.workerCommand(),
 		a.planCommand(), a.explainCommand(), a.approveCommand(), a.fmtCommand(), a.schemaCommand(),
-		a.verifyCommand(), a.proveCommand(), a.diffCommand(), a.affectedCommand(), a.withdrawCommand(),
+		a.verifyCommand(), a.challengeCommand(), a.proveCommand(), a.diffCommand(), a.affectedCommand(), a.withdrawCommand(),
 		a.showCommand(), a.lsCommand(), a.catCommand(), a.exportCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.keyCommand(), a.ledgerCommand(), a.termsCommand(),
 		a.pluginCommand(), a.catalogCommand(), a.doctorCommand(), a.versionCommand())
 	return root

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/execute"
 	"github.com/cairn-bench/cairn/activities/resolve"
@@ -65,8 +67,14 @@ func (a *app) rerun(ctx context.Context, w *workshop, file string, text []byte, 
 			continue
 		}
 		got, err := again.run(ctx, set, act)
-		if err != nil {
+		if ctx.Err() != nil {
 			return nil, fmt.Errorf("%s: %w", s.Name, err)
+		}
+		if err != nil {
+			whole = false
+			out = append(out, verdict.Rerun{Step: s.Name, Class: again.class(s.Name), Outcome: verdict.CouldNot, Why: failedThere + cmp.Or(activities.Kind(err), activities.Failed)})
+			fmt.Fprintf(a.Stderr, "  failed %s  %v\n", s.Name, err)
+			continue
 		}
 		v.Checked.Reruns++
 		done := verdict.Rerun{Step: s.Name, Class: again.class(s.Name), Outcome: verdict.Agrees, Artifact: got}
@@ -82,6 +90,24 @@ func (a *app) rerun(ctx context.Context, w *workshop, file string, text []byte, 
 		v.Level = verify.Rerun
 	}
 	return out, nil
+}
+
+// failedThere begins the reason of a step that failed when it was done again. The rest of it stays on the machine: an error
+// may name folders and credentials, and a verdict is passed on.
+const failedThere = "it failed there: "
+
+// failedAgain is the error of steps that failed when they were done again.
+func failedAgain(reruns []verdict.Rerun) error {
+	var failed []string
+	for _, r := range reruns {
+		if r.Outcome == verdict.CouldNot && strings.HasPrefix(r.Why, failedThere) {
+			failed = append(failed, r.Step)
+		}
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	return exit(exitUnknown, "could not be done again here: %s", strings.Join(failed, ", "))
 }
 
 // choose picks the steps that are named: all, one by its name, or sample=N at random.

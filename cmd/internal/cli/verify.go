@@ -164,7 +164,7 @@ func (a *app) verify(ctx context.Context, file string, o verifyOptions) error {
 	if err := a.print(v, func(out io.Writer) { printVerdict(out, v) }); err != nil {
 		return err
 	}
-	return verdictError(v)
+	return cmp.Or(verdictError(v), failedAgain(reruns))
 }
 
 // rewritten asks the ledger of this home, if the benchmark is in it, whether it goes on from what it was then.
