@@ -96,9 +96,55 @@ func TestCount(t *testing.T) {
 	}
 }
 
+// A problem of a step keeps its key from agreeing; one of the whole is told beside the steps.
+func TestObjections(t *testing.T) {
+	a := digest.FromString("a")
+	l := &lock.Lock{Steps: []lock.Step{{Name: "s", Artifact: a}}}
+	says := func(by, code, step string) verdict.Heard {
+		return verdict.Heard{By: []string{by}, Problems: []verify.Problem{{Code: code, Step: step}}}
+	}
+	stranger := says("eve", verify.BlobAltered, "s")
+	stranger.Why = "not known"
+	all := []verdict.Heard{says("ann", verify.BlobAltered, "s"), says("bob", verify.BlobMissing, "s"), says("cyd", verify.LedgerDiffers, "documents"), stranger}
+	got := verdict.Count(l, all)[0]
+	if len(got.Differ) != 1 || got.Differ["ann"] == "" || len(got.CouldNot) != 1 || got.CouldNot["bob"] == "" || len(got.Agree) != 0 {
+		t.Errorf("%+v", got)
+	}
+	if whole := verdict.Objections(l, all); len(whole) != 1 || whole["cyd"] == "" {
+		t.Errorf("of the whole: %v", whole)
+	}
+}
+
+// The outcome of a challenge names verdicts by their digests, and has no steps of its own.
+func TestInputs(t *testing.T) {
+	for name, c := range map[string]struct {
+		inputs []verdict.Input
+		reruns bool
+		ok     bool
+	}{
+		"none at all":       {[]verdict.Input{}, false, true},
+		"one":               {[]verdict.Input{verdict.InputOf([]byte("x"))}, false, true},
+		"with steps":        {[]verdict.Input{}, true, false},
+		"not a digest":      {[]verdict.Input{{Digest: map[string]string{"sha256": "x"}}}, false, false},
+		"of another digest": {[]verdict.Input{{Digest: map[string]string{"sha1": "x"}}}, false, false},
+	} {
+		s := summary()
+		s.Inputs = c.inputs
+		if !c.reruns {
+			s.Details.Reruns, s.Result = nil, verdict.Passed
+		}
+		if _, err := verdict.New("small", digest.FromString("lock"), s); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // What is accepted is what New writes.
 func FuzzParse(f *testing.F) {
 	f.Add(signed(f, unedited))
+	f.Add(signed(f, func(s string) string {
+		return strings.Replace(s, `"policy"`, `"inputAttestations":[],"policy"`, 1)
+	}))
 	f.Add([]byte("{}"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, e, err := verdict.Parse(text)
