@@ -72,7 +72,6 @@ func TestChallenge(t *testing.T) {
 		if p := s.Predicate; err != nil || p.Result != verdict.Passed || p.Details.Level != verify.Rerun || fmt.Sprint(p.Inputs) != fmt.Sprint(want) || s.Of() != digest.FromString(a.read("benchmark.lock")) {
 			t.Errorf("%+v, %v", s, err)
 		}
-		d.write("trust.yaml", "")
 		d.gives(d, "good.json", "own.json")
 		d.want(4, words("challenge benchmark.lock --with own.json --agree 2 --attest few.json --trust "+a.path("trust.yaml")))
 		d.gives(a, "few.json", "few.json")
