@@ -90,7 +90,7 @@ type command struct {
 
 func newCommand(args []string) (Signer, error) {
 	if len(args) == 0 {
-		return nil, errors.New("key: want a program after " + execScheme)
+		return nil, fmt.Errorf("key: want a program after %q", execScheme)
 	}
 	c := command{args: args}
 	text, err := c.run(context.Background(), "public", nil)

@@ -88,6 +88,12 @@ func rate(r result) (float64, bool) {
 	return float64(r.N) / median(ours.of(seconds)), ok
 }
 
+// elapsed is Cairn's time.
+func elapsed(r result) (float64, bool) {
+	ours, ok := r.side(cairn)
+	return median(ours.of(seconds)), ok
+}
+
 // memoryPeak is that of Cairn.
 func memoryPeak(r result) (float64, bool) {
 	ours, ok := r.side(cairn)

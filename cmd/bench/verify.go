@@ -34,6 +34,30 @@ var verifyBytes = workload{
 also every file inside a shard. raw hashes each blob once, with Go's crypto/sha256 on all cores, and compares nothing.`,
 }
 
+// verifyRecords needs no data: records and signatures prove the chain.
+var verifyRecords = workload{
+	name: "records", title: "verify the signed records of %d small steps", unit: "steps",
+	sizes: map[string]int{"tiny": 10, "small": 1_000, "full": 10_000},
+
+	sides: []side{
+		{name: cairn, version: cairnVersion, once: ran(runMany), work: scripts("", `cd "$KEPT" && CAIRN_HOME="$KEPT/home" cairn verify benchmark.lock`)},
+		{name: "openssl", version: "openssl version | cut -d ' ' -f 1-2", once: signedBlobs, most: 1,
+			work: scripts("", `cd "$KEPT" && seq 1 "$N" | xargs -I{} openssl pkeyutl -verify -pubin -inkey public.pem -rawin -in data -sigfile sig >/dev/null`)},
+	},
+	goals: []goal{
+		{text: "at most 3 s", limit: 3, unit: " s", have: elapsed},
+	},
+	notes: `Each record is opened, hashed, its signature checked and compared with lock, plan and action, its artifact's manifest read, and its place
+in the ledger proven. openssl checks as many signatures of one file, a process each, and nothing else: what an auditor without Cairn does.`,
+}
+
+// signedBlobs makes a key, a file and its signature.
+func signedBlobs(t *turn) error {
+	_, err := t.shell(`openssl genpkey -algorithm ed25519 -out key.pem && openssl pkey -in key.pem -pubout -out public.pem &&
+		head -c 2000 /dev/urandom >data && openssl pkeyutl -sign -inkey key.pem -rawin -in data -out sig`)
+	return err
+}
+
 // buildHome takes in a folder and curates a small table of it, so that there is a lock to verify.
 func buildHome(t *turn) error {
 	if err := writeFiles(filepath.Join(t.dir, "files"), t.n, mebi); err != nil {

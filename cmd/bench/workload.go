@@ -36,7 +36,7 @@ type side struct {
 // workloads are those of BENCHMARKS.md, in its order.
 func workloads() []workload {
 	return []workload{
-		oneFile, manyFiles, millionFiles, verifyBytes, rerun(1_000), rerun(10_000), firstRun,
+		oneFile, manyFiles, millionFiles, verifyBytes, verifyRecords, rerun(1_000), rerun(10_000), firstRun,
 		push, pull, resumeDownload, ecgSignals, xrayImages,
 	}
 }

@@ -49,13 +49,35 @@ func ReadManifest(ctx context.Context, src Source, d digest.Digest) (ocispec.Man
 // ParseManifest reads the bytes of a manifest.
 func ParseManifest(text []byte) (ocispec.Manifest, error) {
 	var m ocispec.Manifest
-	if _, err := Parts(text); err != nil {
+	if err := decode(text, &m); err != nil {
 		return m, err
 	}
-	if err := json.Unmarshal(text, &m); err != nil {
-		return m, fmt.Errorf("manifest: %w", err)
+	if err := checkType(m.SchemaVersion, m.MediaType); err != nil {
+		return m, err
+	}
+	for _, d := range parts(m) {
+		if err := (Part{d.Digest, d.Size}).check(); err != nil {
+			return m, err
+		}
 	}
 	return m, nil
+}
+
+func decode(text []byte, m any) error {
+	if len(text) > MaxManifest {
+		return fmt.Errorf("manifest: more than %d bytes", MaxManifest)
+	}
+	if err := json.Unmarshal(text, m); err != nil {
+		return fmt.Errorf("manifest: %w", err)
+	}
+	return nil
+}
+
+func checkType(schema int, mediaType string) error {
+	if schema != 2 || mediaType != ocispec.MediaTypeImageManifest {
+		return fmt.Errorf("manifest: schema version %d, media type %q: not an OCI image manifest", schema, mediaType)
+	}
+	return nil
 }
 
 // Part is a blob that a manifest names.
@@ -64,28 +86,32 @@ type Part struct {
 	Size   int64
 }
 
+func (p Part) check() error {
+	if !canonical.IsSHA256(p.Digest) || p.Size < 0 {
+		return fmt.Errorf("manifest: descriptor %q of %d bytes is not valid", p.Digest, p.Size)
+	}
+	return nil
+}
+
 // Parts lists what the bytes of a manifest name, the config first. Whoever looks for the blobs of many artifacts needs
 // to know no more of them.
 func Parts(text []byte) ([]Part, error) {
-	if len(text) > MaxManifest {
-		return nil, fmt.Errorf("manifest: more than %d bytes", MaxManifest)
-	}
 	var m struct {
 		SchemaVersion int
 		MediaType     string
 		Config        Part
 		Layers        []Part
 	}
-	if err := json.Unmarshal(text, &m); err != nil {
-		return nil, fmt.Errorf("manifest: %w", err)
+	if err := decode(text, &m); err != nil {
+		return nil, err
 	}
-	if m.SchemaVersion != 2 || m.MediaType != ocispec.MediaTypeImageManifest {
-		return nil, fmt.Errorf("manifest: schema version %d, media type %q: not an OCI image manifest", m.SchemaVersion, m.MediaType)
+	if err := checkType(m.SchemaVersion, m.MediaType); err != nil {
+		return nil, err
 	}
 	all := append([]Part{m.Config}, m.Layers...)
 	for _, d := range all {
-		if !canonical.IsSHA256(d.Digest) || d.Size < 0 {
-			return nil, fmt.Errorf("manifest: descriptor %q of %d bytes is not valid", d.Digest, d.Size)
+		if err := d.check(); err != nil {
+			return nil, err
 		}
 	}
 	return all, nil

@@ -40,7 +40,7 @@ func (a *app) approveCommand() *cobra.Command {
 This accepts nothing at the publisher's: do there first what its page asks for. What it makes is a record, signed with the
 key of this home, of who has accepted what and when; it is kept in the home and travels with what is fetched under it.
 A run that is under way and waits for the dataset goes on within a second. The home is the one of the worker that fetches.`,
-		Args: optional(1),
+		Args: optional(),
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case o.list && len(args) == 0:

@@ -15,7 +15,7 @@ func (a *app) resumeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "resume [RUN]",
 		Short: "Go on with a run that was interrupted, with the manifest as it was then",
-		Args:  optional(1),
+		Args:  optional(),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withEngine(c.Context(), func(ctx context.Context, w *workshop, e *engine) error {
 				return a.resume(ctx, w, e, args, o)

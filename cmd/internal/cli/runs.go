@@ -26,7 +26,7 @@ func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status [RUN]",
 		Short: "Show the runs of this home, or every step of one",
-		Args:  optional(1),
+		Args:  optional(),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withEngine(c.Context(), func(ctx context.Context, w *workshop, e *engine) error {
 				if len(args) == 0 {
@@ -64,11 +64,11 @@ func (a *app) cancelCommand() *cobra.Command {
 	}
 }
 
-// optional allows up to n arguments.
-func optional(n int) cobra.PositionalArgs {
+// optional allows one argument, or none.
+func optional() cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
-		if len(args) > n {
-			return &usageError{fmt.Errorf("at most %d argument\nusage: %s", n, c.UseLine())}
+		if len(args) > 1 {
+			return &usageError{fmt.Errorf("at most one argument\nusage: %s", c.UseLine())}
 		}
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -388,7 +389,7 @@ func (s *scene) retar(m *ocispec.Manifest, layer int, change func(all []tarEntry
 	r := tar.NewReader(bytes.NewReader(s.blob(m.Layers[layer].Digest)))
 	for {
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -203,7 +203,11 @@ func TestSeparateKills(t *testing.T) {
 		}, once},
 		{"worker", slow, func(s *separate) {
 			s.worker.kill()
-			s.want(0, []string{"status", s.run}, "workers   none: `cairn worker`", "waiting  pretrain/single", "the process that did it has ended")
+			// The engine may have noticed by itself, on a slow machine, that nobody is at the step any more.
+			out := s.want(0, []string{"status", s.run}, "workers   none: `cairn worker`", "waiting  pretrain/single")
+			if !strings.Contains(out.stdout, "the process that did it has ended") && !strings.Contains(out.stdout, "no worker serves cpu") {
+				s.t.Errorf("status does not say what the step waits for:\n%s", out.stdout)
+			}
 			s.work()
 			s.want(0, []string{"resume", s.run})
 		}, again},

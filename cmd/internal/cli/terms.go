@@ -28,7 +28,7 @@ Without an argument it prints the policy that counts here, with its comments. te
 		Example: `  cairn terms demo
   cairn terms benchmark.yaml --to ghcr.io/our-lab/climb
   cairn terms > terms.yaml                     # to be changed, and put into the home or named with --terms`,
-		Args: optional(1),
+		Args: optional(),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return a.printPolicy(file)

@@ -132,19 +132,22 @@ func (p pair) then(q pair) pair {
 	return pair{p.steps + uint32(q.length()) + uint32(q.step())<<16, p.values&0xffff | q.values&0xffff0000}
 }
 
-// table has the pairs for all that the next bits can be. That of a DC code has differences, one at a time.
+// table has the pairs for all that the next bits can be. That of a DC code has differences, one at a time. The lengths are
+// apart, since the next look-up waits for nothing else: 4 KiB of them are always at hand.
 type table struct {
-	steps, values [1 << pairBits]uint32
+	lengths [1 << pairBits]uint8
+	steps   [1 << pairBits]uint16
+	values  [1 << pairBits]uint32
 }
 
-// put puts the coefficients of the i-th pair behind the k-th. It gives the steps and the place of the last.
+// put puts the coefficients of the i-th pair behind the k-th. It gives their length in bits and the place of the last.
 func (t *table) put(b *block, i uint64, k uint) (uint32, uint) {
-	s, v := t.steps[i], t.values[i]
-	k += uint(uint8(s >> 8))
+	n, s, v := t.lengths[i], t.steps[i], t.values[i]
+	k += uint(uint8(s))
 	b[uint8(k)] = int16(v)
-	k += uint(uint8(s >> 16))
+	k += uint(s >> 8)
 	b[uint8(k)] = int16(v >> 16)
-	return s, k
+	return uint32(n), k
 }
 
 // coefficient is the step and the value that the bits begin with, and their length; 0 says that there are none.
@@ -182,7 +185,7 @@ func (h *huffman) prepare() {
 				p = p.then(q)
 			}
 		}
-		h.table.steps[i], h.table.values[i] = p.steps, p.values
+		h.table.lengths[i], h.table.steps[i], h.table.values[i] = uint8(p.steps), uint16(p.steps>>8), p.values
 	}
 }
 

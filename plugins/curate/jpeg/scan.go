@@ -242,7 +242,7 @@ func (r *bits) block(b *block, dc, ac *huffman) (last int, err error) {
 		k, i = r.run(b, nil, t, 0)
 		b[0] = int16(difference)
 	}
-	for t.steps[i]&0xff == 0 {
+	for t.lengths[i] == 0 {
 		step, value, n := ac.coefficient(r.next())
 		if n == 0 {
 			return 0, errCode
@@ -254,11 +254,10 @@ func (r *bits) block(b *block, dc, ac *huffman) (last int, err error) {
 		}
 		k, i = r.run(b, nil, t, k)
 	}
-	s := t.steps[i]
-	switch first := k - int(s>>16); {
+	switch first := k - int(t.steps[i]>>8); {
 	case first == 63 && k > 63: // the block was full: what followed in the pair belongs to the next
 		_, _, alone := ac.coefficient(i << (64 - pairBits))
-		r.at -= int(s&0xff) - int(alone)
+		r.at -= int(t.lengths[i]) - int(alone)
 		return 63, nil
 	case first > 63:
 		return ended(first)
@@ -285,12 +284,12 @@ func (r *bits) run(b *block, dc, t *table, start int) (end int, i uint64) {
 	buf, at, k := r.buf, r.at, uint(start)
 	next := buf.next(at)
 	if dc != nil {
-		s, v := dc.steps[next>>(64-pairBits)], dc.values[next>>(64-pairBits)]
-		if s&0xff == 0 {
+		s, v := dc.lengths[next>>(64-pairBits)], dc.values[next>>(64-pairBits)]
+		if s == 0 {
 			return -1, 0
 		}
 		b[0] = int16(v)
-		at += int(s & 0xff)
+		at += int(s)
 		next <<= s & 63
 	}
 	for {
@@ -298,13 +297,13 @@ func (r *bits) run(b *block, dc, t *table, start int) (end int, i uint64) {
 		i = next >> (64 - pairBits)
 		var s, s2 uint32
 		if s, k = t.put(b, i, k); k >= 63 {
-			at += int(s & 0xff)
+			at += int(s)
 			break
 		}
 		i = next << (s & 63) >> (64 - pairBits)
 		s2, k = t.put(b, i, k)
 		s += s2 // the lengths, of which the sum stays below a byte
-		at += int(s & 0xff)
+		at += int(s)
 		if k >= 63 {
 			break
 		}

@@ -99,9 +99,10 @@ func (p Params) locate() (place, error) {
 		return place{}, fmt.Errorf("bucket %q: it would be at %q, which is not Amazon's", p.Bucket, host)
 	}
 	options, _ := auth.GetAuthOptions(&found.Properties)
+	const sigV4 = "sigv4" // what the rules of endpoints call the scheme since v1.102 of the SDK
 	for _, o := range options {
 		name, _ := smithyhttp.GetSigV4SigningName(&o.SignerProperties)
-		if region, ok := smithyhttp.GetSigV4SigningRegion(&o.SignerProperties); ok && o.SchemeID == auth.SchemeIDSigV4 && name == "s3" {
+		if region, ok := smithyhttp.GetSigV4SigningRegion(&o.SignerProperties); ok && (o.SchemeID == auth.SchemeIDSigV4 || o.SchemeID == sigV4) && name == "s3" {
 			found.URI.Path = strings.TrimSuffix(found.URI.Path, "/")
 			return place{base: found.URI, region: region}, nil
 		}
