@@ -160,14 +160,16 @@ func TestRefused(t *testing.T) {
 
 // TestPinned: an object is fetched only as it was listed, and a part of another one never comes into it.
 func TestPinned(t *testing.T) {
-	store := amazon()
-	change := publisher.Script(func(_ int, r *http.Request) publisher.Fault {
-		if r.URL.Path == "/psg/a.edf" && r.Method == "GET" {
-			store.Buckets["open"].Objects["psg/a.edf"] = publisher.S3Object{Data: []byte(strings.Repeat("Z", 5000))}
+	later := amazon()
+	later.Buckets["open"].Objects["psg/a.edf"] = publisher.S3Object{Data: []byte(strings.Repeat("Z", 5000))}
+	changed := false
+	change := publisher.Script(func(_ int, r *http.Request) publisher.Fault { // of one request at a time
+		if changed = changed || r.URL.Path == "/psg/a.edf" && r.Method == "GET"; changed {
+			return func(http.Handler) http.Handler { return later }
 		}
 		return nil
 	})
-	box := publisher.Hosts{"*.amazonaws.com": publisher.Faulty(store, change)}.Open(t)
+	box := publisher.Hosts{"*.amazonaws.com": publisher.Faulty(amazon(), change)}.Open(t)
 	_, err := plugintest.Case{Plugin: s3.Plugin(box.Client), Params: `{"bucket":"open","prefix":"psg/"}`, Env: env()}.Run(t.Context(), 2, t.TempDir())
 	if plugins.FaultCode(err) != plugins.FaultChanged || !strings.Contains(err.Error(), "it is no longer what was listed") {
 		t.Errorf("error %v", err)
