@@ -15,6 +15,7 @@ import (
 
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/manifests/action"
+	"github.com/cairn-bench/cairn/manifests/verify"
 )
 
 // evidence is the store of a home without its own checks: the verifier makes them. It remembers which blobs were found
@@ -22,8 +23,8 @@ import (
 type evidence struct {
 	store
 	w     *workshop
-	table sightings // of former verifications
-	clock time.Time // of the file system, when this verification began
+	table func() sightings // of former verifications
+	clock time.Time        // of the file system, when this verification began
 
 	mu   sync.Mutex
 	read sightings // to the end, by this verification
@@ -31,8 +32,12 @@ type evidence struct {
 }
 
 func (w *workshop) evidence() *evidence {
-	return &evidence{store: w.store, w: w, table: readSightings(w.sightings()), clock: cas.FileClock(filepath.Join(w.layout.Dir(), "tmp")), read: sightings{}, kept: sightings{}}
+	return &evidence{store: w.store, w: w, table: sync.OnceValue(func() sightings { return readSightings(w.sightings()) }), clock: cas.FileClock(filepath.Join(w.layout.Dir(), "tmp")), read: sightings{}, kept: sightings{}}
 }
+
+// unremembered is evidence that remembers nothing. At level records there is nothing to pass over later: what is read is read
+// each time.
+type unremembered struct{ verify.Graveyard }
 
 func (w *workshop) sightings() string { return filepath.Join(w.dir, "verified.json") }
 
@@ -89,7 +94,7 @@ func (e *evidence) Records(ctx context.Context, id, artifact digest.Digest) ([]d
 
 // Unchanged says since when a blob has looked as it did when it was found right.
 func (e *evidence) Unchanged(d digest.Digest) time.Time {
-	was, ok := e.table[d]
+	was, ok := e.table()[d]
 	if !ok {
 		return time.Time{}
 	}

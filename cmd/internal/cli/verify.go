@@ -221,8 +221,12 @@ func (s subject) artifacts() []digest.Digest {
 // verify checks a lock file with the benchmark artifact that holds the same lock, or a benchmark artifact or another
 // artifact by its digest or name.
 func (w *workshop) verify(ctx context.Context, name string, by *trust.Policy, level string) (s subject, v verify.Verdict, err error) {
-	e := w.evidence()
-	defer func() { err = cmp.Or(err, e.save()) }()
+	all := w.evidence()
+	defer func() { err = cmp.Or(err, all.save()) }()
+	var e verify.Store = all
+	if level == verify.Records {
+		e = unremembered{all}
+	}
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		ref, refErr := w.ref(ctx, name)
