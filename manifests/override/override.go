@@ -17,11 +17,11 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
 	"github.com/cairn-bench/cairn/manifests/canonical"
+	"github.com/cairn-bench/cairn/manifests/envelope"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/manifests/terms"
 )
@@ -32,9 +32,6 @@ const PredicateType = "https://cairn-bench.github.io/override/v1"
 // Name begins the names of overrides in a store's index, before the hex digits of their manifests. So they stay when the data go that
 // they are about, and travel with a copy of the store.
 const Name = "override/"
-
-// predicateKey is the annotation that in-toto asks for.
-const predicateKey = "in-toto.io/predicate-type"
 
 // Override says what was done although it was refused.
 type Override struct {
@@ -133,33 +130,17 @@ func (o Override) Sign(ctx context.Context, key dsse.Signer) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("override: %w", err)
 	}
-	signer, err := dsse.NewEnvelopeSigner(key)
-	if err != nil {
-		return nil, fmt.Errorf("override: %w", err)
-	}
-	envelope, err := signer.SignPayload(ctx, provenance.MediaType, text)
-	if err != nil {
-		return nil, fmt.Errorf("override: %w", err)
-	}
-	return canonical.Marshal(envelope)
+	return envelope.Sign(ctx, provenance.MediaType, text, key)
 }
 
 // Manifest returns the OCI manifest that ties an envelope to what it is about.
-func Manifest(subject, envelope, config ocispec.Descriptor) ([]byte, error) {
-	return canonical.Marshal(ocispec.Manifest{
-		Versioned:    specs.Versioned{SchemaVersion: 2},
-		MediaType:    ocispec.MediaTypeImageManifest,
-		ArtifactType: provenance.MediaType,
-		Config:       config,
-		Layers:       []ocispec.Descriptor{envelope},
-		Subject:      &subject,
-		Annotations:  map[string]string{predicateKey: PredicateType},
-	})
+func Manifest(subject, signed, config ocispec.Descriptor) ([]byte, error) {
+	return provenance.Tie(PredicateType, subject, config, signed)
 }
 
 // IsManifest says whether a manifest says that it holds an override.
 func IsManifest(m ocispec.Manifest) bool {
-	return m.ArtifactType == provenance.MediaType && m.Subject != nil && len(m.Layers) == 1 && m.Annotations[predicateKey] == PredicateType
+	return m.ArtifactType == provenance.MediaType && m.Subject != nil && len(m.Layers) == 1 && m.Annotations[provenance.PredicateKey] == PredicateType
 }
 
 // Signed is an override as it was signed.

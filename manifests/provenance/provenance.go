@@ -220,14 +220,22 @@ func dependencies(a action.Action) []Subject {
 
 // Manifest returns the OCI manifest that ties a statement, and the documents that it names, to its subject.
 func Manifest(subject, statement, config ocispec.Descriptor, named ...ocispec.Descriptor) ([]byte, error) {
+	return Tie(PredicateType, subject, config, append([]ocispec.Descriptor{statement}, named...)...)
+}
+
+// PredicateKey is the annotation by which in-toto tells the predicate of a statement from outside.
+const PredicateKey = "in-toto.io/predicate-type"
+
+// Tie returns the OCI manifest that ties a statement with some predicate, the first of its layers, to what it is about.
+func Tie(predicate string, subject, config ocispec.Descriptor, layers ...ocispec.Descriptor) ([]byte, error) {
 	return canonical.Marshal(ocispec.Manifest{
 		Versioned:    specs.Versioned{SchemaVersion: 2},
 		MediaType:    ocispec.MediaTypeImageManifest,
 		ArtifactType: MediaType,
 		Config:       config,
-		Layers:       append([]ocispec.Descriptor{statement}, named...),
+		Layers:       layers,
 		Subject:      &subject,
-		Annotations:  map[string]string{"in-toto.io/predicate-type": PredicateType},
+		Annotations:  map[string]string{PredicateKey: predicate},
 	})
 }
 

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cairn-bench/cairn/manifests/canonical"
@@ -58,15 +57,7 @@ func NewTombstone(name string, artifact digest.Digest, d Deletion) ([]byte, erro
 
 // TombstoneManifest returns the OCI manifest that ties a tombstone to its subject.
 func TombstoneManifest(subject, statement, list, config ocispec.Descriptor) ([]byte, error) {
-	return canonical.Marshal(ocispec.Manifest{
-		Versioned:    specs.Versioned{SchemaVersion: 2},
-		MediaType:    ocispec.MediaTypeImageManifest,
-		ArtifactType: MediaType,
-		Config:       config,
-		Layers:       []ocispec.Descriptor{statement, list},
-		Subject:      &subject,
-		Annotations:  map[string]string{"in-toto.io/predicate-type": TombstoneType},
-	})
+	return Tie(TombstoneType, subject, config, statement, list)
 }
 
 // RemovedList returns the text of a list of blobs, which are sorted.
