@@ -1,9 +1,6 @@
 package provenance
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 
@@ -45,18 +42,9 @@ func NewCommitment(manifest digest.Digest, c Commitment) ([]byte, error) {
 // ParseCommitment reads the envelope of a statement as NewCommitment writes it, and no other. It checks no signature.
 func ParseCommitment(text []byte) (CommitmentStatement, envelope.Envelope, error) {
 	var s CommitmentStatement
-	e, err := openStatement(envelope.Open, text)
-	if err == nil {
-		err = json.Unmarshal(e.Payload, &s)
-	}
-	if err == nil {
-		err = s.check()
-	}
+	e, err := ParseSigned(text, &s, func() error { return s.check() })
 	if err != nil {
 		return s, e, fmt.Errorf("commitment: %w", err)
-	}
-	if want, err := canonical.Marshal(s); err != nil || !bytes.Equal(want, e.Payload) {
-		return s, e, errors.New("commitment: bytes are not canonical")
 	}
 	return s, e, nil
 }

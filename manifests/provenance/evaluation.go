@@ -1,9 +1,6 @@
 package provenance
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
@@ -11,7 +8,6 @@ import (
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/document"
-	"github.com/cairn-bench/cairn/manifests/envelope"
 )
 
 // EvaluationType is the predicate of the statement of an evaluation's numbers.
@@ -55,18 +51,8 @@ func NewEvaluation(step string, artifact digest.Digest, e Evaluation) ([]byte, e
 // record that names the envelope by digest is signed.
 func ParseEvaluation(text []byte) (EvaluationStatement, error) {
 	var s EvaluationStatement
-	e, err := openStatement(envelope.Open, text)
-	if err == nil {
-		err = json.Unmarshal(e.Payload, &s)
-	}
-	if err == nil {
-		err = s.check()
-	}
-	if err != nil {
+	if _, err := ParseSigned(text, &s, func() error { return s.check() }); err != nil {
 		return s, fmt.Errorf("evaluation: %w", err)
-	}
-	if want, err := canonical.Marshal(s); err != nil || !bytes.Equal(want, e.Payload) {
-		return s, errors.New("evaluation: bytes are not canonical")
 	}
 	return s, nil
 }

@@ -1,10 +1,14 @@
 package provenance
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/envelope"
 )
 
@@ -31,6 +35,30 @@ func ParseRecord(layer ocispec.Descriptor, text []byte) (Record, error) {
 	}
 	s, err := Parse(e.Payload)
 	return Record{s, &e}, err
+}
+
+// ParseSigned opens the envelope of an in-toto statement and reads that into s, which check then judges. It takes the
+// canonical bytes of what s is after that, and no others. It checks no signature.
+func ParseSigned(text []byte, s any, check func() error) (envelope.Envelope, error) {
+	e, err := openStatement(envelope.Open, text)
+	if err == nil {
+		err = parse(e.Payload, s, check)
+	}
+	return e, err
+}
+
+// parse reads a statement into s as it is written, and no other.
+func parse(text []byte, s any, check func() error) error {
+	if err := json.Unmarshal(text, s); err != nil {
+		return err
+	}
+	if err := check(); err != nil {
+		return err
+	}
+	if want, err := canonical.Marshal(s); err != nil || !bytes.Equal(want, text) {
+		return errors.New("bytes are not canonical")
+	}
+	return nil
 }
 
 // openStatement opens the envelope of an in-toto statement.

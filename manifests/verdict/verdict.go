@@ -8,8 +8,6 @@
 package verdict
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -127,22 +125,13 @@ func New(name string, subject digest.Digest, s Summary) ([]byte, error) {
 // Parse reads the envelope of a statement as New writes it, and no other. It checks no signature.
 func Parse(text []byte) (Statement, envelope.Envelope, error) {
 	var s Statement
-	e, err := envelope.Open(text)
-	if err == nil && e.Type != provenance.MediaType {
-		err = fmt.Errorf("its payload is a %q, want %s", e.Type, provenance.MediaType)
-	}
-	if err == nil {
-		err = json.Unmarshal(e.Payload, &s)
-	}
-	if err == nil {
-		err = s.check()
-	}
+	e, err := provenance.ParseSigned(text, &s, func() error {
+		err := s.check()
+		s.Predicate = s.Predicate.normal()
+		return err
+	})
 	if err != nil {
 		return s, e, fmt.Errorf("verdict: %w", err)
-	}
-	s.Predicate = s.Predicate.normal()
-	if want, err := canonical.Marshal(s); err != nil || !bytes.Equal(want, e.Payload) {
-		return s, e, errors.New("verdict: bytes are not canonical")
 	}
 	return s, e, nil
 }
