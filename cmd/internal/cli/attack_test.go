@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -293,21 +292,7 @@ func onRecords() []attack {
 func renumber(path string, value any) func(s *scene) {
 	return func(s *scene) {
 		s.remanifest(scored, true, func(m *ocispec.Manifest) {
-			e, err := envelope.Open(s.blob(m.Layers[1].Digest))
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			var doc map[string]any
-			if err := json.Unmarshal(e.Payload, &doc); err != nil {
-				s.t.Fatal(err)
-			}
-			set(s.t, doc, path, value)
-			text, err := json.Marshal(doc)
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			sealed := s.seal(e, text, stranger)
-			m.Layers[1] = descriptorOf(provenance.EnvelopeType, s.put(sealed), len(sealed))
+			s.reword(&m.Layers[1], stranger, func(doc map[string]any) { set(s.t, doc, path, value) })
 		})
 	}
 }

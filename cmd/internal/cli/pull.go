@@ -166,7 +166,7 @@ func (a *app) keep(ctx context.Context, w *workshop, called string, got registry
 			continue
 		}
 		if p.Strict {
-			reason, err := a.vouched(w)(ctx, e)
+			reason, err := a.vouched(ctx, w, p, e)
 			if err != nil {
 				return err
 			}

@@ -224,22 +224,28 @@ func descriptorOf(mediaType string, d digest.Digest, n int) ocispec.Descriptor {
 func (s *scene) restate(step string, by dsse.Signer, change func(doc map[string]any)) {
 	s.t.Helper()
 	s.remanifest(step, true, func(m *ocispec.Manifest) {
-		e, err := envelope.Open(s.blob(m.Layers[0].Digest))
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		var doc map[string]any
-		if err := json.Unmarshal(e.Payload, &doc); err != nil {
-			s.t.Fatal(err)
-		}
-		change(doc)
-		text, err := canonical.Marshal(doc)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		sealed := s.seal(e, text, by)
-		m.Layers[0] = descriptorOf(provenance.EnvelopeType, s.put(sealed), len(sealed))
+		s.reword(&m.Layers[0], by, change)
 	})
+}
+
+// reword changes the statement in the envelope of a layer. by signs the new one; nil keeps the old signature.
+func (s *scene) reword(layer *ocispec.Descriptor, by dsse.Signer, change func(doc map[string]any)) {
+	s.t.Helper()
+	e, err := envelope.Open(s.blob(layer.Digest))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(e.Payload, &doc); err != nil {
+		s.t.Fatal(err)
+	}
+	change(doc)
+	text, err := canonical.Marshal(doc)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	sealed := s.seal(e, text, by)
+	*layer = descriptorOf(provenance.EnvelopeType, s.put(sealed), len(sealed))
 }
 
 // seal makes an envelope of other bytes.
@@ -342,26 +348,13 @@ func (s *scene) resubject(step string, made ocispec.Descriptor) {
 // renumber changes the signed numbers of the evaluation, and has its record name the new statement.
 func (s *scene) renumber(change func(doc map[string]any)) {
 	s.t.Helper()
-	var sealed []byte
+	var now digest.Digest
 	s.remanifest(scored, true, func(m *ocispec.Manifest) {
-		e, err := envelope.Open(s.blob(m.Layers[1].Digest))
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		var doc map[string]any
-		if err := json.Unmarshal(e.Payload, &doc); err != nil {
-			s.t.Fatal(err)
-		}
-		change(doc)
-		text, err := canonical.Marshal(doc)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		sealed = s.seal(e, text, s.signs)
-		m.Layers[1] = descriptorOf(provenance.EnvelopeType, s.put(sealed), len(sealed))
+		s.reword(&m.Layers[1], s.signs, change)
+		now = m.Layers[1].Digest
 	})
 	s.restate(scored, s.signs, func(doc map[string]any) {
-		set(s.t, doc, "predicate.runDetails.byproducts.0.digest", map[string]any{"sha256": digest.FromBytes(sealed).Encoded()})
+		set(s.t, doc, "predicate.runDetails.byproducts.0.digest", map[string]any{"sha256": now.Encoded()})
 	})
 }
 

@@ -34,7 +34,7 @@ func (a *app) share(w *workshop) error {
 	shared := registry.Through(w.layout, registry.Open(repo, a.registryOptions(w)))
 	w.store, w.remote = shared, repo.Name()
 	w.cache = actioncache.OpenShared(filepath.Join(w.dir, "actions"), shared, shared.Actions())
-	w.cache.SetTrust(a.vouched(w))
+	w.cache.SetTrust(a.trusted(w))
 	return nil
 }
 

@@ -79,39 +79,45 @@ func (a *app) ownPolicy(w *workshop) (*trust.Policy, error) {
 	return trust.Known("the key of this home", trust.Key{Name: homeKey, Public: k}), nil
 }
 
-// vouched says why the record of an entry that comes from elsewhere does not count, "" if it does: the policy, or the key
-// of this home, vouches for it.
-func (a *app) vouched(w *workshop) func(context.Context, actioncache.Entry) (string, error) {
+// trusted is what a store that homes share asks of an entry. The policy is read each time: a worker lives for weeks, and a key
+// that is taken out of the file counts no more from then on.
+func (a *app) trusted(w *workshop) func(context.Context, actioncache.Entry) (string, error) {
 	return func(ctx context.Context, e actioncache.Entry) (string, error) {
 		p, err := a.policy(w)
 		if err != nil {
 			return "", err
 		}
-		r, err := attest.Read(ctx, w.store, e.Record)
-		if err != nil {
-			return fmt.Sprintf("its record cannot be read: %v", err), nil
-		}
-		about := r.Predicate.BuildDefinition.ExternalParameters
-		if about.ID != e.Action || r.Artifact() != e.Artifact {
-			return fmt.Sprintf("its record %s is about something else", e.Record), nil
-		}
-		var signed []envelope.Envelope
-		if r.Envelope != nil {
-			signed = append(signed, *r.Envelope)
-		}
-		kind, finished := about.Action.Plugin.Kind, r.Predicate.RunDetails.Metadata.FinishedOn
-		j := p.Judge(kind, finished, signed...)
-		if j.OK() {
-			return "", nil
-		}
-		if own, err := a.ownPolicy(w); err == nil && own.Judge(kind, finished, signed...).OK() {
-			return "", nil
-		}
-		if len(signed) == 0 {
-			return "its record is not signed", nil
-		}
-		return fmt.Sprintf("its record does not count here (%s): %s; `cairn key show` tells a key, and %s says whose count", p.Name, j.Why(), filepath.Join(display(w.dir), trustFile)), nil
+		return a.vouched(ctx, w, p, e)
 	}
+}
+
+// vouched says why the record of an entry that comes from elsewhere does not count, "" if it does: the policy, or the key
+// of this home, vouches for it.
+func (a *app) vouched(ctx context.Context, w *workshop, p *trust.Policy, e actioncache.Entry) (string, error) {
+	r, err := attest.Read(ctx, w.store, e.Record)
+	if err != nil {
+		return fmt.Sprintf("its record cannot be read: %v", err), nil
+	}
+	about := r.Predicate.BuildDefinition.ExternalParameters
+	if about.ID != e.Action || r.Artifact() != e.Artifact {
+		return fmt.Sprintf("its record %s is about something else", e.Record), nil
+	}
+	var signed []envelope.Envelope
+	if r.Envelope != nil {
+		signed = append(signed, *r.Envelope)
+	}
+	kind, finished := about.Action.Plugin.Kind, r.Predicate.RunDetails.Metadata.FinishedOn
+	j := p.Judge(kind, finished, signed...)
+	if j.OK() {
+		return "", nil
+	}
+	if own, err := a.ownPolicy(w); err == nil && own.Judge(kind, finished, signed...).OK() {
+		return "", nil
+	}
+	if len(signed) == 0 {
+		return "its record is not signed", nil
+	}
+	return fmt.Sprintf("its record does not count here (%s): %s; `cairn key show` tells a key, and %s says whose count", p.Name, j.Why(), filepath.Join(display(w.dir), trustFile)), nil
 }
 
 // formerKeys are those that have signed the ledger of a home before CAIRN_KEY named another one.
