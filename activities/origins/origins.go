@@ -3,7 +3,7 @@
 //
 // What is known of an artifact is what the action cache and the benchmarks of the store say: which action gave it, from which
 // inputs, up to the curations, which state licence and access; for datasets that nothing is curated from, the manifest of
-// the benchmark; and what a curated dataset says of itself. What these say is believed: an origin guards against mistakes, not against
+// the benchmark, or the note of a run that published none; and what a curated dataset says of itself. What these say is believed: an origin guards against mistakes, not against
 // the owner of the store.
 package origins
 
@@ -56,8 +56,8 @@ type Finder struct {
 
 type made struct{ action, artifact digest.Digest }
 
-// New reads what the action cache and the benchmarks of a store say. Documents that are not there say nothing.
-func New(ctx context.Context, s Store, cache *actioncache.Cache) (*Finder, error) {
+// New reads what the action cache, the benchmarks of a store and the notes of its home say. Documents that are not there say nothing.
+func New(ctx context.Context, s Store, cache *actioncache.Cache, notes *Notes) (*Finder, error) {
 	f := &Finder{store: s, noted: map[made]bool{}, opened: map[digest.Digest]bool{}}
 	ids, err := cache.Entries()
 	if err != nil {
@@ -71,6 +71,10 @@ func New(ctx context.Context, s Store, cache *actioncache.Cache) (*Finder, error
 		if err := f.note(ctx, id.Digest(), e.Artifact); err != nil {
 			return nil, fmt.Errorf("where artifacts come from: %w", err)
 		}
+	}
+	err = notes.each(func(d digest.Digest, t terms.Term) { f.known.Says(d, terms.Raw, t) })
+	if err != nil {
+		return nil, err
 	}
 	ix, err := s.Index(ctx)
 	if err != nil {
@@ -145,6 +149,23 @@ type written struct {
 	Datasets map[string]struct{ Licence, Access string }
 }
 
+// statement is what a manifest says of what a step fetches.
+type statement struct {
+	step string
+	terms.Term
+}
+
+func stated(w written, p *plan.Plan) []statement {
+	var out []statement
+	for _, s := range p.Steps {
+		id, fetched := strings.CutPrefix(s.Name, plan.FetchStep(""))
+		if d, ok := w.Datasets[id]; ok && fetched && s.Plugin.Kind == string(catalog.Fetch) {
+			out = append(out, statement{s.Name, terms.Term{Dataset: id, Licence: d.Licence, Access: d.Access}})
+		}
+	}
+	return out
+}
+
 // documents notes what the manifest of a benchmark says of what was fetched: of a dataset that is only fetched, such as a list of labels
 // that others are curated with, nothing else says it.
 func (f *Finder) documents(ctx context.Context, d digest.Digest) error {
@@ -180,11 +201,8 @@ func (f *Finder) documents(ctx context.Context, d digest.Digest) error {
 		return nil
 	}
 	given := l.ByName()
-	for _, s := range p.Steps {
-		id, fetched := strings.CutPrefix(s.Name, plan.FetchStep(""))
-		if d, ok := w.Datasets[id]; ok && fetched && s.Plugin.Kind == string(catalog.Fetch) {
-			f.known.Says(given[s.Name].Artifact, terms.Raw, terms.Term{Dataset: id, Licence: d.Licence, Access: d.Access})
-		}
+	for _, s := range stated(w, p) {
+		f.known.Says(given[s.step].Artifact, terms.Raw, s.Term)
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func rebuilt(t *testing.T) (*activitytest.Home, digest.Digest) {
 // found are the origins of all parts of a benchmark, by step.
 func found(t *testing.T, h *activitytest.Home, bench digest.Digest) map[string]terms.Origin {
 	t.Helper()
-	f, err := origins.New(t.Context(), h.Store, h.Cache)
+	f, err := origins.New(t.Context(), h.Store, h.Cache, origins.OpenNotes(h.Dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +120,26 @@ func TestOrigins(t *testing.T) {
 	if diff := cmp.Diff(want, found(t, h, bench), same); diff != "" {
 		t.Errorf("without a benchmark (-want +got):\n%s", diff)
 	}
+
+	notes, extra := origins.OpenNotes(h.Dir), want["fetch/extra"].Unknown[0]
+	for _, term := range []terms.Term{x, a, x} {
+		if err := notes.Add(extra, term); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want["fetch/extra"] = of(terms.Raw, a, x)
+	if diff := cmp.Diff(want, found(t, h, bench), same); diff != "" {
+		t.Errorf("with a note of two manifests (-want +got):\n%s", diff)
+	}
+	if err := notes.Add("sha256:x", x); err == nil {
+		t.Error("a note of what is no digest")
+	}
+	if err := os.WriteFile(filepath.Join(h.Dir, "origins", extra.Encoded()+".json"), []byte("[{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := origins.New(t.Context(), h.Store, h.Cache, notes); err == nil || !strings.Contains(err.Error(), "origins/"+extra.Encoded()) {
+		t.Errorf("a note that is cut: %v", err)
+	}
 }
 
 // untag takes all names from a store.
@@ -148,7 +168,7 @@ func TestDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	var wrong *cas.MismatchError
-	if _, err := origins.New(t.Context(), h.Store, h.Cache); !errors.As(err, &wrong) {
+	if _, err := origins.New(t.Context(), h.Store, h.Cache, origins.OpenNotes(h.Dir)); !errors.As(err, &wrong) {
 		t.Errorf("%v, of %s", err, bench)
 	}
 }
@@ -157,7 +177,7 @@ func TestDamage(t *testing.T) {
 func TestOverrides(t *testing.T) {
 	h, bench := rebuilt(t)
 	parts := func() []digest.Digest {
-		f, err := origins.New(t.Context(), h.Store, h.Cache)
+		f, err := origins.New(t.Context(), h.Store, h.Cache, origins.OpenNotes(h.Dir))
 		if err != nil {
 			t.Fatal(err)
 		}

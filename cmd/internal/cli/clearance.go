@@ -92,7 +92,7 @@ type subjectOf struct {
 // consider finds out where an artifact, and everything in it, comes from. name is what it was called on the command line; a benchmark has
 // its own.
 func (w *workshop) consider(ctx context.Context, name string, root digest.Digest) (subjectOf, error) {
-	f, err := origins.New(ctx, w.store, w.own)
+	f, err := origins.New(ctx, w.store, w.own, w.origins)
 	if err != nil {
 		return subjectOf{}, err
 	}

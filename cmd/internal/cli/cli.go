@@ -231,6 +231,7 @@ type workshop struct {
 	garbage   *gc.Home
 	gate      *gate.Gate
 	overrides *origins.Overrides // of the terms policy
+	origins   *origins.Notes     // of data whose benchmark is not published
 	book      *recall.Book
 	key       keys.Signer
 	ledger    *ledger.Ledger
@@ -259,7 +260,7 @@ func (a *app) open() (*workshop, error) {
 	w.layout.Waiting, w.own.Waiting, w.cache.Waiting = a.waiting, a.waiting, a.waiting
 	w.own.At, w.cache.At = a.doing(), a.doing()
 	w.gate = gate.Open(dir)
-	w.overrides = origins.OpenOverrides(layout, w.key)
+	w.overrides, w.origins = origins.OpenOverrides(layout, w.key), origins.OpenNotes(dir)
 	w.garbage = gc.Open(dir, a.who(), layout, w.own)
 	w.cache.SetForgotten(w.garbage.Forgotten)
 	w.book = recall.Open(filepath.Join(dir, "recall"), layout, own)

@@ -117,11 +117,27 @@ func (a *app) finish(ctx context.Context, w *workshop, o outcome) error {
 		w.remember(ctx, o, pl)
 		return a.published(ctx, w, o, doc)
 	}
+	if err := w.noteOrigins(ctx, o, pl, doc.Steps); err != nil {
+		return err
+	}
 	shown, err := w.refused(ctx, pl.Benchmark, refused)
 	if err != nil {
 		return err
 	}
 	return a.unfinished(o, pl, doc, shown)
+}
+
+// noteOrigins keeps under which terms the data are that a run fetched, where no benchmark says it later.
+func (w *workshop) noteOrigins(ctx context.Context, o outcome, pl *plan.Plan, steps []runStep) error {
+	text, err := cas.ReadAll(ctx, w.store, o.rebuilt.Manifest, maxShown)
+	if err != nil {
+		return err
+	}
+	made := map[string]digest.Digest{}
+	for _, s := range steps {
+		made[s.Name] = s.Artifact
+	}
+	return w.origins.Run(text, pl, made)
 }
 
 // asked says which steps a run was to do; of a whole benchmark it says nothing about the others.

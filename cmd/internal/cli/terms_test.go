@@ -33,6 +33,22 @@ func mixedMachine(t *testing.T) *machine {
 	return m
 }
 
+// TestTermsOfOnly: what a run has fetched that published no benchmark is under the terms that its manifest states.
+func TestTermsOfOnly(t *testing.T) {
+	m := newMachine(t, mixed())
+	m.write("data/heart.csv", table(60))
+	m.write("closed/lung.csv", table(61))
+	made := map[string]digest.Digest{}
+	for _, s := range object[runDocument](m, 0, words("run benchmark.yaml --only fetch/heart,fetch/lung")...).Steps {
+		made[s.Name] = s.Artifact
+	}
+	eachRegistry(t, func(t *testing.T, server *registrytest.Server) {
+		ref := "oci://" + server.Addr + "/lab/raw"
+		m.want(0, []string{"push", made["fetch/heart"].String(), ref})
+		m.want(5, []string{"push", made["fetch/lung"].String(), ref}, "because of the dataset lung (licence LicenseRef-Lung-DUA, access credentialed)")
+	})
+}
+
 // closedSteps are those whose artifacts derive from the closed dataset.
 var closedSteps = words("fetch/lung curate/lung pretrain/both pretrain/single/lung evaluate/test/single/lung evaluate/test/both/heart evaluate/test/both/lung")
 
