@@ -62,7 +62,10 @@ func benchmark(ctx context.Context, subject string, ref digest.Digest, held []by
 		if held != nil && !bytes.Equal(held, text) {
 			return Verdict{}, ErrOtherLock
 		}
-		if l = v.parse(LockFile, text, documents.Artifact); l == nil {
+		var err error
+		l, err = lock.Parse(LockFile, text)
+		if err != nil {
+			v.problem(Problem{Code: LockEdited, Path: LockFile, Digest: documents.Artifact, Got: err.Error()})
 			return v.verdict(), ctx.Err()
 		}
 		v.complete(l, ref, listed.artifacts)
