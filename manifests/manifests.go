@@ -143,6 +143,9 @@ type Overlap struct {
 	Near string `json:"near,omitempty" jsonschema:"images and signals that are nearly the same: report, or fail, which publishes nothing"`
 }
 
+// Fails says whether datasets may not have everything in common.
+func (o Overlap) Fails() bool { return o.Same == OverlapFail || o.Near == OverlapFail }
+
 // The words of an Overlap.
 const (
 	OverlapReport = "report"
