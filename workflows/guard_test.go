@@ -290,3 +290,20 @@ func TestSmallStepsAreHeld(t *testing.T) {
 		t.Errorf("%d activities before the comparison, %d comparisons", early, len(w.compared))
 	}
 }
+
+// TestCancelWhileComparing: a run that is cancelled then has not failed.
+func TestCancelWhileComparing(t *testing.T) {
+	over := make(chan struct{})
+	defer close(over)
+	w := &world{prepare: comparing(guarded()...)}
+	env := w.env()
+	w.compare = func(activities.CompareRequest) error {
+		env.CancelWorkflow()
+		<-over
+		return nil
+	}
+	env.ExecuteWorkflow(workflows.RebuildName, request)
+	if err := env.GetWorkflowError(); !temporal.IsCanceledError(err) || slices.Contains(w.steps(), "pretrain/a") {
+		t.Errorf("the run ended with %v after %q, want cancelled", err, w.steps())
+	}
+}

@@ -147,13 +147,13 @@ func TestComparedOnce(t *testing.T) {
 		}
 		return out
 	}
-	alter := func(was, is string) digest.Digest {
+	alter := func(was, is string) digest.Digest { // and the names, so that it is seen whether it counts
 		t.Helper()
 		text := string(b.read(t, found.Shared))
 		if !strings.Contains(text, was) {
 			t.Fatalf("no %s in %s", was, text)
 		}
-		d, err := cas.PutBytes(t.Context(), b.Store, []byte(strings.ReplaceAll(text, was, is)))
+		d, err := cas.PutBytes(t.Context(), b.Store, []byte(strings.ReplaceAll(strings.Replace(text, was, is, 1), `"a/`, `"A/`)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,16 +178,11 @@ func TestComparedOnce(t *testing.T) {
 	if again, err := b.compare(t, p, found.Shared); err != nil || again != found {
 		t.Errorf("compared again: %+v, %v; want %+v", again, err, found)
 	}
-	if got := names(publish(alter(`"a/`, `"A/`), twins("")+"\n#1\n")); !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "A/") }) {
+	if got := names(publish(alter("", ""), twins("")+"\n#1\n")); !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "A/") }) {
 		t.Errorf("what is known of the same artifacts was found again: %q", got)
 	}
-	changed := strings.Replace(string(b.read(t, found.Shared)), `"of":{"a":"sha256:`, `"of":{"a":"sha256:0`, 1)
-	other, err := cas.PutBytes(t.Context(), b.Store, []byte(strings.ReplaceAll(changed, `"a/`, `"A/`)))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for what, known := range map[string]digest.Digest{
-		"of other artifacts": other, "of another version": alter(`"by":"`, `"by":"x`), "of another schema": alter("cairn/shared/v1", "cairn/shared/v2"),
+		"of other artifacts": alter(`"of":{"a":"sha256:`, `"of":{"a":"sha256:0`), "of another version": alter(`"by":"`, `"by":"x`), "of another schema": alter("cairn/shared/v1", "cairn/shared/v2"),
 		"not there": digest.FromString("lost"), "no document": b.request.Manifest,
 	} {
 		if got := names(publish(known, twins("")+"\n# "+what+"\n")); !slices.Equal(got, names(alone)) {
