@@ -107,6 +107,7 @@ func TestAsStrictAsBefore(t *testing.T) {
 		{"Beerware", "open", false, "unknown"},
 		{"free for all", "open", false, "unknown"},
 		{strings.Repeat("(", 1000), "open", false, "unknown"},
+		{strings.Repeat("MIT OR ", 100) + "MIT", "open", false, "unknown"},
 	} {
 		d := p.Decide(terms.Question{Verb: terms.Push, What: terms.Curated, To: terms.Registry}, terms.Term{Dataset: "d", Licence: c.licence, Access: c.access})
 		if d.Allowed != c.want || d.Rule != c.rule || d.Allowed && !formerly(c.licence, c.access) {
@@ -128,6 +129,7 @@ rules:
   - name: nobody
     access: [open]
     refuse: [push]
+    allow: [export]
     reason: no
     instead: nothing
   - name: rest
@@ -147,12 +149,13 @@ rules:
 		{terms.Question{Verb: terms.Push, What: terms.Curated, To: "GHCR.io/lab/x/y"}, "open", true, "ours", "terms.yaml:4"},
 		{terms.Question{Verb: terms.Push, What: terms.Curated, To: "evil.io/ghcr.io/lab/x"}, "open", false, "nobody", "terms.yaml:9"},
 		{terms.Question{Verb: terms.Push, What: terms.Raw, To: "ghcr.io/lab/x"}, "open", false, "nobody", "terms.yaml:9"},
-		{terms.Question{Verb: terms.Push, What: terms.Raw, To: "ghcr.io/lab/x"}, "", true, "rest", "terms.yaml:14"},
-		{terms.Question{Verb: terms.List, What: terms.Raw, To: "page"}, "open", true, "rest", "terms.yaml:14"},
+		{terms.Question{Verb: terms.Export, What: terms.Raw, To: "folder"}, "open", true, "nobody", "terms.yaml:9"},
+		{terms.Question{Verb: terms.Push, What: terms.Raw, To: "ghcr.io/lab/x"}, "", true, "rest", "terms.yaml:15"},
+		{terms.Question{Verb: terms.List, What: terms.Raw, To: "page"}, "open", true, "rest", "terms.yaml:15"},
 		{terms.Question{Verb: terms.Render, What: terms.Raw, To: "page"}, "open", false, "", ""},
 	} {
 		d := p.Decide(c.q, terms.Term{Dataset: "d", Licence: "LicenseRef-Ours-2", Access: c.access})
-		if d.Allowed != c.allowed || d.Rule != c.rule || d.At != c.at {
+		if d.Allowed != c.allowed || d.Rule != c.rule || d.At != c.at || d.Allowed != (d.Reason == "") {
 			t.Errorf("%+v: %+v", c, d)
 		}
 	}
@@ -163,6 +166,21 @@ rules:
 	for licence, want := range map[string]bool{"MIT": true, "LicenseRef-x": true, "": false, "free for all": false} {
 		if d := stated.Decide(terms.Question{Verb: terms.Push}, terms.Term{Licence: licence}); d.Allowed != want {
 			t.Errorf("%q: %+v, want %v: a licence that is not stated is not any licence", licence, d, want)
+		}
+	}
+	whole, err := terms.Parse("terms.yaml", []byte("apiVersion: cairn/v1\nkind: TermsPolicy\nrules:\n  - {name: mit, licence: [MIT], to: [ghcr.io/lab, page, \"*/ours\"], allow: [push]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		licence, to string
+		want        bool
+	}{
+		{"MIT", "ghcr.io/lab", true}, {"MIT", "x/y/ours", true}, {"MIT", "page", true},
+		{"MIT-0", "page", false}, {"MIT", "ghcr.io/laboratory", false}, {"MIT", "x/ours/y", false}, {"MIT", "pag", false}, {"MIT", "", false},
+	} {
+		if d := whole.Decide(terms.Question{Verb: terms.Push, To: c.to}, terms.Term{Licence: c.licence}); d.Allowed != c.want {
+			t.Errorf("%s to %q: %+v, want %v: a pattern is the whole of a text", c.licence, c.to, d, c.want)
 		}
 	}
 	refused := p.Decide(terms.Question{Verb: terms.Push, What: terms.Raw, To: "ghcr.io/lab/x"}, terms.Term{Dataset: "d", Licence: "MIT", Access: "open"}).Refusal("x/fetch/d")
@@ -185,6 +203,9 @@ func TestMistakes(t *testing.T) {
 		head + "  - {name: a, allow: [push], access: [public]}\n":                      "public",
 		head + "  - {name: a, allow: [push], what: [weights]}\n":                       "weights",
 		head + "  - {name: a, refuse: [push], reason: no}\n":                           "what may be done instead",
+		head + "  - {name: a, refuse: [push], instead: b}\n":                           "say why (reason)",
+		head + "  - {name: a, allow: [push], to: [\"a\\x7fb\"]}\n":                     "has a blank",
+		head + "  - {name: a, allow: [push], to: [\"a\\tb\"]}\n":                       "has a blank",
 		head + "  - {name: a, allow: [push], refuse: [push], reason: a, instead: b}\n": "allows push, too",
 		head + "  - {name: a, allow: [push]}\n  - {name: a, allow: [list]}\n":          "terms.yaml:5",
 		head + "  - {name: A b, allow: [push]}\n":                                      "no name",
