@@ -67,7 +67,7 @@ func (v *verifier) bound(planned map[string]plan.Step, s lock.Step, artifacts ma
 // action checks the action of an entry against the plan, if there is one, and that it is in the store. Where a record
 // holds it, a copy without the data can do without.
 func (v *verifier) action(planned map[string]plan.Step, s lock.Step, artifacts map[string]digest.Digest, recorded bool) {
-	bound := len(planned) > 0 && v.bound(planned, s, artifacts)
+	bound := planned != nil && v.bound(planned, s, artifacts)
 	text, ok := v.readIf(recorded, s.Action, "action")
 	if !ok || bound { // what has the digest of the bound action is its bytes
 		return

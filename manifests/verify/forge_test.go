@@ -382,6 +382,20 @@ func TestMalformedDocuments(t *testing.T) {
 	if v := e.check(e.text(), verify.Records); codes(v) != verify.Malformed || v.Problems[0].Path != "record" || v.Level != "none" {
 		t.Errorf("record: %+v", v)
 	}
+	for name, change := range map[string]func(m *ocispec.Manifest){
+		"no subject": func(m *ocispec.Manifest) { m.Subject = nil },
+		"no layer":   func(m *ocispec.Manifest) { m.Layers = nil },
+		"no type":    func(m *ocispec.Manifest) { m.MediaType = "" },
+	} {
+		e := rebuild(t, bench(), nil)
+		id := e.entry("fetch/ecg").Action
+		m := e.manifestOf(e.records[id])
+		change(&m)
+		e.records[id] = e.keep(t, m).Digest
+		if v := e.check(e.text(), verify.Records); codes(v) != verify.Malformed || v.Problems[0].Path != "record" || v.Level != "none" {
+			t.Errorf("record with %s: %+v", name, v)
+		}
+	}
 	e = rebuild(t, bench(), nil)
 	e.entry("fetch/ecg").Action = e.put([]byte("{}"))
 	if v := e.check(e.text(), verify.Records); codes(v) != "action-differs malformed record-missing" || v.Level != "none" {
@@ -397,6 +411,13 @@ func TestStepsOfAnotherPlan(t *testing.T) {
 	e.lock.Steps = append(e.lock.Steps, extra)
 	if v := e.check(e.text(), verify.Records); len(v.Problems) != 1 || v.Problems[0].Code != verify.LockEdited || v.Problems[0].Step != "fetch/zzz" {
 		t.Errorf("a step more: %+v", v.Problems)
+	}
+	e = rebuild(t, bench(), nil)
+	empty := *e.plan
+	empty.Steps, empty.Evaluations = nil, nil
+	e.lock.Plan, e.lock.Results = e.keep(t, empty).Digest, nil
+	if v := e.check(e.text(), verify.Records); codes(v) != verify.LockEdited || len(v.Problems) != len(e.lock.Steps) || v.Level != "none" {
+		t.Errorf("of a plan without steps: %+v", v.Problems)
 	}
 	e = rebuild(t, bench(), nil)
 	e.lock.Steps = slices.DeleteFunc(e.lock.Steps, func(s lock.Step) bool { return s.Name == "fetch/ecg" })

@@ -205,6 +205,17 @@ func TestForgedSignatures(t *testing.T) {
 	}
 }
 
+// TestNumbersOfAnother: numbers count for the action and the artifact that they are said to be of, whoever has signed them.
+func TestNumbersOfAnother(t *testing.T) {
+	for name, of := range map[string]struct{ action, artifact string }{"another action": {trained, evaluated}, "another artifact": {evaluated, trained}} {
+		e := rebuild(t, bench(), nil)
+		e.renumber(e.evaluation(rebuilder, e.actionOf(of.action), e.kinds[of.artifact].Digest, evaluated, metrics(evaluated).Metrics))
+		if v := e.judge(policy(1)); codes(v) != verify.RecordDiffers || v.Problems[0].Path != "record/evaluation" || !strings.HasPrefix(v.Problems[0].Got, "action ") {
+			t.Errorf("%s: %+v", name, v.Problems)
+		}
+	}
+}
+
 // renumber makes a record of the evaluation that names other numbers, all of it signed.
 func (e *evidence) renumber(numbers []byte) {
 	e.t.Helper()
