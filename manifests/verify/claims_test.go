@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"bytes"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -87,6 +88,16 @@ func TestClaims(t *testing.T) {
 			p.commitments = [][]byte{stolen}
 			return append([]digest.Digest{id(stolen)}, all...)
 		}, compare.Untold, verify.SignatureWrong},
+		"not here": {func(p *published, all []digest.Digest) []digest.Digest {
+			p.commitments = [][]byte{p.commitment(rebuilder, "small", claim(0.1))}
+			p.open = func(d digest.Digest) error {
+				if d == id(p.commitments[0]) {
+					return fs.ErrNotExist
+				}
+				return nil
+			}
+			return append([]digest.Digest{id(p.commitments[0])}, all...)
+		}, compare.Untold, verify.BlobMissing},
 		"result not in the ledger": {func(p *published, all []digest.Digest) []digest.Digest {
 			p.commitments = [][]byte{p.commitment(rebuilder, "small", claim(0.1))}
 			own := p.records[p.entry(evaluated).Action]

@@ -422,7 +422,7 @@ func TestStepsOfAnotherPlan(t *testing.T) {
 	e = rebuild(t, bench(), nil)
 	e.lock.Steps = slices.DeleteFunc(e.lock.Steps, func(s lock.Step) bool { return s.Name == "fetch/ecg" })
 	v := e.check(e.text(), verify.Records)
-	if codes(v) != "action-differs lock-edited" || v.Level != "none" {
+	if codes(v) != "action-differs lock-edited" || !slices.ContainsFunc(v.Problems, func(p verify.Problem) bool { return p.Path == "inputs" }) || v.Level != "none" {
 		t.Errorf("a step less: %+v", v.Problems)
 	}
 }
