@@ -251,6 +251,49 @@ func TestAnErrorOfReadingIsNoTampering(t *testing.T) {
 	}
 }
 
+// TestNoSuchPlace: there is a proof of what a ledger holds and of the sizes that it had, and of no others.
+func TestNoSuchPlace(t *testing.T) {
+	key := keyOf("a")
+	g := grow(t, key, 300)
+	s := g.sign(t, key)
+	for _, i := range []int64{-1, 300, 1 << 60} {
+		if _, err := ledger.NewProof(s, g.tiles, []int64{i}); err == nil || !strings.Contains(err.Error(), "there is no entry") {
+			t.Errorf("entry %d: %v", i, err)
+		}
+		if i == 300 {
+			continue
+		}
+		if _, err := ledger.NewProof(s, g.tiles, nil, i); err == nil || !strings.Contains(err.Error(), "there was no size") {
+			t.Errorf("size %d: %v", i, err)
+		}
+	}
+}
+
+// TestFollows: a ledger goes on from what it was, and tiles that are not its own do not say so.
+func TestFollows(t *testing.T) {
+	key := keyOf("a")
+	old, g := grow(t, key, 200), grow(t, key, 200, 300)
+	s := g.sign(t, key)
+	if err := ledger.Follows(s, g.tiles, old.Checkpoint); err != nil {
+		t.Error(err)
+	}
+	if err := ledger.Follows(old.sign(t, key), old.tiles, g.Checkpoint); !errors.As(err, new(*ledger.RewrittenError)) {
+		t.Errorf("a shorter one: %v", err)
+	}
+	if err := ledger.Follows(s, ledger.Tiles{}, old.Checkpoint); !errors.Is(err, ledger.ErrMissing) {
+		t.Errorf("without tiles: %v", err)
+	}
+	altered := maps.Clone(g.tiles)
+	for at, b := range altered {
+		if at.L == 0 && at.N == 0 {
+			altered[at] = append(bytes.Clone(b[:len(b)-1]), b[len(b)-1]^1)
+		}
+	}
+	if err := ledger.Follows(s, altered, old.Checkpoint); !errors.Is(err, ledger.ErrTampered) {
+		t.Errorf("with an altered tile: %v", err)
+	}
+}
+
 func BenchmarkVerify(b *testing.B) {
 	key := keyOf("home")
 	p := prove(b, grow(b, key, 10000), key, places(0, 10000))
