@@ -116,6 +116,22 @@ func TestAsStrictAsBefore(t *testing.T) {
 	}
 }
 
+// TestSameRefusal: of several licences that are refused, it is always the same one that is told, as a refusal is signed and exported.
+func TestSameRefusal(t *testing.T) {
+	for range 50 {
+		for licence, rule := range map[string]string{"LicenseRef-x AND CC-BY-ND-4.0 AND MIT": "no-derivatives", "MIT AND Apache-2.0 AND LicenseRef-x AND MPL-2.0 AND PSF-2.0": "own-terms"} {
+			if d := terms.Default().Decide(terms.Question{Verb: terms.Push, What: terms.Curated, To: terms.Registry}, terms.Term{Licence: licence, Access: "open"}); d.Rule != rule {
+				t.Fatalf("%s: %+v, want %s", licence, d, rule)
+			}
+		}
+	}
+	for term, want := range map[terms.Term]bool{{Licence: "MIT", Access: "open"}: true, {Licence: "MIT", Access: "credentialed"}: false, {Licence: "CC-BY-ND-4.0", Access: "open"}: false, {}: false} {
+		if why := terms.Closed(term); (why == "") != want {
+			t.Errorf("%s: closed because %q", term, why)
+		}
+	}
+}
+
 // TestFirstRuleThatFits: the order of the rules decides, for each verb on its own.
 func TestFirstRuleThatFits(t *testing.T) {
 	p, err := terms.Parse("terms.yaml", []byte(`apiVersion: cairn/v1
