@@ -343,10 +343,24 @@ func TestPaths(t *testing.T) {
 			t.Errorf("%s came back as %s", path, back)
 		}
 	}
-	for _, path := range []string{"", "tile", "tile/0", "tile/8/0/000", "tile/data/000", "tile/-1/000", "tile/00/000", "tile/7/000", "tile/0/0", "tile/0/000.p/256",
+	for _, path := range []string{"", "tile", "tile/0", "tile/8/0/000", "tile/data/000", "tile/-1/000", "tile/00/000", "tile/7/000", "0/000", "tile/0/0", "tile/0/000.p/256",
 		"tile/0/000.p/0", "tile/0/x000/000", "tile/0/../000", "/tile/0/000", "tile/entries/entries/000", "tile/0/x001/x099/x511/x627/777"} {
 		if got, _, err := ledger.ParsePath(path); err == nil {
 			t.Errorf("%q was taken for %+v", path, got)
+		}
+	}
+}
+
+func TestTileAt(t *testing.T) {
+	if at, ok := ledger.TileAt(300, 0, 1); !ok || at != (tlog.Tile{H: 8, L: 0, N: 1, W: 44}) {
+		t.Errorf("%+v, %v", at, ok)
+	}
+	for _, c := range []struct {
+		level  int
+		number int64
+	}{{-1, 0}, {7, 0}, {2, 0}, {0, -1}, {0, 2}, {0, 1 << 40}, {0, 1 << 56}} {
+		if at, ok := ledger.TileAt(300, c.level, c.number); ok {
+			t.Errorf("level %d, number %d: %+v", c.level, c.number, at)
 		}
 	}
 }

@@ -220,6 +220,7 @@ func TestProofText(t *testing.T) {
 		"line":    string(text) + "\n",
 		"case":    strings.Replace(string(text), `"tiles"`, `"Tiles"`, 1),
 		"path":    strings.Replace(string(text), `tile/0/`, `tile/x/`, 1),
+		"entries": strings.Replace(string(text), `tile/0/`, `tile/entries/`, 1),
 		"none":    "",
 	} {
 		if _, err := ledger.ParseProof([]byte(changed)); err == nil {
@@ -227,6 +228,11 @@ func TestProofText(t *testing.T) {
 		}
 	}
 	g := grow(t, key, 3)
+	for _, at := range [][]int64{nil, places(0, 3)} {
+		if v, err := prove(t, g, key, at).Open(keyOf("another").public()); !errors.Is(err, ledger.ErrUnknownSigner) {
+			t.Errorf("signed by a stranger: %+v, %v", v, err)
+		}
+	}
 	if _, err := ledger.NewProof(g.sign(t, key), g.tiles, []int64{3}); err == nil {
 		t.Error("an entry beyond the end was proven")
 	}
@@ -248,6 +254,17 @@ func TestAnErrorOfReadingIsNoTampering(t *testing.T) {
 	_, err := ledger.Load(grow(t, key, 3).Checkpoint, failing{disk}, ledger.AllTiles(3)...)
 	if !errors.Is(err, disk) || errors.Is(err, ledger.ErrTampered) {
 		t.Error(err)
+	}
+}
+
+// TestFirstPlace: a record that is there several times has its first place.
+func TestFirstPlace(t *testing.T) {
+	key := keyOf("a")
+	g := grow(t, key, 3)
+	g.extend(t, ledger.Leaf(record(1)), ledger.Leaf(record(0)), ledger.Leaf(record(1)))
+	got, err := open(t, prove(t, g, key, places(0, 6)), key).Included(record(0), record(1))
+	if d := cmp.Diff(map[digest.Digest]int64{record(0): 0, record(1): 1}, got); d != "" || err != nil {
+		t.Error(d, err)
 	}
 }
 

@@ -286,6 +286,10 @@ func TestUnreadableBlobs(t *testing.T) {
 			t.Errorf("%s: level %s, %+v", d, v.Level, v.Problems)
 		}
 	}
+	e.rotten, e.late = layer, true
+	if v := e.check(e.text(), verify.Bytes); v.OK || codes(v) != verify.BlobAltered {
+		t.Errorf("an error behind the last byte: %+v", v.Problems)
+	}
 }
 
 func TestRecordsThatAreNotThere(t *testing.T) {
