@@ -263,6 +263,9 @@ func TestKeys(t *testing.T) {
 	if d := cmp.Diff(before, snapshot(t, dir)); d != "" {
 		t.Error(d)
 	}
+	if _, err := ledger.Open(dir, second).Checkpoint(); !errors.Is(err, format.ErrUnknownSigner) || errors.Is(err, format.ErrTampered) {
+		t.Errorf("a ledger of others is not one that was changed: %v", err)
+	}
 	l := ledger.Open(dir, second, public(t, first))
 	grow(t, l, record(1))
 	origin, err := format.Origin(public(t, first))
@@ -396,6 +399,26 @@ func TestPutBack(t *testing.T) {
 	}
 	if err := ledger.Open(dir, key).Append(t.Context(), record(300)); !errors.Is(err, format.ErrTampered) {
 		t.Errorf("the folder is gone: %v", err)
+	}
+}
+
+// TestLastAltered: what remembers the last checkpoint is believed as little as the ledger.
+func TestLastAltered(t *testing.T) {
+	dir, key := filepath.Join(t.TempDir(), "ledger"), newKey(t)
+	if p, err := ledger.Open(dir, key).Prove(nil); err == nil {
+		t.Errorf("proved nothing of nothing: %+v", p)
+	}
+	grow(t, ledger.Open(dir, key), record(0))
+	last := filepath.Join(dir+".state", "last")
+	text, err := os.ReadFile(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, bad := range map[string]string{"cut": string(text[:len(text)/2]), "empty": "", "another size": strings.Replace(string(text), "\n1\n", "\n2\n", 1)} {
+		put(t, last, bad)
+		if s, err := ledger.Open(dir, key).Checkpoint(); !errors.Is(err, format.ErrTampered) {
+			t.Errorf("%s: %s, %v", name, s, err)
+		}
 	}
 }
 
@@ -534,6 +557,48 @@ func TestTwice(t *testing.T) {
 	}
 	if got, err := v.Included(record(2)); err != nil || got[record(2)] != 2 {
 		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// TestFirstPlace: of a record that is there again, tiles later, the first place is proven, whenever it came.
+func TestFirstPlace(t *testing.T) {
+	dir, key := filepath.Join(t.TempDir(), "ledger"), newKey(t)
+	origin, err := format.Origin(public(t, key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	by, err := format.NewSigner(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := ledger.Open(dir, key)
+	c, tiles := format.Empty(origin), format.Tiles{}
+	for _, more := range [][]digest.Digest{append(records(0, 300), record(2)), {record(3)}} {
+		var leaves []tlog.Hash
+		for _, d := range more {
+			leaves = append(leaves, format.Leaf(d))
+		}
+		var made format.Tiles
+		if c, made, err = format.Extend(c, tiles, leaves); err != nil {
+			t.Fatal(err)
+		}
+		maps.Copy(tiles, made)
+		for at, b := range made {
+			put(t, filepath.Join(dir, format.TilePath(at)), string(b))
+		}
+		text, err := c.Sign(by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, filepath.Join(dir, "checkpoint"), string(text))
+		p, err := l.Prove([]digest.Digest{record(2), record(3)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := p.Places(record(2), record(3))
+		if err != nil || got[record(2)] != 2 || got[record(3)] != 3 {
+			t.Errorf("of %d: %v, %v", c.Size, got, err)
+		}
 	}
 }
 
