@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
@@ -324,6 +325,22 @@ func TestListedBesides(t *testing.T) {
 	}
 }
 
+// TestGoneRecord: what the chain has missed is not missed again because the index lists it.
+func TestGoneRecord(t *testing.T) {
+	p := publish(t, nil)
+	gone := p.records[p.entry(trained).Action]
+	delete(p.blobs, gone)
+	n := 0
+	for _, problem := range p.verify(verify.Bytes).Problems {
+		if problem.Digest == gone {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("said %d times", n)
+	}
+}
+
 // TestManySteps: many cores find what one finds, in the same order.
 func TestManySteps(t *testing.T) {
 	b := bench()
@@ -341,6 +358,10 @@ func TestManySteps(t *testing.T) {
 	one := e.judge(policy(1))
 	runtime.GOMAXPROCS(max(was, 4))
 	four := e.judge(policy(1))
+	r := &remembering{e.store, map[digest.Digest]time.Time{}, map[digest.Digest]bool{}} // which only one goroutine may use
+	if _, err := verify.Lock(t.Context(), "benchmark.lock", e.text(), r, policy(1), verify.Unchanged); err != nil || len(r.right) < 600 {
+		t.Errorf("%d blobs were found right, %v", len(r.right), err)
+	}
 	runtime.GOMAXPROCS(was)
 	if diff := cmp.Diff(one, four); diff != "" || len(one.Problems) < 50 || len(one.Steps) != 208 || cmp.Diff(one, all) != "" {
 		t.Errorf("%d problems of %d steps (-one +four):\n%s", len(one.Problems), len(one.Steps), diff)
