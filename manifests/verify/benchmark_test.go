@@ -67,7 +67,7 @@ func (p *published) addDocuments() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.list(verify.DocumentsStep, p.put(text), made, p.recordOfDocuments(a, made))
+	p.list(verify.DocumentsStep, p.put(text), made, p.recordOfDocuments(rebuilder, a, made))
 }
 
 // again lists the documents anew.
@@ -78,10 +78,10 @@ func (p *published) again() {
 }
 
 // recordOfDocuments names the proof of the ledger, if there is one, and the commitments.
-func (p *published) recordOfDocuments(a action.Action, made ocispec.Descriptor) digest.Digest {
+func (p *published) recordOfDocuments(key signer, a action.Action, made ocispec.Descriptor) digest.Digest {
 	p.t.Helper()
 	if p.proof == nil {
-		return p.record(a, made, verify.DocumentsStep)
+		return p.recordBy(key, a, made, verify.DocumentsStep)
 	}
 	text, err := provenance.New(a, made.Digest, provenance.Execution{Step: verify.DocumentsStep, Ledger: p.proof, Commitments: p.commitments})
 	if err != nil {
@@ -91,7 +91,7 @@ func (p *published) recordOfDocuments(a action.Action, made ocispec.Descriptor) 
 	for _, c := range p.commitments {
 		named = append(named, p.layer(provenance.EnvelopeType, c))
 	}
-	return p.tie(made, p.layer(provenance.EnvelopeType, p.seal(rebuilder, text)), named...)
+	return p.tie(made, p.layer(provenance.EnvelopeType, p.seal(key, text)), named...)
 }
 
 func (p *published) list(step string, id digest.Digest, made ocispec.Descriptor, record digest.Digest) {

@@ -3,6 +3,7 @@ package verify
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -113,7 +114,23 @@ func (v *verifier) records(s lock.Step) *action.Action {
 		return nil
 	}
 	v.vouched(all[0], right)
+	if s.Name == DocumentsStep {
+		v.documented(right)
+	}
 	return &right[0].Predicate.BuildDefinition.ExternalParameters.Action
+}
+
+// documented notes the proof of the ledger and the commitments that the records of the documents name: those of a record
+// that the policy trusts, before those of any other. A stranger may have put his first.
+func (v *verifier) documented(right []provenance.Record) {
+	trusted := func(r provenance.Record) int { return min(len(v.vouch(r).By), 1) }
+	slices.SortStableFunc(right, func(x, y provenance.Record) int { return trusted(y) - trusted(x) })
+	for _, r := range right {
+		v.proof = cmp.Or(v.proof, r.Byproduct(provenance.LedgerName))
+		if len(v.commitments) == 0 {
+			v.commitments = r.Byproducts(provenance.CommitmentName)
+		}
+	}
 }
 
 // record checks one record.
@@ -165,12 +182,6 @@ func (v *verifier) statement(s lock.Step, m ocispec.Manifest) (provenance.Record
 		differs("the statement and the documents that it names", err.Error())
 	} else if d := r.Byproduct(provenance.EvaluationName); d != "" {
 		v.evaluation(s, d)
-	}
-	if s.Name == DocumentsStep {
-		v.proof = cmp.Or(v.proof, r.Byproduct(provenance.LedgerName))
-		if len(v.commitments) == 0 {
-			v.commitments = r.Byproducts(provenance.CommitmentName)
-		}
 	}
 	return r, len(v.out.Problems) == before
 }

@@ -12,6 +12,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cairn-bench/cairn/manifests"
+	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/compare"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/manifests/trust"
@@ -119,6 +120,31 @@ func TestClaims(t *testing.T) {
 		if v := p.judgeBenchmark(trust.Nobody()); len(v.Claims) != 1 || v.Claims[0].Pinned != compare.Untold {
 			t.Errorf("%s: who knows nobody: %+v", name, v.Claims)
 		}
+	}
+}
+
+// TestStrangerFirst: a record of the documents by somebody whom nobody knows does not decide, with other commitments, what was
+// claimed first, wherever it is listed.
+func TestStrangerFirst(t *testing.T) {
+	p := publishOf(claiming(t), nil, nil)
+	all := slices.Sorted(maps.Values(p.records))
+	wide, narrow := p.commitment(rebuilder, "small", claim(0.1)), p.commitment(rebuilder, "small", claim(0.01))
+	p.commitments = [][]byte{wide}
+	p.proof = logged(t, rebuilder, append(all, digest.FromBytes(wide)))
+	documents := p.index.Manifests[len(p.index.Manifests)-2]
+	act, err := action.Parse(p.blobs[digest.Digest(documents.Annotations[verify.ActionKey])])
+	if err != nil {
+		t.Fatal(err)
+	}
+	strangers := p.recordOfDocuments(stranger, act, documents)
+
+	p.commitments = [][]byte{narrow, wide}
+	p.proof = logged(t, rebuilder, append(append([]digest.Digest{digest.FromBytes(narrow)}, all...), digest.FromBytes(wide)))
+	p.again()
+	p.index.Manifests = slices.Insert(p.index.Manifests, 0, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, ArtifactType: provenance.MediaType, Digest: strangers, Size: int64(len(p.blobs[strangers])),
+		Annotations: documents.Annotations})
+	if v := p.judgeBenchmark(policy(1)); len(v.Claims) != 1 || v.Claims[0].Pinned != compare.Changed || codes(v) != verify.ClaimChanged {
+		t.Errorf("%+v, %+v", v.Claims, v.Problems)
 	}
 }
 

@@ -68,17 +68,14 @@ func (v *verifier) begin(name string) {
 
 // vouched judges who has signed the right records of a step. d names the first of them.
 func (v *verifier) vouched(d digest.Digest, all []provenance.Record) {
-	var signed []envelope.Envelope
+	signed := 0
 	for _, r := range all {
-		if r.Envelope == nil {
-			v.out.Signed.Unsigned++
-			continue
+		if r.Envelope != nil {
+			signed++
 		}
-		signed = append(signed, *r.Envelope)
 	}
-	first := all[0].Predicate
-	kind, finished := first.BuildDefinition.ExternalParameters.Action.Plugin.Kind, first.RunDetails.Metadata.FinishedOn
-	j := v.policy.Judge(kind, finished, signed...)
+	v.out.Signed.Unsigned += len(all) - signed
+	j := v.vouch(all...)
 	for _, name := range j.By {
 		v.out.Signed.By[name]++
 	}
@@ -95,12 +92,24 @@ func (v *verifier) vouched(d digest.Digest, all []provenance.Record) {
 		p.Code = SignatureWrong
 	case j.OK() || !v.policy.Strict:
 		return
-	case len(signed) == 0:
+	case signed == 0:
 		p.Code, p.Got = RecordUnsigned, "nobody has signed it"
 	default:
 		p.Code = RecordUntrusted
 	}
 	v.problem(p)
+}
+
+// vouch says who vouches for records of one action. Its kind is theirs, and the time is that of the first.
+func (v *verifier) vouch(all ...provenance.Record) trust.Judgement {
+	var signed []envelope.Envelope
+	for _, r := range all {
+		if r.Envelope != nil {
+			signed = append(signed, *r.Envelope)
+		}
+	}
+	first := all[0].Predicate
+	return v.policy.Judge(first.BuildDefinition.ExternalParameters.Action.Plugin.Kind, first.RunDetails.Metadata.FinishedOn, signed...)
 }
 
 // conclude says how far the proof of each step goes.
