@@ -273,6 +273,7 @@ func (r *bits) full(ac *huffman, k uint, length uint8) error {
 // and a pair waits for little but the length of the one before it: the bits behind two pairs are loaded before these are
 // looked up. As k is below 63 and a step is a byte, the compiler sees that all places are in the block.
 func (buf *buffer) run(at int, next uint64, b *block, t *table, k uint) (end int, last uint, length uint8) {
+	_, _, _ = *buf, *b, *t // looks for nil pointers once, not at every step
 	for k < 63 {
 		more := buf.next(at)
 		i := next >> (64 - pairBits)
