@@ -151,16 +151,6 @@ func (h *huffman) coefficient(next uint64) (step, value int, length uint) {
 	return h.step(symbol), extended(uint32(next<<n>>32>>(32-size)), size), n + size
 }
 
-// difference is that of a DC code, and its length.
-func (h *huffman) difference(next uint64) (value int, length uint) {
-	i := next >> (64 - pairBits)
-	if n := h.table.lengths[i]; n > 0 {
-		return int(int16(h.table.values[i])), uint(n)
-	}
-	_, value, length = h.coefficient(next)
-	return value, length
-}
-
 // step is how far a symbol leads.
 func (h *huffman) step(symbol byte) int {
 	switch {

@@ -232,12 +232,15 @@ func (d *decoder) sequential(_ *scan, p *part, x, y int) error {
 // place of the last one.
 func (r *bits) block(b *block, dc, ac *huffman) (last int, err error) {
 	next := r.next()
-	difference, n := dc.difference(next)
+	i := next >> (64 - pairBits)
+	difference, n := int(int16(dc.table.values[i])), uint(dc.table.lengths[i])
 	if n == 0 {
-		return 0, errCode
+		if _, difference, n = dc.coefficient(next); n == 0 {
+			return 0, errCode
+		}
 	}
 	b[0] = int16(difference)
-	at, k, length := r.buf.run(r.at+int(n), next<<n, b, ac.table, 0)
+	at, k, length := r.buf.run(r.at+int(n), next<<(n&63), b, ac.table, 0)
 	for length == 0 {
 		step, value, n := ac.coefficient(r.buf.next(at))
 		if n == 0 {
