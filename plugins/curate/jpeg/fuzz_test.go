@@ -81,6 +81,7 @@ func TestErrors(t *testing.T) {
 		"restart order":  {edit(t, restart, "\xff\xd1", "\xff\xd2"), "want that of restart 1"},
 		"twice":          {edit(t, colour, "\xff\xda\x00\x0c\x03\x01\x00\x02\x11\x03\x11", "\xff\xda\x00\x0c\x03\x01\x00\x02\x11\x02\x11"), "occurs twice"},
 		"many scans":     {edit(t, progressive, band, strings.Repeat(band+string(scan), 200)+band), "more than 200 scans"},
+		"full block":     {append(slices.Clone(grey[:bytes.Index(grey, []byte("\xff\xda"))+10]), "?\xcf\xf9\xff\x00?\xe7\xff\xd9"...), "more than 64 coefficients"}, // four times 16 zeros
 		"bands":          {edit(t, progressive, band, band[:7]+"\x00\x05\x02"), "together with others"},
 	} {
 		if _, err := jpeg.Decode(c.text, jpeg.Options{Channels: 3}); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -132,22 +132,13 @@ func (p pair) then(q pair) pair {
 	return pair{p.steps + uint32(q.length()) + uint32(q.step())<<16, p.values&0xffff | q.values&0xffff0000}
 }
 
-// table has the pairs for all that the next bits can be. That of a DC code has differences, one at a time. The lengths are
-// apart, since the next look-up waits for nothing else: 4 KiB of them are always at hand.
+// table has the pairs for all that the next bits can be. That of a DC code has differences, one at a time. Lengths and steps
+// are apart: the next look-up waits for a length alone, and a byte that is loaded needs no shift and no mask.
 type table struct {
-	lengths [1 << pairBits]uint8
-	steps   [1 << pairBits]uint16
-	values  [1 << pairBits]uint32
-}
-
-// put puts the coefficients of the i-th pair behind the k-th. It gives their length in bits and the place of the last.
-func (t *table) put(b *block, i uint64, k uint) (uint32, uint) {
-	n, s, v := t.lengths[i], t.steps[i], t.values[i]
-	k += uint(uint8(s))
-	b[uint8(k)] = int16(v)
-	k += uint(s >> 8)
-	b[uint8(k)] = int16(v >> 16)
-	return uint32(n), k
+	lengths [1 << pairBits]uint8  // of all codes and values
+	firsts  [1 << pairBits]uint8  // the step to the first coefficient
+	steps   [1 << pairBits]uint8  // to the last
+	values  [1 << pairBits]uint32 // 16 bits each: the first, the last
 }
 
 // coefficient is the step and the value that the bits begin with, and their length; 0 says that there are none.
@@ -185,8 +176,13 @@ func (h *huffman) prepare() {
 				p = p.then(q)
 			}
 		}
-		h.table.lengths[i], h.table.steps[i], h.table.values[i] = uint8(p.steps), uint16(p.steps>>8), p.values
+		h.table.set(i, p)
 	}
+}
+
+func (t *table) set(i int, p pair) {
+	t.lengths[i], t.values[i] = uint8(p.length()), p.values
+	t.firsts[i], t.steps[i] = uint8(p.step()), uint8(p.step()+int(p.steps>>16))
 }
 
 // singles has pairs of one value.

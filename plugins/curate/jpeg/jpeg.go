@@ -107,9 +107,9 @@ func scale(w, h int, o Options) int {
 	return 8
 }
 
-// block is 64 coefficients in the order of the zigzag. What is behind them is never read: it lets every index of a byte
-// be written.
-type block [256]int16
+// block is 64 coefficients in the order of the zigzag. What is behind them is never read: it is there for every place to
+// which a step of a byte can lead.
+type block [64 + 255]int16
 
 // component is one of the planes of a picture.
 type component struct {

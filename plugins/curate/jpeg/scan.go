@@ -231,84 +231,71 @@ func (d *decoder) sequential(_ *scan, p *part, x, y int) error {
 // block reads the coefficients of a block, of the first one the difference to that of the block before; last is the
 // place of the last one.
 func (r *bits) block(b *block, dc, ac *huffman) (last int, err error) {
-	t := ac.table
-	k, i := r.run(b, dc.table, t, 0)
-	if k < 0 {
-		_, difference, n := dc.coefficient(r.next())
+	next := r.next()
+	i := next >> (64 - pairBits)
+	difference, n := int(int16(dc.table.values[i])), uint(dc.table.lengths[i])
+	if n == 0 {
+		if _, difference, n = dc.coefficient(next); n == 0 {
+			return 0, errCode
+		}
+	}
+	b[0] = int16(difference)
+	at, k, length := r.buf.run(r.at+int(n), next<<(n&63), b, ac.table, 0)
+	for length == 0 {
+		step, value, n := ac.coefficient(r.buf.next(at))
 		if n == 0 {
 			return 0, errCode
 		}
-		r.at += int(n)
-		k, i = r.run(b, nil, t, 0)
-		b[0] = int16(difference)
-	}
-	for t.lengths[i] == 0 {
-		step, value, n := ac.coefficient(r.next())
-		if n == 0 {
-			return 0, errCode
+		at, length = at+int(n), uint8(n)
+		k += uint(step) - endOfBlock
+		if b[uint8(k)] = int16(value); k < 63 {
+			at, k, length = r.buf.run(at, r.buf.next(at), b, ac.table, k)
 		}
-		r.at += int(n)
-		k += step - endOfBlock
-		if b[uint8(k)] = int16(value); k >= 63 {
-			return ended(k)
-		}
-		k, i = r.run(b, nil, t, k)
-	}
-	switch first := k - int(t.steps[i]>>8); {
-	case first == 63 && k > 63: // the block was full: what followed in the pair belongs to the next
-		_, _, alone := ac.coefficient(i << (64 - pairBits))
-		r.at -= int(t.lengths[i]) - int(alone)
-		return 63, nil
-	case first > 63:
-		return ended(first)
-	}
-	return ended(k)
-}
-
-// ended is the place of the last coefficient of a block that ended at k.
-func ended(k int) (last int, err error) {
-	switch {
-	case k >= endOfBlock:
-		return k - endOfBlock, nil
-	case k > 63:
-		return 0, errors.New("a block has more than 64 coefficients")
-	}
-	return k, nil
-}
-
-// run reads pairs from behind the k-th coefficient until the block ends, or a long code comes, and gives the bits that the
-// last of them was looked up by; with a table of differences that of the first coefficient before, -1 where its code is
-// long. Most of the time is spent here. It calls nothing, so that its variables stay in registers, and a pair waits for
-// little but the length of the one before it: the bits behind two pairs are loaded before these are looked up.
-func (r *bits) run(b *block, dc, t *table, start int) (end int, i uint64) {
-	buf, at, k := r.buf, r.at, uint(start)
-	next := buf.next(at)
-	if dc != nil {
-		s, v := dc.lengths[next>>(64-pairBits)], dc.values[next>>(64-pairBits)]
-		if s == 0 {
-			return -1, 0
-		}
-		b[0] = int16(v)
-		at += int(s)
-		next <<= s & 63
-	}
-	for {
-		more := buf.next(at)
-		i = next >> (64 - pairBits)
-		var s, s2 uint32
-		if s, k = t.put(b, i, k); k >= 63 {
-			at += int(s)
-			break
-		}
-		i = next << (s & 63) >> (64 - pairBits)
-		s2, k = t.put(b, i, k)
-		s += s2 // the lengths, of which the sum stays below a byte
-		at += int(s)
-		if k >= 63 {
-			break
-		}
-		next = more << (s & 63)
 	}
 	r.at = at
-	return int(k), i
+	if k > 63 && k-endOfBlock >= 63 {
+		return 63, r.full(ac, k, length)
+	}
+	return int(k % endOfBlock), nil
+}
+
+// full goes back to the end of a block that was full before the last length bits had led to k: what followed in the pair
+// belongs to the next block.
+func (r *bits) full(ac *huffman, k uint, length uint8) error {
+	r.at -= int(length)
+	step, _, n := ac.coefficient(r.next())
+	i := r.next() >> (64 - pairBits)
+	if r.at += int(n); k-uint(ac.table.steps[i])+uint(step) != 63 {
+		return errors.New("a block has more than 64 coefficients")
+	}
+	return nil
+}
+
+// run reads pairs from behind the k-th coefficient until the block ends, or a long code comes, and gives the length of the
+// last of them. Most of the time is spent here. It calls nothing and has few variables, so that they stay in registers,
+// and a pair waits for little but the length of the one before it: the bits behind two pairs are loaded before these are
+// looked up. As k is below 63 and a step is a byte, the compiler sees that all places are in the block.
+func (buf *buffer) run(at int, next uint64, b *block, t *table, k uint) (end int, last uint, length uint8) {
+	_, _, _ = *buf, *b, *t // looks for nil pointers once, not at every step
+	for k < 63 {
+		more := buf.next(at)
+		i := next >> (64 - pairBits)
+		n, v := t.lengths[i], t.values[i]
+		b[k+uint(t.firsts[i])] = int16(v)
+		k += uint(t.steps[i])
+		b[k] = int16(v >> 16)
+		if k >= 63 {
+			return at + int(n), k, n
+		}
+		next <<= n & 63
+		i = next >> (64 - pairBits)
+		length, v = t.lengths[i], t.values[i]
+		b[k+uint(t.firsts[i])] = int16(v)
+		k += uint(t.steps[i])
+		b[k] = int16(v >> 16)
+		n += length
+		at += int(n)
+		next = more << (n & 63)
+	}
+	return at, k, length
 }

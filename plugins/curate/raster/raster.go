@@ -153,9 +153,18 @@ func triangle(to []int32, exact []float64, lo int, centre, slope float64) []int3
 }
 
 // Resize is two passes of one-dimensional filters, each rounding to bytes: down the columns, then along what is left of
-// the rows. Two sums are made at once in the halves of a 64-bit word: none reaches 2^32, so none runs over into the next.
+// the rows. Two rows are made at once, so that what is between the passes stays small, and two sums at once in the halves of
+// a 64-bit word: none reaches 2^32, so none runs over into the next.
 func (p Raster) Resize(w, h int) Raster {
-	return p.resizeColumns(h).resizeRows(w)
+	if w == p.W && h == p.H {
+		return p
+	}
+	out, rows, along := Blank(w, h, p.Channels), newColumns(p, h), newAlong(p, w)
+	for y := 0; y < h; y += 2 {
+		other := min(y+1, h-1)
+		along.filter(out.Row(y), out.Row(other), rows.row(y), rows.row(other))
+	}
+	return out
 }
 
 const (
@@ -164,27 +173,38 @@ const (
 	white = 1<<62 | 1<<30 // is set in a sum that is more than white
 )
 
-func (p Raster) resizeRows(w int) Raster {
+// along is the pass along the rows.
+type along struct {
+	channels int
+	filters  []window // nil leaves rows as they are
+	few      []four   // the same, if they are narrow
+	two      []uint64 // room for two rows
+}
+
+func newAlong(p Raster, w int) *along {
 	if w == p.W {
-		return p
+		return &along{}
 	}
-	out := Blank(w, p.H, p.Channels)
-	filter := windows(p.W, w)
-	few := narrow(filter, p.W)
-	two := make([]uint64, p.W*p.Channels)
-	for y := 0; y < p.H; y += 2 {
-		other := min(y+1, p.H-1)
-		join(two, p.Row(y), p.Row(other))
-		switch {
-		case p.Channels == 3:
-			filterRGB(out.Row(y), out.Row(other), two, filter)
-		case few != nil:
-			filterFew(out.Row(y), out.Row(other), two, few)
-		default:
-			filterGrey(out.Row(y), out.Row(other), two, filter)
-		}
+	filters := windows(p.W, w)
+	return &along{p.Channels, filters, narrow(filters, p.W), make([]uint64, p.W*p.Channels)}
+}
+
+// filter makes the rows a and b of two others.
+func (f *along) filter(a, b, of, other []byte) {
+	if f.filters == nil {
+		copy(a, of)
+		copy(b, other)
+		return
 	}
-	return out
+	join(f.two, of, other)
+	switch {
+	case f.channels == 3:
+		filterRGB(a, b, f.two, f.filters)
+	case f.few != nil:
+		filterFew(a, b, f.two, f.few)
+	default:
+		filterGrey(a, b, f.two, f.filters)
+	}
 }
 
 // join lays two rows into the halves of words.
@@ -257,26 +277,39 @@ func filterRGB(a, b []byte, two []uint64, filter []window) {
 	}
 }
 
-func (p Raster) resizeColumns(h int) Raster {
+// columns is the pass down the columns.
+type columns struct {
+	Raster
+	filters []window // nil leaves columns as they are
+	room    [2][]byte
+}
+
+func newColumns(p Raster, h int) *columns {
 	if h == p.H {
-		return p
+		return &columns{Raster: p}
 	}
-	out := Blank(p.W, h, p.Channels)
-	for y, f := range windows(p.H, h) {
-		row := out.Row(y)
-		n := len(row) &^ 7
-		for i := 0; i < n; i += 8 {
-			filterEight(row[i:], p.Pix[f.first*len(row)+i:], len(row), f.weights)
-		}
-		for i := n; i < len(row); i++ {
-			sum := int32(half)
-			for k, w := range f.weights {
-				sum += w * int32(p.Pix[(f.first+k)*len(row)+i])
-			}
-			row[i] = clip(sum)
-		}
+	n := p.W * p.Channels
+	return &columns{p, windows(p.H, h), [2][]byte{make([]byte, n), make([]byte, n)}}
+}
+
+// row is the y-th row of the result. It lasts until the next but one is asked for.
+func (c *columns) row(y int) []byte {
+	if c.filters == nil {
+		return c.Row(y)
 	}
-	return out
+	f, row := &c.filters[y], c.room[y&1]
+	n := len(row) &^ 7
+	for i := 0; i < n; i += 8 {
+		filterEight(row[i:], c.Pix[f.first*len(row)+i:], len(row), f.weights)
+	}
+	for i := n; i < len(row); i++ {
+		sum := int32(half)
+		for k, w := range f.weights {
+			sum += w * int32(c.Pix[(f.first+k)*len(row)+i])
+		}
+		row[i] = clip(sum)
+	}
+	return row
 }
 
 // filterEight filters eight neighbouring columns at once.
