@@ -259,7 +259,7 @@ func (a *app) open() (*workshop, error) {
 	w.ledger = ledger.Open(filepath.Join(dir, "ledger"), w.key, a.formerKeys(dir)...)
 	w.layout.Waiting, w.own.Waiting, w.cache.Waiting = a.waiting, a.waiting, a.waiting
 	w.own.At, w.cache.At = a.doing(), a.doing()
-	w.gate = gate.Open(dir)
+	w.gate = gate.Open(dir, w.key, a.formerKeys(dir)...)
 	w.overrides, w.origins = origins.OpenOverrides(layout, w.key), origins.OpenNotes(dir)
 	w.garbage = gc.Open(dir, a.who(), layout, w.own)
 	w.cache.SetForgotten(w.garbage.Forgotten)
