@@ -27,8 +27,8 @@
 package verify
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -168,11 +168,8 @@ func Lock(ctx context.Context, file string, text []byte, s Store, by *trust.Poli
 	if err := v.trusts(by); err != nil {
 		return Verdict{}, err
 	}
-	l, err := lock.Parse(file, text)
-	if errors.Is(err, lock.ErrTampered) {
-		v.problem(Problem{Code: LockEdited, Path: file, Got: err.Error(), Want: "the text that cairn wrote"})
-	} else if err != nil {
-		v.problem(Problem{Code: LockEdited, Path: file, Got: err.Error()})
+	l := v.parse(file, text, "")
+	if l == nil {
 		return v.verdict(), ctx.Err()
 	}
 	v.lock(l)
@@ -193,10 +190,11 @@ func Artifact(ctx context.Context, subject string, ref digest.Digest, s Store, l
 type verifier struct {
 	ctx   context.Context // of the one call
 	store Store
-	level string // that is asked for
-	limit int64  // of what is held in memory at once
-	step  string // that is looked at
-	parts []part // what is read after the chain
+	level string       // that is asked for
+	limit int64        // of what is held in memory at once
+	step  string       // that is looked at
+	parts []part       // what is read after the chain
+	text  bytes.Buffer // the document that was read last
 
 	policy  *trust.Policy
 	steps   map[string]*Step                 // of the chain, by name
@@ -276,6 +274,19 @@ func (v *verifier) keep(p Problem) {
 		v.reported[p] = true
 		v.out.Problems = append(v.out.Problems, p)
 	}
+}
+
+// parse reads a lock, also one that was edited and can be read: what it claims can be checked all the same. Else it is nil.
+func (v *verifier) parse(file string, text []byte, from digest.Digest) *lock.Lock {
+	l, err := lock.Parse(file, text)
+	if err != nil {
+		p := Problem{Code: LockEdited, Path: file, Digest: from, Got: err.Error()}
+		if l != nil {
+			p.Want = "the text that cairn wrote"
+		}
+		v.problem(p)
+	}
+	return l
 }
 
 func (v *verifier) lock(l *lock.Lock) {
