@@ -34,6 +34,11 @@ const maxIdentifier = 64
 // IsName says whether a text can be the name of something: lower-case letters, digits and dashes.
 func IsName(s string) bool { return isIdentifier(s) }
 
+// IsLine says whether a text says something, on one line: what a person is called, or a destination.
+func IsLine(s string) bool {
+	return strings.TrimSpace(s) != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
 func isIdentifier(s string) bool { return len(s) <= maxIdentifier && identifier.MatchString(s) }
 
 // names is a set of known words that remembers their order for messages.

@@ -63,7 +63,7 @@ func (e *Executor) missing(ctx context.Context, step plan.Step, dir string) (plu
 // approvals are those under which a step has fetched, for its record.
 func (e *Executor) approvals(ctx context.Context, step plan.Step) []provenance.Approval {
 	var out []provenance.Approval
-	records, _ := e.Gate.Covering(ctx, step.Gate)
+	records, _ := e.Gate.Covering(step.Gate)
 	for _, r := range records {
 		out = append(out, provenance.Approval{Terms: r.Terms.ID, Envelope: r.Text})
 	}

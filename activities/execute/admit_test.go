@@ -75,7 +75,7 @@ func newGated(t *testing.T) *gatedBench {
 			return "", false
 		}}
 	}
-	g.Executor.Gate = gate.Open(g.Dir)
+	g.Executor.Gate = gate.Open(g.Dir, g.Key)
 	pl, err := resolve.ReadPlan(t.Context(), g.Home.Store, g.plan)
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func (g *gatedBench) set(token string) { g.token.Store(&token) }
 
 func (g *gatedBench) accept(t *testing.T) gate.Record {
 	t.Helper()
-	r, _, err := g.Executor.Gate.Approve(t.Context(), approval.Approval{Dataset: "x", Version: "1", Terms: approval.Terms{ID: "T-1", URL: "https://x.test/t"}, By: "Ada", At: time.Unix(1, 0)})
+	r, err := g.Executor.Gate.Approve(t.Context(), approval.Approval{Dataset: "x", Version: "1", Terms: approval.Terms{ID: "T-1", URL: "https://x.test/t"}, By: "Ada", At: time.Unix(1, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}

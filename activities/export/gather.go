@@ -59,7 +59,7 @@ func (g Gatherer) Gather(ctx context.Context, benchmark digest.Digest) (*dossier
 	}
 	d.Times = map[string]dossier.Times{}
 	for _, m := range ix.Manifests {
-		if step := m.Annotations[verify.StepKey]; m.ArtifactType == provenance.MediaType && step != verify.DocumentsStep {
+		if step := m.Annotations[verify.StepKey]; isRecord(m) && step != verify.DocumentsStep && d.Times[step].Finished.IsZero() {
 			r, err := attest.Read(ctx, g.Resolver.Store, m.Digest)
 			if err != nil {
 				return nil, fmt.Errorf("step %s: %w", step, err)
@@ -138,6 +138,12 @@ func (g Gatherer) parse(ctx context.Context, manifest digest.Digest, d *dossier.
 	return nil
 }
 
+// isRecord says whether a benchmark lists the record of whoever has done a step. A bundle that was put beside it says the same
+// once more, with a certificate that an envelope has no place for.
+func isRecord(m ocispec.Descriptor) bool {
+	return m.ArtifactType == provenance.MediaType && m.Annotations[verify.AttachedKey] == ""
+}
+
 // Bundle reads the attestations of a benchmark artifact, in the order of its steps.
 func (g Gatherer) Bundle(ctx context.Context, benchmark digest.Digest) ([]byte, error) {
 	ix, err := g.index(ctx, benchmark)
@@ -146,7 +152,7 @@ func (g Gatherer) Bundle(ctx context.Context, benchmark digest.Digest) ([]byte, 
 	}
 	var out []byte
 	for _, m := range ix.Manifests {
-		if m.ArtifactType != provenance.MediaType {
+		if !isRecord(m) {
 			continue
 		}
 		lines, err := g.attestations(ctx, m.Digest)

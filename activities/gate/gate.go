@@ -21,15 +21,20 @@ import (
 	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/approval"
 	"github.com/cairn-bench/cairn/manifests/plan"
+	"github.com/cairn-bench/cairn/manifests/trust"
 	"github.com/cairn-bench/cairn/plugins"
 )
 
 // Gate is that of one home. The zero value has no approvals.
-type Gate struct{ dir, key string }
+type Gate struct {
+	dir    string
+	key    keys.Signer
+	former []trust.PublicKey
+}
 
-// Open returns the gate of a home.
-func Open(home string) *Gate {
-	return &Gate{dir: filepath.Join(home, "approvals"), key: keys.File(home)}
+// Open returns the gate of a home, whose key signs what is accepted. What former keys of the home have signed counts, too.
+func Open(home string, key keys.Signer, former ...trust.PublicKey) *Gate {
+	return &Gate{dir: filepath.Join(home, "approvals"), key: key, former: former}
 }
 
 // Record is an approval as it was signed.
@@ -41,27 +46,23 @@ type Record struct {
 }
 
 // Approve keeps an approval, signed with the key of the home, which is made if there is none yet.
-func (g *Gate) Approve(ctx context.Context, a approval.Approval) (r Record, newKey bool, err error) {
-	key, made, err := keys.LoadOrMake(g.key)
+func (g *Gate) Approve(ctx context.Context, a approval.Approval) (Record, error) {
+	text, err := a.Sign(ctx, g.key)
 	if err != nil {
-		return Record{}, false, err
-	}
-	text, err := a.Sign(ctx, key)
-	if err != nil {
-		return Record{}, made, err
+		return Record{}, err
 	}
 	dir := filepath.Join(g.dir, a.Dataset)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return Record{}, made, fmt.Errorf("approval: %w", err)
+		return Record{}, fmt.Errorf("approval: %w", err)
 	}
-	r = Record{Approval: a, Text: text, Digest: digest.FromBytes(text)}
+	r := Record{Approval: a, Text: text, Digest: digest.FromBytes(text)}
 	r.Path = filepath.Join(dir, r.Digest.Encoded()+".json")
-	return r, made, cas.ReplaceFile(dir, r.Path, text)
+	return r, cas.ReplaceFile(dir, r.Path, text)
 }
 
 // Approvals lists what was accepted in this home, sorted by dataset and time. A file that does not count is an error
 // beside the others.
-func (g *Gate) Approvals(ctx context.Context) ([]Record, error) {
+func (g *Gate) Approvals() ([]Record, error) {
 	datasets, err := os.ReadDir(g.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -72,14 +73,14 @@ func (g *Gate) Approvals(ctx context.Context) ([]Record, error) {
 		if !d.IsDir() {
 			continue
 		}
-		records, err := g.of(ctx, d.Name())
+		records, err := g.of(d.Name())
 		all, bad = append(all, records...), append(bad, err)
 	}
 	return all, errors.Join(bad...)
 }
 
 // of reads the approvals of one dataset.
-func (g *Gate) of(ctx context.Context, dataset string) ([]Record, error) {
+func (g *Gate) of(dataset string) ([]Record, error) {
 	if g == nil || !manifests.IsName(dataset) {
 		return nil, nil
 	}
@@ -95,15 +96,16 @@ func (g *Gate) of(ctx context.Context, dataset string) ([]Record, error) {
 	if len(files) == 0 {
 		return nil, nil
 	}
-	key, err := keys.Load(g.key)
+	key, err := g.key.Known()
 	if err != nil {
 		return nil, fmt.Errorf("approvals of %s: %w", dataset, err)
 	}
+	known := append([]trust.PublicKey{key}, g.former...)
 	var out []Record
 	var bad []error
 	for _, f := range files {
 		file := filepath.Join(dir, f.Name())
-		r, err := read(ctx, file, key)
+		r, err := read(file, known)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // it was taken back a moment ago
 		case err != nil:
@@ -116,22 +118,22 @@ func (g *Gate) of(ctx context.Context, dataset string) ([]Record, error) {
 	return out, errors.Join(bad...)
 }
 
-func read(ctx context.Context, file string, key keys.Key) (Record, error) {
+func read(file string, known []trust.PublicKey) (Record, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return Record{}, err
 	}
-	a, err := approval.Open(ctx, text, key)
+	a, err := approval.Open(text, known...)
 	return Record{Approval: a, Path: file, Text: text, Digest: digest.FromBytes(text)}, err
 }
 
 // Covering returns for each of the terms of a step the approval of them, and the terms without one. An approval that
 // does not count is as good as none; `cairn approve --list` says why.
-func (g *Gate) Covering(ctx context.Context, of *plan.Gate) (approved []Record, missing []manifests.Term) {
+func (g *Gate) Covering(of *plan.Gate) (approved []Record, missing []manifests.Term) {
 	if of == nil {
 		return nil, nil
 	}
-	records, _ := g.of(ctx, of.Dataset)
+	records, _ := g.of(of.Dataset)
 	for _, t := range of.Terms {
 		i := slices.IndexFunc(records, func(r Record) bool { return r.Covers(*of, t) })
 		if i < 0 {
@@ -146,7 +148,7 @@ func (g *Gate) Covering(ctx context.Context, of *plan.Gate) (approved []Record, 
 // Missing says what stands between this machine and what a step fetches.
 func (g *Gate) Missing(ctx context.Context, step plan.Step, p plugins.Plugin, env plugins.Env) ([]activities.Missing, error) {
 	var out []activities.Missing
-	_, terms := g.Covering(ctx, step.Gate)
+	_, terms := g.Covering(step.Gate)
 	for _, t := range terms {
 		out = append(out, activities.Missing{What: "terms " + t.ID, Do: strings.Join(t.Steps, " "), Page: t.URL, Terms: t.ID})
 	}

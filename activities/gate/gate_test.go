@@ -13,6 +13,7 @@ import (
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/gate"
+	"github.com/cairn-bench/cairn/activities/keys"
 	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/approval"
 	"github.com/cairn-bench/cairn/manifests/catalog"
@@ -36,9 +37,15 @@ var plugin = plugins.Fetch(catalog.Spec{Name: "x", Version: "1", Summary: "For t
 var step = plan.Step{Name: "fetch/d", Params: []byte(`{}`), Gate: &plan.Gate{Dataset: "d", Version: "1", Terms: []manifests.Term{
 	{ID: "A-1", URL: "https://x.test/a", Steps: []string{"Do this.", "Do that."}}, {ID: "B-1", URL: "https://x.test/b"}}}}
 
+func newGate(t *testing.T) *gate.Gate {
+	t.Helper()
+	home := t.TempDir()
+	return gate.Open(home, keys.Home(home, ""))
+}
+
 func approve(t *testing.T, g *gate.Gate, id, url string) gate.Record {
 	t.Helper()
-	r, _, err := g.Approve(t.Context(), approval.Approval{Dataset: "d", Version: "1", Terms: approval.Terms{ID: id, URL: url}, By: "Ada", At: time.Unix(1, 0)})
+	r, err := g.Approve(t.Context(), approval.Approval{Dataset: "d", Version: "1", Terms: approval.Terms{ID: id, URL: url}, By: "Ada", At: time.Unix(1, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +68,7 @@ func missing(t *testing.T, g *gate.Gate, token string) string {
 // TestMissing: terms are accepted one by one, and what is accepted and the credentials are there in any order.
 func TestMissing(t *testing.T) {
 	home := t.TempDir() + "/with [brackets]"
-	g := gate.Open(home)
+	g := gate.Open(home, keys.Home(home, ""))
 	all, err := g.Missing(t.Context(), step, plugin, plugins.Env{})
 	if err != nil {
 		t.Fatal(err)
@@ -85,11 +92,11 @@ func TestMissing(t *testing.T) {
 	if got := missing(t, g, "t"); got != "" {
 		t.Errorf("missing: %s", got)
 	}
-	records, terms := g.Covering(t.Context(), step.Gate)
+	records, terms := g.Covering(step.Gate)
 	if len(records) != 2 || len(terms) != 0 || records[0].Terms.ID != "A-1" || records[1].Terms.ID != "B-1" {
 		t.Errorf("covering: %v, %v", records, terms)
 	}
-	if all, err := g.Approvals(t.Context()); err != nil || len(all) != 3 {
+	if all, err := g.Approvals(); err != nil || len(all) != 3 {
 		t.Errorf("%d approvals, %v", len(all), err)
 	}
 	if got := missing(t, nil, "t"); got != "terms A-1; terms B-1" {
@@ -99,7 +106,7 @@ func TestMissing(t *testing.T) {
 
 // TestDoesNotCount: an approval that somebody else has signed, or has edited, opens nothing, and is told of.
 func TestDoesNotCount(t *testing.T) {
-	g, other := gate.Open(t.TempDir()), gate.Open(t.TempDir())
+	g, other := newGate(t), newGate(t)
 	mine, theirs := approve(t, g, "A-1", "https://x.test/a"), approve(t, other, "B-1", "https://x.test/b")
 	if err := os.WriteFile(filepath.Join(filepath.Dir(mine.Path), "copied.json"), theirs.Text, 0o644); err != nil {
 		t.Fatal(err)
@@ -107,7 +114,7 @@ func TestDoesNotCount(t *testing.T) {
 	if got := missing(t, g, "t"); got != "terms B-1" {
 		t.Errorf("missing: %s", got)
 	}
-	all, err := g.Approvals(t.Context())
+	all, err := g.Approvals()
 	if len(all) != 1 || err == nil || !strings.Contains(err.Error(), "copied.json") || !strings.Contains(err.Error(), "not signed by a key that counts here") {
 		t.Errorf("%d approvals, %v", len(all), err)
 	}
@@ -116,5 +123,31 @@ func TestDoesNotCount(t *testing.T) {
 	}
 	if got := missing(t, g, "t"); got != "terms A-1; terms B-1" {
 		t.Errorf("missing: %s", got)
+	}
+}
+
+// TestKeys: what is accepted is signed with the key that signs the records, and what the home's former key has signed still counts.
+func TestKeys(t *testing.T) {
+	home := t.TempDir()
+	before := gate.Open(home, keys.Home(home, ""))
+	approve(t, before, "A-1", "https://x.test/a")
+	other, _, err := keys.LoadOrMake(filepath.Join(t.TempDir(), "other.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	former, err := keys.Home(home, "").Known()
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := gate.Open(home, other, former)
+	approve(t, now, "B-1", "https://x.test/b")
+	if got := missing(t, now, "t"); got != "" {
+		t.Errorf("missing: %s", got)
+	}
+	if got := missing(t, before, "t"); got != "terms B-1" {
+		t.Errorf("by the former key alone, missing: %s", got)
+	}
+	if _, err := gate.Open(home, other).Approvals(); err == nil || !strings.Contains(err.Error(), "not signed by a key that counts here") {
+		t.Errorf("the former key counts by itself: %v", err)
 	}
 }

@@ -219,7 +219,7 @@ func TestOverrides(t *testing.T) {
 	if err := kept.Keep(t.Context(), parts[0], d); err != nil {
 		t.Fatal(err)
 	}
-	if got := about(nil, bench); len(got) != 1 || got[0].Checked || got[0].Signer != "" || !strings.HasPrefix(got[0].Key, "SHA256:") {
+	if got := about(nil, bench); len(got) != 1 || got[0].Signer != "" || !strings.HasPrefix(got[0].Key, "SHA256:") {
 		t.Errorf("elsewhere: %+v", got)
 	}
 	file := h.Store.Path(d)

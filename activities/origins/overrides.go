@@ -20,7 +20,6 @@ import (
 // Kept is an override of a store.
 type Kept struct {
 	override.Signed
-	Signer   string // what the key is called among those that are known; "" if it is not checked
 	Manifest digest.Digest
 	Bad      error // why it does not count, if it does not
 }
@@ -95,18 +94,6 @@ func (k *Overrides) Keep(ctx context.Context, manifests ...digest.Digest) error 
 	return k.store.Tag(ctx, named)
 }
 
-// verifier is a key that is known.
-type verifier struct{ trust.PublicKey }
-
-func (v verifier) KeyID() (string, error) { return v.ID, nil }
-
-func (v verifier) Verify(_ context.Context, data, sig []byte) error {
-	if !v.PublicKey.Verify(data, sig) {
-		return fmt.Errorf("the signature is not of the key %s", v.ID)
-	}
-	return nil
-}
-
 // About lists the overrides that are about one of some artifacts, in the order of their names. Signatures of known keys are checked. An
 // override that cannot be read counts as about all.
 func (k *Overrides) About(ctx context.Context, known []trust.Key, artifacts ...digest.Digest) ([]Kept, error) {
@@ -114,22 +101,13 @@ func (k *Overrides) About(ctx context.Context, known []trust.Key, artifacts ...d
 	if err != nil {
 		return nil, err
 	}
-	var verifiers []dsse.Verifier
-	names := map[string]string{} // of keys, by ID
-	for _, key := range known {
-		verifiers = append(verifiers, verifier{key.Public})
-		names[key.Public.ID] = key.Name
-	}
 	var out []Kept
 	for _, m := range ix.Manifests {
 		if !strings.HasPrefix(m.Annotations[ocispec.AnnotationRefName], override.Name) {
 			continue
 		}
 		one := Kept{Manifest: m.Digest}
-		one.Signed, one.Bad = k.read(ctx, m.Digest, verifiers)
-		if one.Checked {
-			one.Signer = names[one.Key]
-		}
+		one.Signed, one.Bad = k.read(ctx, m.Digest, known)
 		about := one.Bad != nil
 		for _, d := range artifacts {
 			about = about || one.About(d)
@@ -141,7 +119,7 @@ func (k *Overrides) About(ctx context.Context, known []trust.Key, artifacts ...d
 	return out, nil
 }
 
-func (k *Overrides) read(ctx context.Context, d digest.Digest, verifiers []dsse.Verifier) (override.Signed, error) {
+func (k *Overrides) read(ctx context.Context, d digest.Digest, known []trust.Key) (override.Signed, error) {
 	text, err := cas.ReadAll(ctx, k.store, d, maxDocument)
 	if err != nil {
 		return override.Signed{}, err
@@ -156,7 +134,7 @@ func (k *Overrides) read(ctx context.Context, d digest.Digest, verifiers []dsse.
 	if text, err = cas.ReadAll(ctx, k.store, m.Layers[0].Digest, maxDocument); err != nil {
 		return override.Signed{}, err
 	}
-	o, err := override.Open(ctx, text, verifiers...)
+	o, err := override.Open(text, known...)
 	if err == nil && o.Artifact != m.Subject.Digest {
 		err = fmt.Errorf("override %s: its manifest is about %s, its statement about %s", d, m.Subject.Digest, o.Artifact)
 	}

@@ -25,7 +25,7 @@ func (p *Publisher) commit(ctx context.Context, pl *plan.Plan, states []resolve.
 	if err != nil {
 		return err
 	}
-	done := recordsOf(slices.DeleteFunc(slices.Clone(states), func(s resolve.State) bool { return !s.Done() }))
+	done := recordsOf(slices.DeleteFunc(slices.Clone(states), func(s resolve.State) bool { return !s.Done() }), nil)
 	if !compare.Covered(pl.Claims, pledges(kept, nil)) {
 		k, err := p.claim(ctx, pl)
 		if err != nil {

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -20,35 +21,37 @@ import (
 // maxProof bounds the proof of a benchmark: some 45 bytes a record.
 const maxProof = 256 << 20
 
-// logged makes sure that the records of all steps are in the ledger, also those that another home has made, and proves it
+// logged makes sure that the records of all steps, and earlier ones, are in the ledger, also those that another home has made, and proves it
 // of them and of the commitments.
-func (p *Publisher) logged(ctx context.Context, states []resolve.State, committed []pledge.Kept) ([]byte, error) {
+func (p *Publisher) logged(ctx context.Context, all []digest.Digest, committed []pledge.Kept) ([]byte, error) {
 	if p.Ledger == nil {
 		return nil, nil
 	}
-	all := recordsOf(states)
 	if err := p.Ledger.Append(ctx, all...); err != nil {
 		return nil, err
 	}
-	proof, err := p.Ledger.Prove(append(all, digests(committed)...))
+	proof, err := p.Ledger.Prove(slices.Concat(all, digests(committed)))
 	if err != nil {
 		return nil, err
 	}
 	return proof.Marshal()
 }
 
-func recordsOf(states []resolve.State) []digest.Digest {
+func recordsOf(states []resolve.State, earlier []ocispec.Descriptor) []digest.Digest {
 	out := make([]digest.Digest, len(states))
 	for i, s := range states {
 		out[i] = s.Entry.Record
+	}
+	for _, m := range earlier {
+		out = append(out, m.Digest)
 	}
 	return out
 }
 
 // prove makes another record of documents that were found, if theirs does not prove of the records of the steps that they
 // are in a ledger: a step that was done again has another record and the same artifact.
-func (p *Publisher) prove(ctx context.Context, pl *plan.Plan, doc resolve.State, states []resolve.State, invocation string) (actioncache.Entry, error) {
-	proven, err := p.proven(ctx, doc.Entry, states)
+func (p *Publisher) prove(ctx context.Context, pl *plan.Plan, doc resolve.State, records []digest.Digest, invocation string) (actioncache.Entry, error) {
+	proven, err := p.proven(ctx, doc.Entry, records)
 	if err != nil || proven {
 		return doc.Entry, err
 	}
@@ -58,11 +61,11 @@ func (p *Publisher) prove(ctx context.Context, pl *plan.Plan, doc resolve.State,
 	}
 	now := p.Now()
 	made := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, ArtifactType: DocumentsType, Digest: doc.Entry.Artifact, Size: size}
-	return p.record(ctx, pl, doc.Action, made, states, provenance.Execution{Step: verify.DocumentsStep, Builder: p.Builder, Invocation: invocation, Started: now, Finished: now})
+	return p.record(ctx, pl, doc.Action, made, records, provenance.Execution{Step: verify.DocumentsStep, Builder: p.Builder, Invocation: invocation, Started: now, Finished: now})
 }
 
 // proven says whether the record of the documents proves that those of the steps are in a ledger.
-func (p *Publisher) proven(ctx context.Context, e actioncache.Entry, states []resolve.State) (bool, error) {
+func (p *Publisher) proven(ctx context.Context, e actioncache.Entry, records []digest.Digest) (bool, error) {
 	if p.Ledger == nil {
 		return true, nil
 	}
@@ -80,7 +83,7 @@ func (p *Publisher) proven(ctx context.Context, e actioncache.Entry, states []re
 	}
 	proof, err := ledger.ParseProof(text)
 	if err == nil {
-		err = proof.Has(recordsOf(states)...)
+		err = proof.Has(records...)
 	}
 	return err == nil, nil // what is no proof proves nothing, and is made anew
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -58,6 +59,7 @@ var identity = action.Plugin{Kind: "publish", Name: "benchmark", Version: "3"}
 type Publisher struct {
 	Resolver *resolve.Resolver
 	Tag      func(ctx context.Context, named map[string]ocispec.Descriptor) error // of the store
+	Names    func(ctx context.Context) (ocispec.Index, error)                     // of this home, for what was attached to an earlier result; nil for none
 	Builder  provenance.Builder
 	Key      dsse.Signer    // signs the records
 	Ledger   *ledger.Ledger // in which the records are; nil for none
@@ -132,25 +134,28 @@ func (p *Publisher) Unchanged(ctx context.Context, b *manifests.Benchmark, req a
 	if err != nil || !doc.Done() {
 		return found.Prepared, err
 	}
-	if proven, err := p.proven(ctx, doc.Entry, found.States); err != nil || !proven {
+	earlier := p.earlier(ctx, pl, found.States)
+	if proven, err := p.proven(ctx, doc.Entry, recordsOf(found.States, earlier)); err != nil || !proven {
 		return found.Prepared, err
 	}
-	published, err := p.name(ctx, pl.Benchmark, found.States, doc)
+	published, err := p.name(ctx, pl.Benchmark, found.States, doc, earlier)
 	found.Published = &published
 	return found.Prepared, err
 }
 
 func (p *Publisher) publish(ctx context.Context, req activities.PublishRequest, pl *plan.Plan, states []resolve.State, invocation string) (activities.Published, error) {
+	earlier := p.earlier(ctx, pl, states)
+	records := recordsOf(states, earlier)
 	doc, err := p.lookUp(ctx, req, states)
 	if err == nil && !doc.Done() {
-		doc.Entry, err = p.documents(ctx, req, pl, doc.Action, states, invocation)
+		doc.Entry, err = p.documents(ctx, req, pl, doc.Action, states, records, invocation)
 	} else if err == nil {
-		doc.Entry, err = p.prove(ctx, pl, doc, states, invocation)
+		doc.Entry, err = p.prove(ctx, pl, doc, records, invocation)
 	}
 	if err != nil {
 		return activities.Published{}, err
 	}
-	return p.name(ctx, pl.Benchmark, states, doc)
+	return p.name(ctx, pl.Benchmark, states, doc, earlier)
 }
 
 // lookUp looks for the documents.
@@ -167,13 +172,13 @@ func (p *Publisher) lookUp(ctx context.Context, req activities.PublishRequest, s
 	return resolve.State{Step: plan.Step{Name: verify.DocumentsStep}, Bound: true, Action: a, ID: id, Entry: entry, Miss: miss.Reason}, err
 }
 
-// name ties documents and results together.
-func (p *Publisher) name(ctx context.Context, benchmark string, states []resolve.State, doc resolve.State) (activities.Published, error) {
+// name ties documents and results together, with earlier records of them.
+func (p *Publisher) name(ctx context.Context, benchmark string, states []resolve.State, doc resolve.State, earlier []ocispec.Descriptor) (activities.Published, error) {
 	out, err := Documents(ctx, p.Resolver.Store, doc.Entry.Artifact)
 	if err != nil {
 		return activities.Published{}, err
 	}
-	out.Benchmark, err = p.index(ctx, benchmark, append(states, doc))
+	out.Benchmark, err = p.index(ctx, benchmark, append(states, doc), earlier)
 	return out, err
 }
 
@@ -188,7 +193,7 @@ func bind(req activities.PublishRequest, states []resolve.State) (action.Action,
 }
 
 // documents makes the documents, and the record that they were made.
-func (p *Publisher) documents(ctx context.Context, req activities.PublishRequest, pl *plan.Plan, a action.Action, states []resolve.State, invocation string) (actioncache.Entry, error) {
+func (p *Publisher) documents(ctx context.Context, req activities.PublishRequest, pl *plan.Plan, a action.Action, states []resolve.State, records []digest.Digest, invocation string) (actioncache.Entry, error) {
 	s, started := p.Resolver.Store, p.Now()
 	l, err := MakeLock(ctx, s, pl, req.Plan, states)
 	if err != nil {
@@ -221,7 +226,7 @@ func (p *Publisher) documents(ctx context.Context, req activities.PublishRequest
 	if err != nil {
 		return actioncache.Entry{}, err
 	}
-	return p.record(ctx, pl, a, made, states, provenance.Execution{Step: verify.DocumentsStep, Builder: p.Builder, Invocation: invocation, Started: started, Finished: p.Now()})
+	return p.record(ctx, pl, a, made, records, provenance.Execution{Step: verify.DocumentsStep, Builder: p.Builder, Invocation: invocation, Started: started, Finished: p.Now()})
 }
 
 // lasting marks the fault of a document: what an artifact holds does not get better by another try.
@@ -234,7 +239,7 @@ func lasting(ctx context.Context, err error) error {
 
 // record keeps what an execution gave, with the proof that the records of the steps are in the ledger, and with what was
 // claimed before.
-func (p *Publisher) record(ctx context.Context, pl *plan.Plan, a action.Action, made ocispec.Descriptor, states []resolve.State, x provenance.Execution) (actioncache.Entry, error) {
+func (p *Publisher) record(ctx context.Context, pl *plan.Plan, a action.Action, made ocispec.Descriptor, records []digest.Digest, x provenance.Execution) (actioncache.Entry, error) {
 	committed, err := p.committed(pl)
 	if err != nil {
 		return actioncache.Entry{}, err
@@ -242,7 +247,7 @@ func (p *Publisher) record(ctx context.Context, pl *plan.Plan, a action.Action, 
 	for _, k := range committed {
 		x.Commitments = append(x.Commitments, k.Text)
 	}
-	if x.Ledger, err = p.logged(ctx, states, committed); err != nil {
+	if x.Ledger, err = p.logged(ctx, records, committed); err != nil {
 		return actioncache.Entry{}, err
 	}
 	text, err := a.Canonical()
@@ -338,7 +343,7 @@ func readDocument(ctx context.Context, s cas.Store, artifact digest.Digest, file
 }
 
 // index writes the benchmark artifact and names it, and all in it, in the store's index.
-func (p *Publisher) index(ctx context.Context, name string, states []resolve.State) (digest.Digest, error) {
+func (p *Publisher) index(ctx context.Context, name string, states []resolve.State, earlier []ocispec.Descriptor) (digest.Digest, error) {
 	ix := ocispec.Index{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, ArtifactType: BenchmarkType,
 		Annotations: map[string]string{ocispec.AnnotationTitle: name},
@@ -361,16 +366,13 @@ func (p *Publisher) index(ctx context.Context, name string, states []resolve.Sta
 	for i, st := range states {
 		named[name+"/"+st.Step.Name] = ix.Manifests[2*i]
 	}
-	text, err := canonical.Marshal(ix)
+	ix.Manifests = slices.Concat(ix.Manifests, earlier, attached(p.listed(ctx, name, states)))
+	d, err := putIndex(ctx, p.Resolver.Store, ix)
 	if err != nil {
 		return "", err
 	}
-	d, err := cas.PutBytes(ctx, p.Resolver.Store, text)
-	if err != nil {
-		return "", err
-	}
-	named[name] = ocispec.Descriptor{MediaType: ix.MediaType, ArtifactType: BenchmarkType, Digest: d, Size: int64(len(text))}
-	return d, p.Tag(ctx, named)
+	named[name] = d
+	return d.Digest, p.Tag(ctx, named)
 }
 
 func (p *Publisher) describe(ctx context.Context, d digest.Digest, st resolve.State) (ocispec.Descriptor, error) {

@@ -6,12 +6,10 @@
 package approval
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
+	"reflect"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -22,6 +20,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/envelope"
 	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/trust"
 )
 
 // PredicateType names the predicate and its version.
@@ -62,7 +61,7 @@ func (a Approval) Check() error {
 		return fmt.Errorf("dataset %q: want the name of a dataset", a.Dataset)
 	case a.Terms.ID == "" || a.Terms.URL == "":
 		return errors.New("the terms have no ID or no address")
-	case strings.TrimSpace(a.By) == "" || strings.ContainsFunc(a.By, func(r rune) bool { return r < ' ' || r == 0x7f }):
+	case !manifests.IsLine(a.By):
 		return fmt.Errorf("name %q: want the name of the person who accepts, on one line", a.By)
 	case a.At.IsZero():
 		return errors.New("it has no time")
@@ -100,41 +99,29 @@ func (a Approval) Sign(ctx context.Context, key dsse.Signer) ([]byte, error) {
 	return envelope.Sign(ctx, provenance.MediaType, text, key)
 }
 
-// Open reads an envelope that one of the keys has signed.
-func Open(ctx context.Context, text []byte, keys ...dsse.Verifier) (Approval, error) {
-	var e dsse.Envelope
-	if err := json.Unmarshal(text, &e); err != nil {
-		return Approval{}, fmt.Errorf("approval: want a DSSE envelope: %w", err)
-	}
-	verifier, err := dsse.NewEnvelopeVerifier(keys...)
-	if err != nil {
-		return Approval{}, fmt.Errorf("approval: %w", err)
-	}
-	_, payload, err := verifier.VerifyAndDecode(ctx, &e)
-	if err != nil {
-		return Approval{}, fmt.Errorf("approval: not signed by a key that counts here: %w", err)
-	}
-	if e.PayloadType != provenance.MediaType {
-		return Approval{}, fmt.Errorf("approval: its payload is a %q, want %s", e.PayloadType, provenance.MediaType)
-	}
-	return parse(payload)
-}
-
-// parse reads a statement as Sign writes it.
-func parse(payload []byte) (Approval, error) {
+// Open reads an envelope that one of the keys has signed, as Sign writes it.
+func Open(text []byte, known ...trust.PublicKey) (Approval, error) {
 	var s statement
-	if err := json.Unmarshal(payload, &s); err != nil {
-		return Approval{}, fmt.Errorf("approval: %w", err)
-	}
-	if err := s.Predicate.Check(); err != nil {
-		return Approval{}, fmt.Errorf("approval: %w", err)
-	}
-	want, err := s.Predicate.statement()
+	e, err := provenance.ParseSigned(text, &s, func() error { return s.check() })
 	if err != nil {
 		return Approval{}, fmt.Errorf("approval: %w", err)
 	}
-	if ours, err := canonical.Marshal(want); err != nil || !bytes.Equal(ours, payload) {
-		return Approval{}, errors.New("approval: its statement is not one of an approval, or does not agree with itself")
+	by := &trust.Policy{}
+	for _, k := range known {
+		by.Keys = append(by.Keys, trust.Key{Name: k.ID, Public: k})
+	}
+	if j := by.Signed(e); !j.OK() {
+		return Approval{}, fmt.Errorf("approval: not signed by a key that counts here: %s", j.Why())
 	}
 	return s.Predicate, nil
+}
+
+func (s statement) check() error {
+	if err := s.Predicate.Check(); err != nil {
+		return err
+	}
+	if want, err := s.Predicate.statement(); err != nil || !reflect.DeepEqual(want, s) {
+		return errors.New("its statement is not one of an approval, or does not agree with itself")
+	}
+	return nil
 }

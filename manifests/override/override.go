@@ -7,11 +7,10 @@
 package override
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -20,10 +19,12 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
+	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/envelope"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/manifests/terms"
+	"github.com/cairn-bench/cairn/manifests/trust"
 )
 
 // PredicateType names the predicate and its version.
@@ -95,13 +96,13 @@ func (o Override) About(artifact digest.Digest) bool {
 // Check says what is missing of an override.
 func (o Override) Check() error {
 	switch {
-	case !oneLine(o.By):
+	case !manifests.IsLine(o.By):
 		return fmt.Errorf("name %q: want the name of the person who does it all the same, on one line", o.By)
 	case strings.TrimSpace(o.Reason) == "":
 		return errors.New("it has no reason")
 	case o.At.IsZero():
 		return errors.New("it has no time")
-	case !slices.Contains(terms.Verbs(), o.Verb) || !oneLine(o.To):
+	case !slices.Contains(terms.Verbs(), o.Verb) || !manifests.IsLine(o.To):
 		return fmt.Errorf("%q to %q: want one of %v and a destination", o.Verb, o.To, terms.Verbs())
 	case !canonical.IsSHA256(o.Artifact):
 		return fmt.Errorf("its artifact %q is not a sha256 digest", o.Artifact)
@@ -114,10 +115,6 @@ func (o Override) Check() error {
 		}
 	}
 	return nil
-}
-
-func oneLine(s string) bool {
-	return strings.TrimSpace(s) != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 // Sign returns the envelope as JSON.
@@ -146,62 +143,52 @@ func IsManifest(m ocispec.Manifest) bool {
 // Signed is an override as it was signed.
 type Signed struct {
 	Override
-	Key     string // ID of the key, as the envelope says
-	Checked bool   // whether that key is one of those that were given, and has signed it
+	Key    string // ID of the key; where it is none of the known, as the envelope says
+	Signer string // what the key is called among the known; "" if it is none of them
 }
 
-// Open reads an envelope. One that a given key is said to have signed, and has not, is refused; of other keys nothing is known here.
-func Open(ctx context.Context, text []byte, keys ...dsse.Verifier) (Signed, error) {
-	var e dsse.Envelope
-	if err := json.Unmarshal(text, &e); err != nil || len(e.Signatures) != 1 {
-		return Signed{}, errors.New("override: want a DSSE envelope with one signature")
+// Open reads an envelope, as Sign writes it. One that a known key is said to have signed, and has not, is refused; of other keys nothing
+// is known here.
+func Open(text []byte, known ...trust.Key) (Signed, error) {
+	var s statement
+	e, err := provenance.ParseSigned(text, &s, func() error { return s.check() })
+	if err == nil && len(e.Signatures) != 1 {
+		err = fmt.Errorf("%d signatures, want one", len(e.Signatures))
 	}
-	if e.PayloadType != provenance.MediaType {
-		return Signed{}, fmt.Errorf("override: its payload is a %q, want %s", e.PayloadType, provenance.MediaType)
-	}
-	payload, err := e.DecodeB64Payload()
 	if err != nil {
 		return Signed{}, fmt.Errorf("override: %w", err)
 	}
-	o, err := parse(payload)
-	if err != nil {
-		return Signed{}, fmt.Errorf("override: %w", err)
+	j := trust.Known("those that are known here", known...).Signed(e)
+	if j.Wrong != "" {
+		return Signed{}, fmt.Errorf("override: %s", j.Wrong)
 	}
-	out := Signed{Override: o, Key: e.Signatures[0].KeyID}
-	for _, k := range keys {
-		if id, err := k.KeyID(); err != nil || id != out.Key {
-			continue
+	out := Signed{Override: s.override(), Key: e.Signatures[0].KeyID}
+	for _, k := range known {
+		if slices.Contains(j.By, k.Name) {
+			out.Key, out.Signer = k.Public.ID, k.Name
 		}
-		verifier, err := dsse.NewEnvelopeVerifier(k)
-		if err != nil {
-			return Signed{}, fmt.Errorf("override: %w", err)
-		}
-		if _, err := verifier.Verify(ctx, &e); err != nil {
-			return Signed{}, fmt.Errorf("override: not signed by the key %s that it names: %w", out.Key, err)
-		}
-		out.Checked = true
 	}
 	return out, nil
 }
 
-// parse reads a statement as Sign writes it, and no other.
-func parse(payload []byte) (Override, error) {
-	var s statement
-	if err := json.Unmarshal(payload, &s); err != nil {
-		return Override{}, err
-	}
-	if len(s.Subject) == 0 {
-		return Override{}, errors.New("it has no subject")
-	}
+// override is what a statement says, with the subject that it is first about.
+func (s statement) override() Override {
 	o := s.Predicate
-	o.Name, o.Artifact = s.Subject[0].Name, digest.NewDigestFromEncoded(digest.SHA256, s.Subject[0].Digest[digest.SHA256.String()])
+	if len(s.Subject) > 0 {
+		o.Name, o.Artifact = s.Subject[0].Name, digest.NewDigestFromEncoded(digest.SHA256, s.Subject[0].Digest[digest.SHA256.String()])
+	}
+	return o
+}
+
+func (s statement) check() error {
+	o := s.override()
 	if err := o.Check(); err != nil {
-		return Override{}, err
+		return err
 	}
-	if ours, err := canonical.Marshal(o.statement()); err != nil || !bytes.Equal(ours, payload) {
-		return Override{}, errors.New("its statement is not one of an override, or does not agree with itself")
+	if want := o.statement(); s.Type != want.Type || s.PredicateType != want.PredicateType || !reflect.DeepEqual(s.Subject, want.Subject) {
+		return errors.New("its statement is not one of an override, or does not agree with itself")
 	}
-	return o, nil
+	return nil
 }
 
 // String says in a line what was done.

@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"strings"
 
+	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/document"
 )
 
@@ -29,6 +30,9 @@ type page struct {
 	Boards    []board
 	Trails    []trail
 	Curves    []curve
+
+	CheckingNote string
+	Checks       []check
 }
 
 // HTML returns the report as one self-contained page.
@@ -42,6 +46,7 @@ func HTML(r Report) ([]byte, error) {
 	err = t.Execute(&out, page{
 		Report: r, Style: template.CSS(styleText), StyleHash: base64.StdEncoding.EncodeToString(sum[:]),
 		Boards: boards(r), Trails: trails(r.Results), Curves: curves(r.Models),
+		CheckingNote: checkingNote, Checks: checks(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("report %s: %w", r.Benchmark.Name, err)
@@ -59,6 +64,7 @@ func functions() template.FuncMap {
 		"plural":   plural,
 		"size":     size,
 		"metric":   metricName,
+		"again":    func(class string) string { return classText(catalog.Determinism(class)) },
 		"tallies":  tallies,
 		"crossing": crossing,
 		"holding":  holding,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/document"
 )
 
@@ -18,6 +19,7 @@ func Markdown(r Report) ([]byte, error) {
 	m.models(r.Models)
 	m.trails(r.Results)
 	m.steps(r.Steps)
+	m.checking()
 	return m.Bytes(), nil
 }
 
@@ -274,7 +276,15 @@ func (m *markdown) steps(steps []Step) {
 	m.section("Steps")
 	var rows [][]string
 	for _, s := range steps {
-		rows = append(rows, []string{escaped(s.Name), escaped(s.Plugin), escaped(s.Determinism), escaped(s.Action.String()), escaped(s.Artifact.String())})
+		rows = append(rows, []string{escaped(s.Name), escaped(s.Plugin), escaped(classText(catalog.Determinism(s.Determinism))), escaped(s.Action.String()), escaped(s.Artifact.String())})
 	}
-	m.table([]string{"step", "plugin", "determinism", "action", "artifact"}, rows)
+	m.table([]string{"step", "plugin", "done again", "action", "artifact"}, rows)
+}
+
+func (m *markdown) checking() {
+	m.section("Verification")
+	m.line("%s\n", escaped(checkingNote))
+	for _, c := range checks() {
+		m.line("- `%s`: %s", c.Command, escaped(c.Shows))
+	}
 }

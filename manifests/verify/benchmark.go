@@ -19,10 +19,11 @@ import (
 
 // What a benchmark artifact, an OCI index, says of its parts.
 const (
-	StepKey       = "io.cairn-bench.step"   // annotation: the step an artifact or record is of
-	ActionKey     = "io.cairn-bench.action" // annotation: its action
-	DocumentsStep = "documents"             // the artifact that holds manifest, lock and report
-	LockFile      = "benchmark.lock"        // title of the lock's layer
+	StepKey       = "io.cairn-bench.step"     // annotation: the step an artifact or record is of
+	ActionKey     = "io.cairn-bench.action"   // annotation: its action
+	AttachedKey   = "io.cairn-bench.attached" // annotation: a bundle that somebody has put beside the record of a step later
+	DocumentsStep = "documents"               // the artifact that holds manifest, lock and report
+	LockFile      = "benchmark.lock"          // title of the lock's layer
 )
 
 // Benchmark verifies a benchmark artifact: the lock in it, and every artifact and record that it lists. It

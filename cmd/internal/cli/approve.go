@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -17,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cairn-bench/cairn/activities/gate"
+	"github.com/cairn-bench/cairn/activities/keys"
 	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/approval"
 	"github.com/cairn-bench/cairn/manifests/plan"
@@ -38,7 +38,7 @@ func (a *app) approveCommand() *cobra.Command {
 		Long: `Say, signed, that you have accepted the terms of a dataset in the version that a manifest names.
 
 This accepts nothing at the publisher's: do there first what its page asks for. What it makes is a record, signed with the
-key of this home, of who has accepted what and when; it is kept in the home and travels with what is fetched under it.
+key of this home (or that of CAIRN_KEY, as records are), of who has accepted what and when; it is kept in the home and travels with what is fetched under it.
 A run that is under way and waits for the dataset goes on within a second. The home is the one of the worker that fetches.`,
 		Args: optional(),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -83,18 +83,18 @@ func (a *app) approve(ctx context.Context, dataset string, o approveOptions) err
 	if err != nil {
 		return err
 	}
-	all := []accepted{}
+	all, fresh := []accepted{}, !isFile(keys.File(w.dir))
 	for _, t := range terms {
-		r, made, err := w.gate.Approve(ctx, approval.Approval{Dataset: dataset, Version: g.Version, Terms: approval.Terms{ID: t.ID, URL: t.URL}, By: o.by, At: time.Now()})
+		r, err := w.gate.Approve(ctx, approval.Approval{Dataset: dataset, Version: g.Version, Terms: approval.Terms{ID: t.ID, URL: t.URL}, By: o.by, At: time.Now()})
 		if err != nil {
 			return &usageError{err}
 		}
-		if made {
-			fmt.Fprintf(a.Stderr, "made the key of this home, %s; who has it can sign for you\n", filepath.Join(w.dir, "keys", "home.pem"))
-		}
 		all = append(all, tell(r))
 	}
-	_, missing := w.gate.Covering(ctx, &g.Gate)
+	if fresh && isFile(keys.File(w.dir)) {
+		fmt.Fprintf(a.Stderr, "made the key of this home, %s; who has it can sign for you\n", keys.File(w.dir))
+	}
+	_, missing := w.gate.Covering(&g.Gate)
 	doc := map[string]any{"schema": "cairn/approve/v1", "approved": all, "missing": termIDs(missing)}
 	return a.print(doc, func(out io.Writer) {
 		for _, x := range all {
@@ -185,7 +185,7 @@ func (a *app) listApprovals(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	records, bad := w.gate.Approvals(ctx)
+	records, bad := w.gate.Approvals()
 	all := []accepted{}
 	for _, r := range records {
 		all = append(all, tell(r))
@@ -213,7 +213,7 @@ func (a *app) revoke(ctx context.Context, dataset string, o approveOptions) erro
 	if err != nil {
 		return err
 	}
-	records, err := w.gate.Approvals(ctx)
+	records, err := w.gate.Approvals()
 	all := []accepted{}
 	for _, r := range records {
 		if r.Dataset == dataset && (len(o.terms) == 0 || slices.Contains(o.terms, r.Terms.ID)) {

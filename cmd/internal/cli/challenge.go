@@ -64,11 +64,14 @@ func (a *app) challengeCommand() *cobra.Command {
 	}
 	c.Flags().StringArrayVar(&o.with, "with", nil, "a signed verdict, or a folder of them (*.json); may be given several times")
 	c.Flags().IntVar(&o.agree, "agree", 1, "how many must agree on each step; the trust policy may want more")
-	c.Flags().StringVar(&o.attest, "attest", "", "sign the outcome, whatever it is, as a SLSA verification summary into this file")
+	c.Flags().StringVar(&o.attest, "attest", "", "sign the outcome, whatever it is, as a SLSA verification summary into this file; - is standard output")
 	return c
 }
 
 func (a *app) challenge(ctx context.Context, name string, o challengeOptions) error {
+	if err := a.checkAttest(o.attest); err != nil {
+		return err
+	}
 	w, err := a.open()
 	if err != nil {
 		return err
@@ -95,11 +98,11 @@ func (a *app) challenge(ctx context.Context, name string, o challengeOptions) er
 	problems := doc.problems()
 	doc.OK = len(problems) == 0
 	if o.attest != "" {
-		if err := w.attestChallenge(ctx, o.attest, by, doc, problems); err != nil {
+		if err := a.attestChallenge(ctx, w, o.attest, by, doc, problems); err != nil {
 			return err
 		}
 	}
-	if err := a.print(doc, doc.print); err != nil {
+	if err := a.tell(o.attest, doc, doc.print); err != nil {
 		return err
 	}
 	return challengeError(problems)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -75,6 +76,9 @@ func newRound(t *testing.T, seed uint64, s *straight) *chaosRound {
 		line := newBadLine(t, x.registry.Addr)
 		x.lines = append(x.lines, line)
 		x.env = append(x.env, "CAIRN_STORE=oci://"+line.addr+"/chaos/store")
+		// A dataset of real-small is not for everybody.
+		m := &machine{t: t, dir: filepath.Join(x.home, "cairn")}
+		m.write(termsFile, "apiVersion: cairn/v1\nkind: TermsPolicy\nrules:\n  - {name: ours, to: [\""+line.addr+"/*\"], allow: [push]}\n")
 	}
 	if s.site != nil {
 		x.lines = append(x.lines, s.site.line)

@@ -124,3 +124,31 @@ func TestClaimOfResultsFromElsewhere(t *testing.T) {
 		t.Errorf("%+v", v.Claims)
 	}
 }
+
+// TestDeletedResult: who deletes a result and claims it before it is there once more, claims it late: the benchmark goes on naming the record
+// of the first time.
+func TestDeletedResult(t *testing.T) {
+	m := smallMachine(newMachine(t, ""))
+	first := object[runDocument](m, 0, "run", "benchmark.yaml")
+	for _, s := range first.Steps {
+		if s.Kind == "evaluate" {
+			if err := os.Remove(filepath.Join(m.home, "cairn", "store", "blobs", "sha256", s.Artifact.Encoded())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	m.write("benchmark.yaml", claiming("0.9", "0.5"))
+	again := object[runDocument](m, 0, "run", "benchmark.yaml")
+	if again.Steps[len(again.Steps)-1].State != "ran" || again.Benchmark == first.Benchmark {
+		t.Fatalf("it was not done again: %+v", again.Steps)
+	}
+	for range 2 {
+		v := object[verify.Verdict](m, 0, "verify", "benchmark.lock")
+		if got := pinnings(v); got != "late" || v.Ledger.Records != 5 || v.Ledger.Of != 5 {
+			t.Errorf("pinned %q: %+v, %+v", got, v.Claims, v.Ledger)
+		}
+		if d := object[runDocument](m, 0, "run", "benchmark.yaml"); d.Benchmark != again.Benchmark {
+			t.Errorf("another run gives %s, want %s", d.Benchmark, again.Benchmark)
+		}
+	}
+}

@@ -223,7 +223,7 @@ func (a *app) overridesOf(ctx context.Context, w *workshop, s subjectOf) ([]over
 		switch {
 		case k.Bad != nil:
 			o.Signed = k.Bad.Error()
-		case k.Checked:
+		case k.Signer != "":
 			o.Signed = "by " + k.Signer
 		}
 		out = append(out, o)

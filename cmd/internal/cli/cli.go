@@ -164,7 +164,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.runCommand(), a.resumeCommand(), a.statusCommand(), a.cancelCommand(), a.logCommand(), a.serverCommand(), a.workerCommand(),
 		a.planCommand(), a.explainCommand(), a.approveCommand(), a.fmtCommand(), a.schemaCommand(),
-		a.verifyCommand(), a.challengeCommand(), a.proveCommand(), a.diffCommand(), a.affectedCommand(), a.withdrawCommand(),
+		a.verifyCommand(), a.challengeCommand(), a.attachCommand(), a.proveCommand(), a.diffCommand(), a.affectedCommand(), a.withdrawCommand(),
 		a.showCommand(), a.lsCommand(), a.catCommand(), a.exportCommand(), a.pushCommand(), a.pullCommand(), a.gcCommand(), a.keyCommand(), a.ledgerCommand(), a.termsCommand(),
 		a.pluginCommand(), a.catalogCommand(), a.doctorCommand(), a.versionCommand())
 	return root
@@ -259,7 +259,7 @@ func (a *app) open() (*workshop, error) {
 	w.ledger = ledger.Open(filepath.Join(dir, "ledger"), w.key, a.formerKeys(dir)...)
 	w.layout.Waiting, w.own.Waiting, w.cache.Waiting = a.waiting, a.waiting, a.waiting
 	w.own.At, w.cache.At = a.doing(), a.doing()
-	w.gate = gate.Open(dir)
+	w.gate = gate.Open(dir, w.key, a.formerKeys(dir)...)
 	w.overrides, w.origins = origins.OpenOverrides(layout, w.key), origins.OpenNotes(dir)
 	w.garbage = gc.Open(dir, a.who(), layout, w.own)
 	w.cache.SetForgotten(w.garbage.Forgotten)
@@ -319,7 +319,7 @@ func (w *workshop) suite(a *app, o runOptions, report func(string, plugins.Progr
 }
 
 func (w *workshop) publisher() *publish.Publisher {
-	return &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Builder: builder(), Key: w.key, Ledger: w.ledger, Commitments: pledge.Open(w.dir), Now: time.Now}
+	return &publish.Publisher{Resolver: w.resolver, Tag: w.store.Tag, Names: w.layout.Index, Builder: builder(), Key: w.key, Ledger: w.ledger, Commitments: pledge.Open(w.dir), Now: time.Now}
 }
 
 // builder names this program in records.

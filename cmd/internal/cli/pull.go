@@ -145,14 +145,18 @@ func (a *app) keep(ctx context.Context, w *workshop, called string, got registry
 		return err
 	}
 	named := map[string]ocispec.Descriptor{called: got.Root}
-	entries := map[string]actioncache.Entry{}
+	entries, beside := map[string]actioncache.Entry{}, map[string][]digest.Digest{}
 	for _, m := range got.Lists {
 		id, step := m.Annotations[verify.ActionKey], m.Annotations[verify.StepKey]
 		e := entries[id]
 		e.Action = action.ID(id)
-		if m.ArtifactType == provenance.MediaType {
+		switch record := m.ArtifactType == provenance.MediaType; {
+		case record && m.Annotations[verify.AttachedKey] != "":
+			beside[id] = append(beside[id], m.Digest)
+		case record && e.Record != "": // of before it was done once more
+		case record:
 			e.Record = m.Digest
-		} else {
+		default:
 			e.Artifact = m.Digest
 			if step != "" {
 				named[called+"/"+step] = m
@@ -161,12 +165,12 @@ func (a *app) keep(ctx context.Context, w *workshop, called string, got registry
 		entries[id] = e
 	}
 	left, why := 0, ""
-	for _, e := range entries {
+	for id, e := range entries {
 		if e.Artifact == "" || e.Record == "" || e.Action == "" {
 			continue
 		}
 		if p.Strict {
-			reason, err := a.vouched(ctx, w, p, e)
+			reason, err := a.vouched(ctx, w, p, e, beside[id]...)
 			if err != nil {
 				return err
 			}

@@ -34,6 +34,7 @@ type runOptions struct {
 
 	checkpoint plugins.Interval
 	isolate    bool
+	terms      termsOptions // of a store that homes share
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -51,6 +52,7 @@ func (a *app) runCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.wait, "wait", false, "when all else is done, stay until what is blocked can be had: terms accepted, credentials there")
 	c.Flags().BoolVar(&o.detach, "detach", false, "start the run and leave it to the workers of a cluster or of another process")
 	followFlags(c, &o)
+	o.terms.flags(c)
 	return c
 }
 
@@ -65,6 +67,9 @@ func followFlags(c *cobra.Command, o *runOptions) {
 
 func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	if _, err := a.newView(o.progress); err != nil {
+		return err
+	}
+	if err := o.terms.check(); err != nil {
 		return err
 	}
 	w, err := a.open()
@@ -97,6 +102,9 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	}
 	id, err := cas.PutBytes(ctx, w.store, text)
 	if err != nil {
+		return err
+	}
+	if err := a.shares(ctx, w, b, id, o.terms); err != nil {
 		return err
 	}
 	req := workflows.RebuildRequest{Manifest: id, Dir: filepath.Dir(file), Only: o.only, Offline: o.offline, Wait: o.wait, Pins: pins}

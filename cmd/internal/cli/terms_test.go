@@ -243,3 +243,28 @@ func TestTermsTable(t *testing.T) {
 	}
 	m.want(2, words("terms nothing"), "nothing")
 }
+
+// TestTermsOfSharedStore: a run brings no data into a store that others read unless the policy lets them go there.
+func TestTermsOfSharedStore(t *testing.T) {
+	server := registrytest.Start(t, registrytest.Kinds[0])
+	to := server.Addr + "/lab/store"
+	m := newMachine(t, mixed())
+	m.write("data/heart.csv", table(60))
+	m.write("closed/lung.csv", table(61))
+	run := []string{"--store", "oci://" + to, "run", "benchmark.yaml"}
+	out := m.want(5, run, "because of the dataset lung (licence LicenseRef-Lung-DUA, access credentialed)", "rule closed-access", "  - name: our-store\n    to: ["+to+"]\n    allow: [push]\n", "terms.yaml")
+	if strings.Contains(out.stderr, "heart") {
+		t.Errorf("the open dataset is refused, too:\n%s", out.stderr)
+	}
+	m.want(5, append([]string{"--store", "oci://" + to}, words("run --detach benchmark.yaml")...), "lung")
+	m.want(2, append(run, "--override-terms"), "--by")
+	if _, err := os.Stat(m.path("benchmark.lock")); err == nil {
+		t.Error("the run has begun")
+	}
+	_, rule, _ := strings.Cut(out.stderr, "rules:\n\n")
+	rule, _, _ = strings.Cut(rule, "\nOr run")
+	m.write("ours.yaml", strings.Replace(m.want(0, words("terms")).stdout, "\nrules:\n", "\nrules:\n"+rule, 1))
+	m.want(0, append(run, "--terms", "ours.yaml"))
+	m.want(5, append([]string{"--store", "oci://" + to + "2"}, words("run benchmark.yaml --terms ours.yaml")...), "lung")
+	m.want(0, append([]string{"--store", "oci://" + to + "3"}, words("run benchmark.yaml --override-terms --by Ada --reason agreed")...), "override recorded: sha256:")
+}

@@ -7,6 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/activities/actioncache"
 	"github.com/cairn-bench/cairn/activities/attest"
@@ -92,21 +95,27 @@ func (a *app) trusted(w *workshop) func(context.Context, actioncache.Entry) (str
 }
 
 // vouched says why the record of an entry that comes from elsewhere does not count, "" if it does: the policy, or the key
-// of this home, vouches for it.
-func (a *app) vouched(ctx context.Context, w *workshop, p *trust.Policy, e actioncache.Entry) (string, error) {
-	r, err := attest.Read(ctx, w.store, e.Record)
-	if err != nil {
-		return fmt.Sprintf("its record cannot be read: %v", err), nil
-	}
-	about := r.Predicate.BuildDefinition.ExternalParameters
-	if about.ID != e.Action || r.Artifact() != e.Artifact {
-		return fmt.Sprintf("its record %s is about something else", e.Record), nil
-	}
+// of this home, vouches for it. beside are records that were attached to its own.
+func (a *app) vouched(ctx context.Context, w *workshop, p *trust.Policy, e actioncache.Entry, beside ...digest.Digest) (string, error) {
 	var signed []envelope.Envelope
-	if r.Envelope != nil {
-		signed = append(signed, *r.Envelope)
+	var kind string
+	var finished time.Time
+	for i, d := range append([]digest.Digest{e.Record}, beside...) {
+		r, err := attest.Read(ctx, w.store, d)
+		if err != nil {
+			return fmt.Sprintf("its record cannot be read: %v", err), nil
+		}
+		about := r.Predicate.BuildDefinition.ExternalParameters
+		if about.ID != e.Action || r.Artifact() != e.Artifact {
+			return fmt.Sprintf("its record %s is about something else", d), nil
+		}
+		if r.Envelope != nil {
+			signed = append(signed, *r.Envelope)
+		}
+		if i == 0 {
+			kind, finished = about.Action.Plugin.Kind, r.Predicate.RunDetails.Metadata.FinishedOn
+		}
 	}
-	kind, finished := about.Action.Plugin.Kind, r.Predicate.RunDetails.Metadata.FinishedOn
 	j := p.Judge(kind, finished, signed...)
 	if j.OK() {
 		return "", nil

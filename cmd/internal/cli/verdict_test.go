@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -28,4 +29,9 @@ func TestAttest(t *testing.T) {
 	if s, _, err := verdict.Parse([]byte(m.read("bad.json"))); err != nil || s.Predicate.Result != verdict.Failed || len(s.Predicate.Details.Problems) == 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
+	out := m.want(3, words("verify benchmark.lock --attest -"))
+	if s, _, err := verdict.Parse([]byte(out.stdout)); err != nil || s.Predicate.Result != verdict.Failed || !strings.Contains(out.stderr, "NOT verified") {
+		t.Errorf("%+v, %v\n%s", s, err, out.stderr)
+	}
+	m.want(2, words("verify benchmark.lock --attest - --json"), "both write to standard output")
 }

@@ -69,7 +69,7 @@ func (a *app) verifyCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.since, "since", false, "do not read blobs that look as they did when they were last found right (size, times, inode); level unchanged")
 	c.Flags().StringVar(&o.sample, "sample", "", "read files of the datasets at random: a number, or a share such as 1%")
 	c.Flags().StringVar(&o.seed, "seed", "", "which files --sample takes (default: a new one, printed)")
-	c.Flags().StringVar(&o.attest, "attest", "", "sign the verdict, whatever it is, as a SLSA verification summary into this file")
+	c.Flags().StringVar(&o.attest, "attest", "", "sign the verdict, whatever it is, as a SLSA verification summary into this file; - is standard output, and the text then goes to standard error")
 	c.Flags().StringVar(&o.file, "file", "", "the file that a proof is about")
 	c.Flags().StringVar(&o.lock, "lock", "", "a lock that should name the artifact that a proof is about")
 	c.Flags().StringVar(&o.html, "html", "", "write a page for auditors into this file: from every number to its sources, what is proven, what is not, and which terms apply")
@@ -126,6 +126,9 @@ func (o *verifyOptions) draw() (verify.Draw, error) {
 }
 
 func (a *app) verify(ctx context.Context, file string, o verifyOptions) error {
+	if err := a.checkAttest(o.attest); err != nil {
+		return err
+	}
 	w, err := a.open()
 	if err != nil {
 		return err
@@ -157,11 +160,11 @@ func (a *app) verify(ctx context.Context, file string, o verifyOptions) error {
 		return err
 	}
 	if o.attest != "" {
-		if err := w.attest(ctx, o.attest, s, by, v, reruns); err != nil {
+		if err := a.attest(ctx, w, o.attest, s, by, v, reruns); err != nil {
 			return err
 		}
 	}
-	if err := a.print(v, func(out io.Writer) { printVerdict(out, v) }); err != nil {
+	if err := a.tell(o.attest, v, func(out io.Writer) { printVerdict(out, v) }); err != nil {
 		return err
 	}
 	return cmp.Or(verdictError(v), failedAgain(reruns))
