@@ -56,7 +56,7 @@ var (
 	curateKeys     = []string{"plugin", "seed", "with", "params"}
 	modelKeys      = []string{"title", "plugin", "datasets", "each", "seed", "params"}
 	evaluationKeys = []string{"title", "plugin", "models", "datasets", "split", "metrics", "seed", "params"}
-	claimKeys      = []string{"evaluation", "model", "dataset", "metric", "value", "tolerance", "source"}
+	claimKeys      = []string{"evaluation", "model", "dataset", "metric", "value", "tolerance", "rule", "level", "source"}
 )
 
 func (r *reader) benchmark(n *yaml.Node) *Benchmark {

@@ -96,7 +96,8 @@ func nameWords(s *jsonschema.Schema) {
 	evaluation.Properties["split"].Default = json.RawMessage(`"` + DefaultSplit + `"`)
 	evaluation.Properties["metrics"].Items.Enum = words(Metrics())
 	claim.Properties["metric"].Enum = words(Metrics())
-	for _, number := range []string{"value", "tolerance"} {
+	claim.Properties["rule"].Enum, claim.Properties["rule"].Default = words(Rules()), json.RawMessage(`"`+RuleWithin+`"`)
+	for _, number := range []string{"value", "tolerance", "level"} {
 		claim.Properties[number].Minimum, claim.Properties[number].Maximum = jsonschema.Ptr(0.0), jsonschema.Ptr(1.0)
 	}
 }

@@ -21,6 +21,8 @@ func TestPin(t *testing.T) {
 	other := claim(0.1)
 	other.Metric = "accuracy"
 	a, b := claim(0.1), claim(0.2)
+	ruled := claim(0.1)
+	ruled.Rule = manifests.RuleAtLeast
 	for name, c := range map[string]struct {
 		claim   manifests.Claim
 		now     []manifests.Claim
@@ -39,6 +41,8 @@ func TestPin(t *testing.T) {
 		"wider, and nothing else is": {b, nil, []compare.Pledge{at(1, a)}, compare.Changed, []int{0}},
 		"a second paper":             {b, []manifests.Claim{a, b}, []compare.Pledge{at(1, a), at(9, a, b)}, compare.Late, []int{0, 1}},
 		"another number":             {a, nil, []compare.Pledge{at(1, other), at(9, a, other)}, compare.Late, []int{1}},
+		"another rule, after":        {ruled, nil, []compare.Pledge{at(1, a), at(9, ruled)}, compare.Changed, []int{0, 1}},
+		"another rule, before":       {ruled, nil, []compare.Pledge{at(1, a), at(2, ruled)}, compare.Before, []int{0, 1}},
 		"back again":                 {a, nil, []compare.Pledge{at(1, a), at(9, b)}, compare.Before, []int{0, 1}},
 	} {
 		if c.now == nil {

@@ -50,7 +50,7 @@ const (
 // Keys of the entries, in their order.
 var (
 	stepKeys   = []string{"plugin", "action", "artifact"}
-	claimKeys  = []string{"evaluation", "model", "dataset", "metric", "value", "tolerance", "source"}
+	claimKeys  = []string{"evaluation", "model", "dataset", "metric", "value", "tolerance", "rule?", "level?", "source"} // ? is left out where there is none
 	resultKeys = []string{"evaluation", "model", "dataset", "metric", "value", "low", "high"}
 )
 
@@ -81,15 +81,28 @@ func (l *Lock) writeClaims(b *bytes.Buffer) {
 	}
 	b.WriteString("claims:\n")
 	for _, c := range l.Claims {
-		fmt.Fprintf(b, "  - %s\n", entry(claimKeys, word(c.Evaluation), word(c.Model), word(c.Dataset), word(c.Metric), number(&c.Value), number(&c.Tolerance), word(c.Source)))
+		fmt.Fprintf(b, "  - %s\n", entry(claimKeys, word(c.Evaluation), word(c.Model), word(c.Dataset), word(c.Metric), number(&c.Value), number(&c.Tolerance), c.Rule, some(c.Level), word(c.Source)))
 	}
 }
 
 func (r Result) key() string { return r.Evaluation + "\x00" + r.Model + "\x00" + r.Dataset }
 
+// some writes a number, and "" for none.
+func some(v float64) string {
+	if v == 0 {
+		return ""
+	}
+	return number(&v)
+}
+
+// entry writes a line. A key that ends in ? is left out where its value is "".
 func entry(keys []string, values ...string) string {
 	var b strings.Builder
 	for i, k := range keys {
+		k, optional := strings.CutSuffix(k, "?")
+		if optional && values[i] == "" {
+			continue
+		}
 		b.WriteString(", " + k + ": " + values[i])
 	}
 	return "{" + strings.TrimPrefix(b.String(), ", ") + "}"

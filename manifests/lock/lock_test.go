@@ -70,6 +70,8 @@ func claimed() *lock.Lock {
 	l.Claims = []manifests.Claim{
 		{Evaluation: "test", Model: "single", Dataset: "ecg", Metric: "auroc", Value: 0.75, Tolerance: 0.01, Source: "Table 2: \"ours\", 2024"},
 		{Evaluation: "test", Model: "single", Dataset: "ecg", Metric: "auroc", Value: 0.8, Tolerance: 1e-7, Source: "https://example.org/x?y=1"},
+		{Evaluation: "test", Model: "single", Dataset: "ecg", Metric: "auroc", Value: 0.8, Tolerance: 0, Rule: "at-least", Source: "a, rule: b"},
+		{Evaluation: "test", Model: "single", Dataset: "ecg", Metric: "auroc", Value: 0.8, Tolerance: 0.1, Rule: "interval", Level: 0.95, Source: "c"},
 	}
 	return l
 }
@@ -77,6 +79,8 @@ func claimed() *lock.Lock {
 const goldenClaims = `claims:
   - {evaluation: test, model: single, dataset: ecg, metric: auroc, value: 0.75, tolerance: 0.01, source: "Table 2: \"ours\", 2024"}
   - {evaluation: test, model: single, dataset: ecg, metric: auroc, value: 0.8, tolerance: 1e-07, source: "https://example.org/x?y=1"}
+  - {evaluation: test, model: single, dataset: ecg, metric: auroc, value: 0.8, tolerance: 0, rule: at-least, source: "a, rule: b"}
+  - {evaluation: test, model: single, dataset: ecg, metric: auroc, value: 0.8, tolerance: 0.1, rule: interval, level: 0.95, source: c}
 results:
 `
 
@@ -99,13 +103,20 @@ func TestClaims(t *testing.T) {
 		line     int
 		want     string
 	}{
-		"no claims":      {lines[10] + lines[11], "", 10, "edited"},
+		"no claims":      {strings.Join(lines[10:14], ""), "", 10, "edited"},
+		"no such rule":   {"rule: at-least", "rule: nearly", 13, `"nearly" is no rule`},
+		"the default":    {"rule: at-least", "rule: within", 13, `"within" is no rule`},
+		"no level":       {", level: 0.95", "", 14, "of an interval, and of nothing else, there is a level"},
+		"level 1":        {"level: 0.95", "level: 1", 14, "there is a level between 0 and 1"},
+		"level null":     {"level: 0.95", "level: null", 14, `"null" is not a number`},
+		"a level more":   {"rule: at-least", "rule: at-least, level: 0.95", 13, "there is a level between 0 and 1"},
+		"less than none": {"tolerance: 0.01", "tolerance: -0.01", 11, "is no bound"},
 		"a claim twice":  {lines[11], lines[10], 12, "this claim is there twice"},
 		"no value":       {"value: 0.75, tol", "value: null, tol", 11, "a claim has a value and a tolerance"},
 		"no tolerance":   {"tolerance: 0.01", "tolerance: null", 11, "a claim has a value and a tolerance"},
 		"a wide bound":   {"tolerance: 0.01", "tolerance: Inf", 11, "is not a finite number"},
 		"another key":    {"source:", "sources:", 11, "want {evaluation: ..., model:"},
-		"behind results": {lines[9] + lines[10] + lines[11] + lines[12] + lines[13], lines[12] + lines[13] + lines[9] + lines[10] + lines[11], 12, "want {evaluation"},
+		"behind results": {strings.Join(lines[9:16], ""), strings.Join(lines[14:16], "") + strings.Join(lines[9:14], ""), 12, "want {evaluation"},
 	} {
 		edited := seal(strings.Replace(text, c.old, c.new, 1))
 		checkRefused(t, name, edited)
@@ -185,8 +196,13 @@ func anyLock(t *rapid.T) *lock.Lock {
 func anyClaims(t *rapid.T, name *rapid.Generator[string]) []manifests.Claim {
 	claim := rapid.Custom(func(t *rapid.T) manifests.Claim {
 		text := func(what string) string { return name.Draw(t, what) }
-		return manifests.Claim{Evaluation: text("evaluation"), Model: text("model"), Dataset: text("dataset"), Metric: text("metric"),
-			Value: rapid.Float64().Draw(t, "value"), Tolerance: rapid.Float64().Draw(t, "tolerance"), Source: text("source")}
+		c := manifests.Claim{Evaluation: text("evaluation"), Model: text("model"), Dataset: text("dataset"), Metric: text("metric"),
+			Value: rapid.Float64().Draw(t, "value"), Tolerance: rapid.Float64Min(0).Draw(t, "tolerance"), Source: text("source"),
+			Rule: rapid.SampledFrom([]string{"", "at-least", "at-most", "interval"}).Draw(t, "rule")}
+		if c.Rule == "interval" {
+			c.Level = rapid.Float64Range(0.01, 0.99).Draw(t, "level")
+		}
+		return c
 	})
 	all := rapid.SliceOfNDistinct(claim, 0, 3, rapid.ID).Draw(t, "claims")
 	if len(all) == 0 {

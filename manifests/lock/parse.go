@@ -131,7 +131,10 @@ func (p *parser) claim(l *Lock) {
 		p.fail("a claim has a value and a tolerance, both numbers")
 		return
 	}
-	c := manifests.Claim{Evaluation: f[0], Model: f[1], Dataset: f[2], Metric: f[3], Value: *value, Tolerance: *tolerance, Source: f[6]}
+	c := manifests.Claim{Evaluation: f[0], Model: f[1], Dataset: f[2], Metric: f[3], Value: *value, Tolerance: *tolerance, Rule: f[6], Level: p.some(f[7]), Source: f[8]}
+	if err := c.Check(); err != nil {
+		p.fail("%v", err)
+	}
 	if slices.Contains(l.Claims, c) {
 		p.fail("this claim is there twice")
 	}
@@ -149,12 +152,16 @@ func (p *parser) result(l *Lock) {
 	l.Results = append(l.Results, r)
 }
 
-// fields reads "{key: value, key: value}" with exactly those keys.
+// fields reads "{key: value, key: value}" with exactly those keys. One that ends in ? may be missing, which gives "".
 func (p *parser) fields(s string, keys []string) []string {
 	out := make([]string, len(keys))
 	before := "{"
 	for i, k := range keys {
+		k, optional := strings.CutSuffix(k, "?")
 		rest, ok := strings.CutPrefix(s, before+k+": ")
+		if !ok && optional {
+			continue
+		}
 		if !ok {
 			p.fail("want {%s}", strings.Join(keys, ": ..., ")+": ...")
 			return out
@@ -204,6 +211,19 @@ func (p *parser) digest(s string) digest.Digest {
 		p.fail("%q is not a digest", s)
 	}
 	return d
+}
+
+// some reads a number that may be missing, which is 0.
+func (p *parser) some(s string) float64 {
+	if s == "" {
+		return 0
+	}
+	v := p.number(s)
+	if v == nil {
+		p.fail("%q is not a number", s)
+		return 0
+	}
+	return *v
 }
 
 func (p *parser) number(s string) *float64 {

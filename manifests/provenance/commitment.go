@@ -2,7 +2,6 @@ package provenance
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/opencontainers/go-digest"
 
@@ -60,8 +59,8 @@ func (s CommitmentStatement) check() error {
 		return fmt.Errorf("it is about %q, and has %d claims of %q", s.Subject[0].Name, len(s.Predicate.Claims), s.Predicate.Benchmark)
 	}
 	for i, c := range s.Predicate.Claims {
-		if !(c.Tolerance >= 0) || math.IsInf(c.Tolerance, 0) || math.IsNaN(c.Value) || math.IsInf(c.Value, 0) {
-			return fmt.Errorf("claim %d: %v within %v is no bound", i, c.Value, c.Tolerance)
+		if err := c.Check(); err != nil {
+			return fmt.Errorf("claim %d: %w", i, err)
 		}
 	}
 	return nil

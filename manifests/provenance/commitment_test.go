@@ -57,6 +57,9 @@ func TestCommitment(t *testing.T) {
 		"another benchmark":    {`"benchmark":"small"`, `"benchmark":"large"`},
 		"an unknown key":       {`"benchmark"`, `"another":1,"benchmark"`},
 		"a negative tolerance": {"0.01", "-0.01"},
+		"no such rule":         {`"source"`, `"rule":"nearly","source"`},
+		"the default's name":   {`"source"`, `"rule":"within","source"`},
+		"a level of no rule":   {`"metric"`, `"level":0.95,"metric"`},
 		"no manifest":          {digest.FromString("manifest").Encoded(), "x"},
 		"another order":        {`"predicateType"`, ` "predicateType"`},
 	} {
