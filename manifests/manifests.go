@@ -56,6 +56,10 @@
 //	    split: test                 # the default
 //	    metrics: [auroc, accuracy]  # default: the plugin's
 //
+//	                                # of a plugin that promises class tolerance, a model or an evaluation says how close a second
+//	                                # computation has to come: rerun: {compare: tensors, absolute: 1e-6, relative: 1e-4}, or
+//	                                # rerun: {compare: metrics, absolute: 0.01}; see package tolerance
+//
 //	claims:                         # published numbers to reproduce
 //	  - evaluation: results
 //	    model: single               # or single/ecg; with the dataset it names one number
@@ -95,6 +99,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/canonical"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 )
 
 // What a manifest says it is.
@@ -161,24 +166,26 @@ type Step struct {
 
 // Model is what is trained on which datasets.
 type Model struct {
-	Title    string          `json:"title,omitempty" jsonschema:"one line"`
-	Plugin   string          `json:"plugin" jsonschema:"name of the plugin"`
-	Datasets []string        `json:"datasets" jsonschema:"what it is trained on"`
-	Each     bool            `json:"each,omitempty" jsonschema:"one model for each dataset instead of one over all"`
-	Seed     uint64          `json:"seed,omitempty,string" jsonschema:"0 to 2^64-1"`
-	Params   json.RawMessage `json:"params,omitempty" jsonschema:"what the plugin takes"`
+	Title    string           `json:"title,omitempty" jsonschema:"one line"`
+	Plugin   string           `json:"plugin" jsonschema:"name of the plugin"`
+	Datasets []string         `json:"datasets" jsonschema:"what it is trained on"`
+	Rerun    tolerance.Bounds `json:"rerun,omitzero" jsonschema:"of a plugin of class tolerance: how close a second computation has to come; fixed before the run"`
+	Each     bool             `json:"each,omitempty" jsonschema:"one model for each dataset instead of one over all"`
+	Seed     uint64           `json:"seed,omitempty,string" jsonschema:"0 to 2^64-1"`
+	Params   json.RawMessage  `json:"params,omitempty" jsonschema:"what the plugin takes"`
 }
 
 // Evaluation scores models on one side of datasets.
 type Evaluation struct {
-	Title    string          `json:"title,omitempty" jsonschema:"one line"`
-	Plugin   string          `json:"plugin,omitempty" jsonschema:"name of the plugin"`
-	Models   []string        `json:"models" jsonschema:"what is scored; of a model with each, all"`
-	Datasets []string        `json:"datasets,omitempty" jsonschema:"on which datasets; all of each model if absent"`
-	Split    string          `json:"split,omitempty" jsonschema:"on which side"`
-	Metrics  []string        `json:"metrics,omitempty" jsonschema:"which numbers; those of the plugin if absent"`
-	Seed     uint64          `json:"seed,omitempty,string" jsonschema:"0 to 2^64-1"`
-	Params   json.RawMessage `json:"params,omitempty" jsonschema:"what the plugin takes"`
+	Title    string           `json:"title,omitempty" jsonschema:"one line"`
+	Plugin   string           `json:"plugin,omitempty" jsonschema:"name of the plugin"`
+	Models   []string         `json:"models" jsonschema:"what is scored; of a model with each, all"`
+	Datasets []string         `json:"datasets,omitempty" jsonschema:"on which datasets; all of each model if absent"`
+	Split    string           `json:"split,omitempty" jsonschema:"on which side"`
+	Rerun    tolerance.Bounds `json:"rerun,omitzero" jsonschema:"of a plugin of class tolerance: how close a second computation has to come; fixed before the run"`
+	Metrics  []string         `json:"metrics,omitempty" jsonschema:"which numbers; those of the plugin if absent"`
+	Seed     uint64           `json:"seed,omitempty,string" jsonschema:"0 to 2^64-1"`
+	Params   json.RawMessage  `json:"params,omitempty" jsonschema:"what the plugin takes"`
 }
 
 // Claim is a published number to reproduce.

@@ -92,7 +92,7 @@ func parse(t testing.TB, text []byte) *manifests.Benchmark {
 
 func TestErrorsAreLocated(t *testing.T) {
 	files, err := filepath.Glob("testdata/bad/*.yaml")
-	if err != nil || len(files) != 13 {
+	if err != nil || len(files) != 14 {
 		t.Fatalf("%d bad manifests, error %v", len(files), err)
 	}
 	for _, file := range files {

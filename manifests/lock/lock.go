@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 )
 
 // Lock is what a run gave.
@@ -34,6 +35,7 @@ type Step struct {
 	Plugin   string // kind/name@version
 	Action   digest.Digest
 	Artifact digest.Digest
+	Rerun    tolerance.Bounds // how close a second computation has to come; none where bytes are compared
 }
 
 // Result is one number. Empty values are undefined.
@@ -49,7 +51,7 @@ const (
 
 // Keys of the entries, in their order.
 var (
-	stepKeys   = []string{"plugin", "action", "artifact"}
+	stepKeys   = []string{"plugin", "action", "artifact", "compare?", "absolute?", "relative?"}
 	claimKeys  = []string{"evaluation", "model", "dataset", "metric", "value", "tolerance", "rule?", "level?", "source"} // ? is left out where there is none
 	resultKeys = []string{"evaluation", "model", "dataset", "metric", "value", "low", "high"}
 )
@@ -62,7 +64,7 @@ func (l *Lock) Marshal() []byte {
 	steps := slices.Clone(l.Steps)
 	slices.SortStableFunc(steps, func(x, y Step) int { return strings.Compare(x.Name, y.Name) })
 	for _, s := range steps {
-		fmt.Fprintf(&b, "  %s: %s\n", word(s.Name), entry(stepKeys, word(s.Plugin), s.Action.String(), s.Artifact.String()))
+		fmt.Fprintf(&b, "  %s: %s\n", word(s.Name), entry(stepKeys, word(s.Plugin), s.Action.String(), s.Artifact.String(), s.Rerun.Compare, some(s.Rerun.Absolute), some(s.Rerun.Relative)))
 	}
 	l.writeClaims(&b)
 	b.WriteString("results:\n")

@@ -18,6 +18,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 )
 
 func number(f float64) *float64 { return &f }
@@ -126,6 +127,29 @@ func TestClaims(t *testing.T) {
 	}
 }
 
+// Bounds stand at their step, and of a step without them no byte is another.
+func TestBounds(t *testing.T) {
+	l := small()
+	l.Steps[0].Rerun = tolerance.Bounds{Compare: "tensors", Absolute: 1e-6, Relative: 0.01}
+	text := string(l.Marshal())
+	if want := ", compare: tensors, absolute: 1e-06, relative: 0.01}\n"; strings.Count(text, want) != 1 || strings.Count(text, "compare") != 1 {
+		t.Errorf("no %q in\n%s", want, text)
+	}
+	for name, c := range map[string]struct{ old, new, want string }{
+		"no such comparison": {"compare: tensors", "compare: pixels", `no comparison "pixels"`},
+		"no comparison":      {"compare: tensors, ", "", `no comparison ""`},
+		"no bounds":          {", absolute: 1e-06, relative: 0.01", "", "nothing but the same bytes"},
+		"negative":           {"1e-06", "-1e-06", "not negative"},
+		"another spelling":   {"1e-06", "0.000001", "edited"},
+	} {
+		edited := seal(strings.Replace(text, c.old, c.new, 1))
+		checkRefused(t, name, edited)
+		if _, err := lock.Parse("benchmark.lock", []byte(edited)); !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
 // The order in which steps finish does not show, but that of an evaluation's metrics is the author's. Nothing
 // of the caller's is sorted in place.
 func TestOrder(t *testing.T) {
@@ -181,7 +205,7 @@ func anyLock(t *rapid.T) *lock.Lock {
 	steps := rapid.SliceOfDistinct(name, rapid.ID).Draw(t, "steps")
 	slices.Sort(steps)
 	for _, s := range steps {
-		l.Steps = append(l.Steps, lock.Step{Name: s, Plugin: name.Draw(t, "plugin"), Action: digest.FromString(s), Artifact: digest.FromString(s + "!")})
+		l.Steps = append(l.Steps, lock.Step{Name: s, Plugin: name.Draw(t, "plugin"), Action: digest.FromString(s), Artifact: digest.FromString(s + "!"), Rerun: anyBounds(t)})
 	}
 	metrics := rapid.SliceOfDistinct(name, rapid.ID).Draw(t, "metrics")
 	for _, dataset := range []string{"d", "e"} {
@@ -191,6 +215,12 @@ func anyLock(t *rapid.T) *lock.Lock {
 		}
 	}
 	return l
+}
+
+func anyBounds(t *rapid.T) tolerance.Bounds {
+	some := rapid.Float64Range(1e-300, 1e300)
+	return rapid.SampledFrom([]tolerance.Bounds{{}, {Compare: "metrics", Absolute: some.Draw(t, "absolute")}, {Compare: "tensors", Relative: some.Draw(t, "relative")},
+		{Compare: "tensors", Absolute: some.Draw(t, "absolute"), Relative: some.Draw(t, "relative")}}).Draw(t, "bounds")
 }
 
 func anyClaims(t *rapid.T, name *rapid.Generator[string]) []manifests.Claim {
@@ -230,9 +260,12 @@ func TestRoundTrip(t *testing.T) {
 func checkYAML(t *rapid.T, want *lock.Lock, text []byte) {
 	var doc struct {
 		Benchmark, Manifest, Plan string
-		Steps                     map[string]struct{ Plugin, Action, Artifact string }
-		Claims                    []manifests.Claim
-		Results                   []struct {
+		Steps                     map[string]struct {
+			Plugin, Action, Artifact, Compare string
+			Absolute, Relative                float64
+		}
+		Claims  []manifests.Claim
+		Results []struct {
 			Evaluation, Model, Dataset, Metric string
 			Value, Low, High                   *float64
 		}
@@ -243,7 +276,7 @@ func checkYAML(t *rapid.T, want *lock.Lock, text []byte) {
 	got := &lock.Lock{Benchmark: doc.Benchmark, Manifest: digest.Digest(doc.Manifest), Plan: digest.Digest(doc.Plan), Claims: doc.Claims}
 	for _, s := range want.Steps {
 		d := doc.Steps[s.Name]
-		got.Steps = append(got.Steps, lock.Step{Name: s.Name, Plugin: d.Plugin, Action: digest.Digest(d.Action), Artifact: digest.Digest(d.Artifact)})
+		got.Steps = append(got.Steps, lock.Step{Name: s.Name, Plugin: d.Plugin, Action: digest.Digest(d.Action), Artifact: digest.Digest(d.Artifact), Rerun: tolerance.Bounds{Compare: d.Compare, Absolute: d.Absolute, Relative: d.Relative}})
 	}
 	for _, r := range doc.Results {
 		got.Results = append(got.Results, lock.Result(r))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/canonical"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 )
 
 // ErrTampered says that the text is not what Marshal wrote.
@@ -121,7 +122,11 @@ func (p *parser) step(l *Lock) {
 	if n := len(l.Steps); n > 0 && l.Steps[n-1].Name >= name {
 		p.fail("step %s is there twice or out of order", word(name))
 	}
-	l.Steps = append(l.Steps, Step{Name: name, Plugin: f[0], Action: p.digest(f[1]), Artifact: p.digest(f[2])})
+	s := Step{Name: name, Plugin: f[0], Action: p.digest(f[1]), Artifact: p.digest(f[2]), Rerun: tolerance.Bounds{Compare: f[3], Absolute: p.some(f[4]), Relative: p.some(f[5])}}
+	if err := s.Rerun.Check(); err != nil && !s.Rerun.None() {
+		p.fail("step %s: %v", word(name), err)
+	}
+	l.Steps = append(l.Steps, s)
 }
 
 func (p *parser) claim(l *Lock) {
@@ -163,7 +168,8 @@ func (p *parser) fields(s string, keys []string) []string {
 			continue
 		}
 		if !ok {
-			p.fail("want {%s}", strings.Join(keys, ": ..., ")+": ...")
+			needed := slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return strings.HasSuffix(k, "?") })
+			p.fail("want {%s}", strings.Join(needed, ": ..., ")+": ...")
 			return out
 		}
 		out[i], s = p.word(rest)
