@@ -31,7 +31,7 @@ datasets:
     modality: table
     licence: CC0-1.0
     access: open
-    fetch: {plugin: files, params: {path: data}}
+    fetch: {plugin: dir, params: {path: data}}
     curate: {plugin: table, seed: 3, params: {drop: [id], label: {column: num, classes: {"0": absent, "1": present}}}}
 models:
   wide: {plugin: trainer, datasets: [heart], rerun: {compare: tensors, absolute: 0.001, relative: 0.02}}
@@ -83,19 +83,25 @@ print('{"event":"result"}')
 // shakyMachine has the benchmark, and has run it.
 func shakyMachine(t *testing.T) *machine {
 	t.Helper()
-	if _, err := exec.LookPath("python3"); err != nil {
-		t.Skip("python3 is not installed")
-	}
 	m := newMachine(t, shaky)
 	m.write("data/heart.csv", table(60))
+	m.bringShaky()
+	m.want(0, words("run benchmark.yaml"), "0.5 is in our interval")
+	return m
+}
+
+// bringShaky puts the plugins beside the manifest.
+func (m *machine) bringShaky() {
+	m.t.Helper()
+	if _, err := exec.LookPath("python3"); err != nil {
+		m.t.Skip("python3 is not installed")
+	}
 	for name, kind := range map[string]string{"trainer": "pretrain", "scorer": "evaluate"} {
 		m.write("mine/"+name+"/plugin.json", `{"schema": "cairn/plugin/v1", "kind": "`+kind+`", "name": "`+name+`", "version": "1", "summary": "Is never the same.",
 			"command": ["python3", "main.py"], "determinism": "tolerance", "reason": "adds in any order"}`)
 	}
 	m.write("mine/trainer/main.py", trainer)
 	m.write("mine/scorer/main.py", scorer)
-	m.want(0, words("run benchmark.yaml"), "0.9 interval")
-	return m
 }
 
 // TestRerunWithin: what promises a tolerance is judged by the bounds in the lock; without any it is not judged.
@@ -133,7 +139,7 @@ func TestRerunWithin(t *testing.T) {
 func TestAttackedBounds(t *testing.T) {
 	m := shakyMachine(t)
 	text := m.read("benchmark.lock")
-	m.want(0, words("verify benchmark.lock"), "0.5 in an interval of level 0.9 that reaches no farther than 0.3", "pinned before the result: 1 of 1 claim")
+	m.want(0, words("verify benchmark.lock"), "pinned before the result: 1 of 1 claim")
 	for _, c := range []struct{ name, old, new, code, step, path string }{
 		{"wider absolute", "absolute: 1e-12}", "absolute: 1}", verify.BoundsChanged, "evaluate/far/wide/heart", "rerun"},
 		{"wider relative", "relative: 0.02", "relative: 0.5", verify.BoundsChanged, "pretrain/wide", "rerun"},
@@ -171,6 +177,28 @@ func TestAttackedBounds(t *testing.T) {
 	m.want(3, words("verify benchmark.lock"), "claim-changed", "0.5 in an interval of level 0.9 that reaches no farther than 0.3, as was claimed first", "at-most 0.5 within 0.3, which was claimed when the result was there")
 	if v := object[verify.Verdict](m, 3, "verify", "benchmark.lock"); pinnings(v) != string(compare.Changed) {
 		t.Errorf("pinned %q", pinnings(v))
+	}
+}
+
+// TestCheckWithin: a plugin that promises a tolerance is judged by the bounds of the case, and not at all without.
+func TestCheckWithin(t *testing.T) {
+	m := newMachine(t, "")
+	m.bringShaky()
+	m.want(1, words("plugin check mine/scorer"), "failed  again", "it promises tolerance (adds in any order), and there are no bounds to judge it by")
+	m.write("case/inputs/check/dataset.json", `{"schema":"cairn/dataset/v1","id":"check","modality":"table","task":{"type":"multiclass","classes":["a","b"]}}`)
+	for bounds, c := range map[string]struct {
+		code int
+		want string
+	}{
+		`{"compare":"tensors","absolute":0.1}`:   {0, "ok      five workers  tensors within 0.1: the numbers are close enough"},
+		`{"compare":"tensors","absolute":1e-12}`: {3, "failed  five workers  tensors within 1e-12: \"model.safetensors\": tensor \"weight\" at [0 0]: it was 1."},
+		`{"compare":"metrics","absolute":1}`:     {2, "case.json: rerun: compare is \"metrics\", want tensors"},
+	} {
+		m.write("case/case.json", `{"rerun":`+bounds+`}`)
+		got := m.cairn("plugin", "check", "mine/trainer", "--case", "case")
+		if text := got.stdout + got.stderr; !strings.Contains(text, c.want) || c.code != 0 && got.code != c.code {
+			t.Errorf("%s: code %d, want %d and %s\n%s", bounds, got.code, c.code, c.want, text)
+		}
 	}
 }
 
