@@ -275,6 +275,9 @@ func TestRoundTrip(t *testing.T) {
 		if err1 != nil || err2 != nil || got != want || got.Digest() != digest.FromBytes(text) {
 			t.Fatalf("ID %s, %v became %s, %v", want, err1, got, err2)
 		}
+		if !action.Same(back, back) || action.Same(a, back) && got != want {
+			t.Fatal("what is written alike has one ID")
+		}
 		again, err := back.Canonical()
 		if err != nil || string(again) != string(text) {
 			t.Fatalf("%s became %s, %v", text, again, err)
@@ -288,6 +291,28 @@ func TestRoundTrip(t *testing.T) {
 	want.Params = json.RawMessage(`{"leads":["I","II"],"rate":100}`)
 	if diff := cmp.Diff(want, back); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestSame: whatever is identity makes two actions differ.
+func TestSame(t *testing.T) {
+	for i := range reflect.TypeFor[action.Action]().NumField() {
+		a, b := fixed(), fixed()
+		if !action.Same(a, b) {
+			t.Fatal("an action is not the same as itself")
+		}
+		f := reflect.ValueOf(&b).Elem().Field(i)
+		f.SetZero()
+		if !reflect.ValueOf(a).Field(i).IsZero() && action.Same(a, b) {
+			t.Errorf("without %s it is the same", reflect.TypeFor[action.Action]().Field(i).Name)
+		}
+	}
+	empty := fixed()
+	empty.Inputs, empty.Plugin.Components = []action.Input{}, nil
+	none := empty
+	none.Inputs, none.Plugin.Components = nil, []action.Component{}
+	if !action.Same(empty, none) {
+		t.Error("no inputs are no inputs")
 	}
 }
 

@@ -334,6 +334,23 @@ func seal(text string) string {
 	return body + "digest: " + digest.FromString(body).String() + "\n"
 }
 
+// TestBenchmark: the head of a lock is enough to know what it is about.
+func TestBenchmark(t *testing.T) {
+	text := string(small().Marshal())
+	head, _, _ := strings.Cut(text, "manifest:")
+	for name, c := range map[string]struct{ text, want, err string }{
+		"a lock":          {text, "small", ""},
+		"its head":        {head, "small", ""},
+		"another version": {strings.Replace(text, "cairn/v1", "cairn/v2", 1), "", "this is not a lock of this version"},
+		"nothing":         {"", "", "this is not a lock of this version"},
+	} {
+		got, err := lock.Benchmark([]byte(c.text))
+		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) || err == nil && got != c.want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
 // What a seal cannot tell, the form does: a sealed text is refused where it stands unless it is a lock.
 func TestSealedEditsAreLocated(t *testing.T) {
 	text := string(small().Marshal())

@@ -33,6 +33,13 @@ func Parse(file string, text []byte) (*Lock, error) {
 	return l, nil
 }
 
+// Benchmark is the name of the benchmark that the head of a lock is about. What is behind it is not read.
+func Benchmark(text []byte) (string, error) {
+	p := &parser{rest: string(text)}
+	name := p.benchmark()
+	return name, p.err
+}
+
 func firstDifference(a, b []byte) int {
 	x, y := bytes.Split(a, []byte("\n")), bytes.Split(b, []byte("\n"))
 	for i := range min(len(x), len(y)) {
@@ -70,15 +77,18 @@ func (p *parser) fail(format string, args ...any) {
 	}
 }
 
-func (p *parser) lock() *Lock {
-	l := &Lock{}
+func (p *parser) benchmark() string {
 	for want := range strings.Lines(head) {
 		want = strings.TrimSuffix(want, "\n")
 		if !p.next() || p.line != want {
 			p.fail("this is not a lock of this version: want %q", want)
 		}
 	}
-	l.Benchmark = p.whole(p.value("benchmark"))
+	return p.whole(p.value("benchmark"))
+}
+
+func (p *parser) lock() *Lock {
+	l := &Lock{Benchmark: p.benchmark()}
 	l.Manifest = p.digest(p.value("manifest"))
 	l.Plan = p.digest(p.value("plan"))
 	p.value("steps")

@@ -1,8 +1,10 @@
 package verify
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,6 +28,19 @@ const (
 // Benchmark verifies a benchmark artifact: the lock in it, and every artifact and record that it lists. It
 // needs no action cache, because the artifact names the records.
 func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, by *trust.Policy, level string) (Verdict, error) {
+	return benchmark(ctx, subject, ref, nil, s, by, level)
+}
+
+// ErrOtherLock says that a benchmark artifact holds another lock.
+var ErrOtherLock = errors.New("the benchmark artifact holds another lock")
+
+// Held verifies a benchmark artifact that holds the text of a lock, as Benchmark does. If the lock that it holds can be read
+// and is another one, it goes no further: the error is ErrOtherLock.
+func Held(ctx context.Context, file string, text []byte, ref digest.Digest, s Store, by *trust.Policy, level string) (Verdict, error) {
+	return benchmark(ctx, file, ref, text, s, by, level)
+}
+
+func benchmark(ctx context.Context, subject string, ref digest.Digest, held []byte, s Store, by *trust.Policy, level string) (Verdict, error) {
 	listed := &listed{Store: s, records: map[digest.Digest][]digest.Digest{}, artifacts: map[digest.Digest]bool{}}
 	v := newVerifier(ctx, subject, listed, level)
 	if err := v.trusts(by); err != nil {
@@ -44,6 +59,9 @@ func Benchmark(ctx context.Context, subject string, ref digest.Digest, s Store, 
 	v.documents(documents)
 	var l *lock.Lock
 	if text, ok := v.lockText(documents.Artifact); ok {
+		if held != nil && !bytes.Equal(held, text) {
+			return Verdict{}, ErrOtherLock
+		}
 		var err error
 		l, err = lock.Parse(LockFile, text)
 		if err != nil {

@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"bytes"
+	"errors"
 	"maps"
 	"slices"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/ledger"
+	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
@@ -104,6 +106,29 @@ func TestAnHonestBenchmarkVerifies(t *testing.T) {
 	}
 	if v := p.verify(verify.Bytes); v.Checked.Blobs != len(p.blobs) {
 		t.Errorf("%d blobs of %d were checked", v.Checked.Blobs, len(p.blobs))
+	}
+}
+
+// TestHeld: a lock is verified by the benchmark artifact that holds it, to the byte, and by no other; one whose lock cannot be read may be
+// the one, and is looked at.
+func TestHeld(t *testing.T) {
+	p := publish(t, nil)
+	ref, text := p.keep(t, p.index).Digest, p.blobs[p.documents.Layers[0].Digest]
+	if _, err := lock.Parse("", text); err != nil {
+		t.Fatalf("that layer is not the lock: %v", err)
+	}
+	held := func(text []byte) (verify.Verdict, error) {
+		return verify.Held(t.Context(), "benchmark.lock", text, ref, p.store, policy(1), verify.Bytes)
+	}
+	if v, err := held(text); err != nil || !v.OK || v.Checked.Records != 9 {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if v, err := held(text[:len(text)-1]); !errors.Is(err, verify.ErrOtherLock) || v.OK {
+		t.Errorf("of another text: %+v, %v", v, err)
+	}
+	delete(p.blobs, p.documents.Layers[0].Digest)
+	if v, err := held(text); err != nil || v.OK || len(v.Problems) == 0 {
+		t.Errorf("without its lock: %+v, %v", v, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -29,17 +30,28 @@ func (v *verifier) read(d digest.Digest, path string) ([]byte, bool) {
 		return nil, false
 	}
 	defer func() { _ = r.Close() }() // only read
-	raw, err := io.ReadAll(io.LimitReader(r, v.limit+1))
-	if int64(len(raw)) > v.limit {
+	v.text.Reset()
+	n, err := v.text.ReadFrom(io.LimitReader(r, v.limit+1))
+	if n > v.limit {
 		v.problem(Problem{Code: Malformed, Path: path, Digest: d, Want: fmt.Sprintf("at most %d bytes", v.limit), Got: "more"})
 		return nil, false
 	}
-	if got := digest.FromBytes(raw); err != nil || got != d {
+	if got := digest.FromBytes(v.text.Bytes()); err != nil || got != d {
 		v.altered(d, path, got, err)
 		return nil, false
 	}
-	v.count(d, int64(len(raw)))
-	return raw, true
+	v.count(d, n)
+	return v.taken(), true
+}
+
+// taken is the document that was read last, to be kept. The memory of a small one is used for the next.
+func (v *verifier) taken() []byte {
+	if v.text.Len() <= bufferSize {
+		return bytes.Clone(v.text.Bytes())
+	}
+	raw := v.text.Bytes()
+	v.text = bytes.Buffer{}
+	return raw
 }
 
 // readIf is read for a blob without which the chain holds nevertheless, if it may be missing. At level records it is then

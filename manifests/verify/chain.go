@@ -42,8 +42,8 @@ func (v *verifier) plan(l *lock.Lock) *plan.Plan {
 }
 
 // bound checks that the action of an entry is the one that the plan and the lock's artifacts give. It needs
-// not the action itself.
-func (v *verifier) bound(planned map[string]plan.Step, s lock.Step, artifacts map[string]digest.Digest) bool {
+// not the action itself. recorded is the action of a right record, which has the ID of the entry, or nil.
+func (v *verifier) bound(planned map[string]plan.Step, s lock.Step, artifacts map[string]digest.Digest, recorded *action.Action) bool {
 	step, ok := planned[s.Name]
 	if !ok {
 		v.problem(Problem{Code: LockEdited, Path: "benchmark.lock", Digest: s.Action, Want: "a step of the plan", Got: s.Name})
@@ -60,6 +60,9 @@ func (v *verifier) bound(planned map[string]plan.Step, s lock.Step, artifacts ma
 		v.problem(Problem{Code: ActionDiffers, Path: "inputs", Digest: s.Action, Got: err.Error()})
 		return false
 	}
+	if recorded != nil && action.Same(a, *recorded) {
+		return true
+	}
 	id, err := a.ID()
 	if err != nil || id.Digest() != s.Action {
 		v.problem(Problem{Code: ActionDiffers, Path: "action", Digest: s.Action, Want: id.String(), Got: s.Action.String()})
@@ -69,9 +72,9 @@ func (v *verifier) bound(planned map[string]plan.Step, s lock.Step, artifacts ma
 
 // action checks the action of an entry against the plan, if there is one, and that it is in the store. Where a record
 // holds it, a copy without the data can do without.
-func (v *verifier) action(planned map[string]plan.Step, s lock.Step, artifacts map[string]digest.Digest, recorded bool) {
-	bound := len(planned) > 0 && v.bound(planned, s, artifacts)
-	text, ok := v.readIf(recorded, s.Action, "action")
+func (v *verifier) action(planned map[string]plan.Step, s lock.Step, artifacts map[string]digest.Digest, recorded *action.Action) {
+	bound := len(planned) > 0 && v.bound(planned, s, artifacts, recorded)
+	text, ok := v.readIf(recorded != nil, s.Action, "action")
 	if !ok || bound { // what has the digest of the bound action is its bytes
 		return
 	}
@@ -95,13 +98,13 @@ func (v *verifier) artifact(d digest.Digest) {
 	v.parts = append(v.parts, part{step: v.step, digest: d, manifest: m})
 }
 
-// records checks the statements that the action gave the artifact, and who vouches for that. It says whether one holds
-// the action.
-func (v *verifier) records(s lock.Step) bool {
+// records checks the statements that the action gave the artifact, and who vouches for that. It returns the action, if one
+// holds it.
+func (v *verifier) records(s lock.Step) *action.Action {
 	all, err := v.store.Records(v.ctx, s.Action, s.Artifact)
 	if err != nil || len(all) == 0 {
 		v.problem(Problem{Code: RecordMissing, Path: "record", Digest: s.Action, Want: "a record of the action", Got: fmt.Sprint(err)})
-		return false
+		return nil
 	}
 	var right []provenance.Record
 	for _, d := range all {
@@ -109,10 +112,11 @@ func (v *verifier) records(s lock.Step) bool {
 			right = append(right, r)
 		}
 	}
-	if len(right) > 0 {
-		v.vouched(all[0], right)
+	if len(right) == 0 {
+		return nil
 	}
-	return len(right) > 0
+	v.vouched(all[0], right)
+	return &right[0].Predicate.BuildDefinition.ExternalParameters.Action
 }
 
 // record checks one record.

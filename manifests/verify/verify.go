@@ -28,6 +28,7 @@
 package verify
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -196,10 +197,11 @@ func Artifact(ctx context.Context, subject string, ref digest.Digest, s Store, l
 type verifier struct {
 	ctx   context.Context // of the one call
 	store Store
-	level string // that is asked for
-	limit int64  // of what is held in memory at once
-	step  string // that is looked at
-	parts []part // what is read after the chain
+	level string       // that is asked for
+	limit int64        // of what is held in memory at once
+	step  string       // that is looked at
+	parts []part       // what is read after the chain
+	text  bytes.Buffer // the document that was read last
 
 	policy  *trust.Policy
 	steps   map[string]*Step                 // of the chain, by name

@@ -225,7 +225,7 @@ func (w *workshop) verify(ctx context.Context, name string, by *trust.Policy, le
 	defer func() { err = cmp.Or(err, all.save()) }()
 	var e verify.Store = all
 	if level == verify.Records {
-		e = unremembered{all}
+		e = unremembered{all, w.layout}
 	}
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -245,9 +245,11 @@ func (w *workshop) verify(ctx context.Context, name string, by *trust.Policy, le
 		return s, v, &usageError{err}
 	}
 	s.lock = text
-	if ref, ok := w.holder(ctx, text); ok {
-		v, err = verify.Benchmark(ctx, name, ref, e, by, level)
-	} else {
+	err = verify.ErrOtherLock
+	if ref, ok := w.namesake(ctx, text); ok {
+		v, err = verify.Held(ctx, name, text, ref, e, by, level)
+	}
+	if errors.Is(err, verify.ErrOtherLock) {
 		v, err = verify.Lock(ctx, name, text, e, by, level)
 	}
 	return s, v, err
@@ -263,14 +265,20 @@ func (w *workshop) isArtifact(ctx context.Context, ref digest.Digest) bool {
 	return err == nil
 }
 
-// holder finds the benchmark artifact of a lock. One that is damaged counts: it may be the one.
-func (w *workshop) holder(ctx context.Context, text []byte) (digest.Digest, bool) {
-	l, err := lock.Parse("", text)
+// namesake finds the benchmark artifact that has the name of a lock's benchmark.
+func (w *workshop) namesake(ctx context.Context, text []byte) (digest.Digest, bool) {
+	name, err := lock.Benchmark(text)
 	if err != nil {
 		return "", false
 	}
-	ref, err := w.ref(ctx, l.Benchmark)
-	if err != nil {
+	ref, err := w.ref(ctx, name)
+	return ref, err == nil
+}
+
+// holder finds the benchmark artifact of a lock. One that is damaged counts: it may be the one.
+func (w *workshop) holder(ctx context.Context, text []byte) (digest.Digest, bool) {
+	ref, ok := w.namesake(ctx, text)
+	if !ok {
 		return "", false
 	}
 	inside, err := w.lockIn(ctx, ref)
