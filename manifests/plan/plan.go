@@ -258,6 +258,17 @@ func (s Step) Bind(artifact func(step string) (digest.Digest, bool)) (action.Act
 	return a, nil
 }
 
+// Bounds lists how close a second computation has to come, of the steps that have bounds, in the order of the plan.
+func (p *Plan) Bounds() []tolerance.OfStep {
+	var out []tolerance.OfStep
+	for _, s := range p.Steps {
+		if !s.Rerun.None() {
+			out = append(out, tolerance.OfStep{Step: s.Name, Bounds: s.Rerun})
+		}
+	}
+	return out
+}
+
 // Find returns the step of that name.
 func (p *Plan) Find(name string) (Step, bool) {
 	i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Name == name })

@@ -39,6 +39,12 @@ type Bounds struct {
 	Relative float64 `json:"relative,omitempty" jsonschema:"of tensors: how much farther, as a share of what the number was"`
 }
 
+// OfStep is the bounds of a step.
+type OfStep struct {
+	Step string `json:"step"`
+	Bounds
+}
+
 // Of is the comparison of a kind of step, "" if it has none.
 func Of(k catalog.Kind) string {
 	switch k {

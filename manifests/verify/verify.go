@@ -133,6 +133,7 @@ type Verdict struct {
 	Ledger   *Ledger   `json:"ledger,omitempty"` // of a benchmark that has a proof of it
 	Steps    []Step    `json:"steps,omitempty"`  // of a chain, in the order of the lock
 	Claims   []Claim   `json:"claims,omitempty"` // of a chain, in the order of the lock
+	Bounds   []Bounds  `json:"bounds,omitempty"` // of a chain, of the steps that have some, in the order of the lock
 	Checked  Checked   `json:"checked"`
 	Sample   *Sample   `json:"sample,omitempty"`
 	Proof    *Proven   `json:"proof,omitempty"`

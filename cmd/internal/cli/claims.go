@@ -63,8 +63,13 @@ func lineOfClaim(lock []byte, i int) int {
 	return bytes.Count(before, []byte("\n")) + 3 + i
 }
 
-// printPinned says which claims were not fixed before their result.
+// printPinned says which claims and bounds were not fixed before their result.
 func printPinned(out io.Writer, v verify.Verdict) {
+	for _, b := range v.Bounds {
+		if b.Pinned != compare.Before {
+			fmt.Fprintf(out, "  bounds of %s, %s: not pinned before the result, as far as is known: %s\n", b.Step, b.Bounds, b.Why)
+		}
+	}
 	if len(v.Claims) == 0 {
 		return
 	}

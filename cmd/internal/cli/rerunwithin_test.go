@@ -140,6 +140,15 @@ func TestAttackedBounds(t *testing.T) {
 	m := shakyMachine(t)
 	text := m.read("benchmark.lock")
 	m.want(0, words("verify benchmark.lock"), "pinned before the result: 1 of 1 claim")
+	v := object[verify.Verdict](m, 0, "verify", "benchmark.lock")
+	for _, b := range v.Bounds {
+		if b.Pinned != compare.Before {
+			t.Errorf("%+v", b)
+		}
+	}
+	if len(v.Bounds) != 4 {
+		t.Errorf("%d bounds, want 4", len(v.Bounds))
+	}
 	for _, c := range []struct{ name, old, new, code, step, path string }{
 		{"wider absolute", "absolute: 1e-12}", "absolute: 1}", verify.BoundsChanged, "evaluate/far/wide/heart", "rerun"},
 		{"wider relative", "relative: 0.02", "relative: 0.5", verify.BoundsChanged, "pretrain/wide", "rerun"},
@@ -172,9 +181,10 @@ func TestAttackedBounds(t *testing.T) {
 
 	// Without the lock nothing is pinned beside the manifest, and the ledger still knows.
 	must(t, os.Remove(m.path("benchmark.lock")))
-	m.write("benchmark.yaml", strings.Replace(shaky, "rule: interval, level: 0.9,", "rule: at-most,", 1))
+	m.write("benchmark.yaml", strings.NewReplacer("rule: interval, level: 0.9,", "rule: at-most,", "absolute: 0.05}", "absolute: 0.5}").Replace(shaky))
 	m.want(0, words("run benchmark.yaml"), "nothing to do")
-	m.want(3, words("verify benchmark.lock"), "claim-changed", "0.5 in an interval of level 0.9 that reaches no farther than 0.3, as was claimed first", "at-most 0.5 within 0.3, which was claimed when the result was there")
+	m.want(3, words("verify benchmark.lock"), "claim-changed", "0.5 in an interval of level 0.9 that reaches no farther than 0.3, as was claimed first", "at-most 0.5 within 0.3, which was claimed when the result was there",
+		"bounds-changed", "metrics within 0.05, as was fixed first", "metrics within 0.5, which was fixed when the result was there")
 	if v := object[verify.Verdict](m, 3, "verify", "benchmark.lock"); pinnings(v) != string(compare.Changed) {
 		t.Errorf("pinned %q", pinnings(v))
 	}
