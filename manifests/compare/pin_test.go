@@ -15,7 +15,9 @@ func TestPinBounds(t *testing.T) {
 	of := func(step string, absolute float64) tolerance.OfStep {
 		return tolerance.OfStep{Step: step, Bounds: tolerance.Bounds{Compare: tolerance.Metrics, Absolute: absolute}}
 	}
-	at := func(place int64, all ...tolerance.OfStep) compare.Pledge { return compare.Pledge{Place: place, Bounds: all} }
+	at := func(place int64, all ...tolerance.OfStep) compare.Pledge {
+		return compare.Pledge{Place: place, Bounds: all}
+	}
 	a, b, other := of("s", 0.1), of("s", 0.2), of("t", 0.1)
 	for name, c := range map[string]struct {
 		now     tolerance.OfStep
