@@ -19,6 +19,7 @@ const (
 	Prepare = "cairn.Prepare"
 	Execute = "cairn.Execute"
 	Many    = "cairn.ExecuteMany"
+	Compare = "cairn.Compare"
 	Publish = "cairn.Publish"
 	Await   = "cairn.Await"
 )
@@ -73,6 +74,9 @@ type Prepared struct {
 	Whole  bool   `json:",omitempty"` // not all steps are wanted, and those that are not have their results
 	// Published is set where there was nothing to do.
 	Published *Published `json:",omitempty"`
+	// Compare is set where the manifest does not want its datasets to have samples in common, and datasets are wanted: the
+	// run asks before it begins what is Held, and where nothing is, at its end.
+	Compare bool `json:",omitempty"`
 }
 
 // Node is one step to do.
@@ -85,6 +89,7 @@ type Node struct {
 	// Group is of steps that may share one activity, as long as they turn out to be small. Empty is for a step that is
 	// always done alone.
 	Group string `json:",omitempty"`
+	Held  bool   `json:",omitempty"` // it uses what steps without this mark make, and waits until that has been compared
 	Wanted
 }
 
@@ -164,11 +169,26 @@ type Result struct {
 	Seconds  float64       `json:",omitempty"`
 }
 
+// CompareRequest asks whether the datasets that are there have samples in common that the manifest does not want.
+type CompareRequest struct {
+	Plan     digest.Digest
+	Manifest digest.Digest
+	Only     []string `json:",omitempty"` // as in the PrepareRequest: what only other datasets have in common is no matter
+	Pins
+	Shared digest.Digest `json:",omitempty"` // what was found earlier
+}
+
+// Compared is what was found, if it is nothing that the manifest forbids.
+type Compared struct {
+	Shared digest.Digest // what datasets have in common, and of which artifacts that is so, as a blob
+}
+
 // PublishRequest asks for the lock and the benchmark artifact of what is there.
 type PublishRequest struct {
 	Plan     digest.Digest
 	Manifest digest.Digest
 	Pins
+	Shared digest.Digest `json:",omitempty"` // as in Compared, so that it is not worked out twice; it decides nothing
 }
 
 // Published names what a finished run leaves.

@@ -41,7 +41,7 @@
 //	    curate: {plugin: image}
 //
 //	overlap:                        # samples that two datasets have in common, on two sides of them
-//	  same: fail                    # the same bytes or arrays: report (the default) or fail, which publishes nothing
+//	  same: fail                    # the same bytes or arrays: report (the default) or fail, which ends a run before anything is trained
 //	  near: report                  # images and signals that are nearly the same
 //
 //	models:                         # what is trained on which datasets
@@ -146,9 +146,12 @@ type Dataset struct {
 
 // Overlap says what becomes of samples that several datasets have in common, on more than one side: "" is to report them.
 type Overlap struct {
-	Same string `json:"same,omitempty" jsonschema:"samples with the same bytes or arrays: report, or fail, which publishes nothing"`
-	Near string `json:"near,omitempty" jsonschema:"images and signals that are nearly the same: report, or fail, which publishes nothing"`
+	Same string `json:"same,omitempty" jsonschema:"samples with the same bytes or arrays: report, or fail, which ends a run before anything is trained and publishes nothing"`
+	Near string `json:"near,omitempty" jsonschema:"images and signals that are nearly the same: report, or fail, which ends a run before anything is trained and publishes nothing"`
 }
+
+// Fails says whether datasets may not have everything in common.
+func (o Overlap) Fails() bool { return o.Same == OverlapFail || o.Near == OverlapFail }
 
 // The words of an Overlap.
 const (

@@ -4,6 +4,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -51,6 +52,7 @@ type Earlier struct {
 	Steps  []StepOutcome // without digests
 	Rounds int           `json:",omitempty"` // how often the run went through the plan for what is blocked
 	Until  int           `json:",omitempty"` // more than that of any Progress of the executions so far
+	Shared digest.Digest `json:",omitempty"` // what datasets were found to have in common
 }
 
 // Rebuilt is the outcome of a run.
@@ -120,6 +122,9 @@ func Rebuild(ctx workflow.Context, req RebuildRequest) (Rebuilt, error) {
 	if again, err := r.again(ctx); again {
 		return Rebuilt{}, err
 	}
+	if err := r.compareLast(ctx); err != nil {
+		return Rebuilt{}, err
+	}
 	return r.end(ctx)
 }
 
@@ -186,6 +191,7 @@ type rebuild struct {
 	alone    []bool          // steps that got no result in an activity with others
 	large    map[string]bool // groups of which an activity gave no result at all
 	gates    gates
+	guard    guard
 
 	published *activities.Published // by Prepare, which found nothing to do
 }
@@ -205,6 +211,7 @@ func (r *rebuild) prepare(ctx workflow.Context) error {
 		r.earlier.Cached = p.Cached
 	}
 	r.published = p.Published
+	r.guard = newGuard(p, r.earlier)
 	r.start(p)
 	return nil
 }
@@ -222,7 +229,7 @@ func (r *rebuild) start(p activities.Prepared) {
 			r.needs[before] = append(r.needs[before], i)
 		}
 		if len(n.After) == 0 && n.Blocked == "" {
-			r.ready = append(r.ready, i)
+			r.offer(i)
 		}
 	}
 	for i, n := range p.Todo {
@@ -237,10 +244,12 @@ func (r *rebuild) start(p activities.Prepared) {
 // walk starts what is ready and waits for whatever ends first. After a cancellation it starts nothing more, but
 // still waits: a step that is under way has to hear of it and clean up.
 func (r *rebuild) walk(ctx workflow.Context) error {
+	ctx, r.guard.stop = workflow.WithCancel(ctx)
 	done := workflow.NewSelector(ctx)
 	r.gates = newGates(ctx)
 	defer r.shut()
 	for {
+		r.release(ctx, done)
 		for ctx.Err() == nil && len(r.ready) > 0 && r.inFlight < maxInFlight {
 			if some := r.together(); len(some) > 1 {
 				r.launchMany(ctx, done, some)
@@ -249,7 +258,7 @@ func (r *rebuild) walk(ctx workflow.Context) error {
 			}
 		}
 		if r.inFlight == 0 && !r.waits(ctx) {
-			return ctx.Err()
+			return cmp.Or(r.guard.refused, ctx.Err())
 		}
 		done.Select(ctx)
 	}
@@ -292,10 +301,13 @@ func (r *rebuild) finish(i int, res activities.Result) {
 	}
 	r.outcomes[i] = StepOutcome{Result: res}
 	r.set(i, state)
+	if !r.nodes[i].Held {
+		r.guard.came++
+	}
 	for _, j := range r.needs[i] {
 		r.pending[j]--
 		if r.pending[j] == 0 && r.outcomes[j].State == Waiting {
-			r.ready = append(r.ready, j)
+			r.offer(j)
 		}
 	}
 }
@@ -330,7 +342,7 @@ func needs(step string) string { return fmt.Sprintf("needs %s, which failed", st
 // onward is the request of the next execution, which does what the plan has left.
 func (r *rebuild) onward() RebuildRequest {
 	next := r.req
-	next.Earlier = &Earlier{Plan: r.plan, Next: r.next, Cached: r.earlier.Cached, Rounds: r.earlier.Rounds, Until: r.until() + 1}
+	next.Earlier = &Earlier{Plan: r.plan, Next: r.next, Cached: r.earlier.Cached, Rounds: r.earlier.Rounds, Until: r.until() + 1, Shared: r.guard.shared}
 	told := 0
 	for _, o := range r.steps() {
 		if o.State == Failed {
@@ -344,15 +356,18 @@ func (r *rebuild) onward() RebuildRequest {
 // end publishes, if there is a result of every step.
 func (r *rebuild) end(ctx workflow.Context) (Rebuilt, error) {
 	out := Rebuilt{Plan: r.plan, Cached: r.earlier.Cached, Steps: r.steps(), Only: r.req.Only, Manifest: r.req.Manifest, Pins: r.req.Pins}
-	if r.published != nil || unfinished(out.Steps) || len(r.req.Only) > 0 && !r.whole {
+	if r.published != nil || unfinished(out.Steps) || !r.publishes() {
 		out.Published = r.published
 		return out, nil
 	}
 	out.Published = &activities.Published{}
 	err := workflow.ExecuteActivity(light(ctx), activities.Publish,
-		activities.PublishRequest{Plan: r.plan, Manifest: r.req.Manifest, Pins: r.req.Pins}).Get(ctx, out.Published)
+		activities.PublishRequest{Plan: r.plan, Manifest: r.req.Manifest, Pins: r.req.Pins, Shared: r.guard.shared}).Get(ctx, out.Published)
 	return out, err
 }
+
+// publishes says whether a run that does all its steps has the result of every step of the plan.
+func (r *rebuild) publishes() bool { return len(r.req.Only) == 0 || r.whole }
 
 func unfinished(steps []StepOutcome) bool {
 	return slices.ContainsFunc(steps, func(o StepOutcome) bool { return o.State == Failed || o.State == Skipped || o.State == Blocked })

@@ -31,6 +31,7 @@ type world struct {
 	publish func() error
 	many    func(context.Context, activities.ManyRequest) (activities.ManyResult, error)
 	await   func(context.Context, activities.AwaitRequest) error
+	compare func(activities.CompareRequest) error
 
 	mu        sync.Mutex
 	prepared  []activities.PrepareRequest
@@ -38,6 +39,7 @@ type world struct {
 	together  []activities.ManyRequest    // those that shared an activity
 	published []activities.PublishRequest
 	awaited   []activities.AwaitRequest
+	compared  []activities.CompareRequest
 }
 
 func artifactOf(step string) digest.Digest { return digest.FromString(step) }
@@ -83,6 +85,19 @@ func (w *world) doAwait(ctx context.Context, req activities.AwaitRequest) error 
 	return w.await(ctx, req)
 }
 
+func (w *world) doCompare(_ context.Context, req activities.CompareRequest) (activities.Compared, error) {
+	w.mu.Lock()
+	w.compared = append(w.compared, req)
+	shared := digest.FromString(fmt.Sprint("shared ", len(w.compared)))
+	w.mu.Unlock()
+	if w.compare != nil {
+		if err := w.compare(req); err != nil {
+			return activities.Compared{}, err
+		}
+	}
+	return activities.Compared{Shared: shared}, nil
+}
+
 func each(steps []activities.ExecuteRequest) (out activities.ManyResult) {
 	for _, s := range steps {
 		out.Done = append(out.Done, done(s.Step))
@@ -122,6 +137,7 @@ func (w *world) env() *testsuite.TestWorkflowEnvironment {
 	env.RegisterActivityWithOptions(w.doExecute, activity.RegisterOptions{Name: activities.Execute})
 	env.RegisterActivityWithOptions(w.doMany, activity.RegisterOptions{Name: activities.Many})
 	env.RegisterActivityWithOptions(w.doAwait, activity.RegisterOptions{Name: activities.Await})
+	env.RegisterActivityWithOptions(w.doCompare, activity.RegisterOptions{Name: activities.Compare})
 	env.RegisterActivityWithOptions(w.doPublish, activity.RegisterOptions{Name: activities.Publish})
 	return env
 }

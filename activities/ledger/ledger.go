@@ -229,21 +229,15 @@ func (l *Ledger) indexed() (format.Signed, error) {
 	if len(l.places) == 0 {
 		l.places = make(map[tlog.Hash]int64, s.Size)
 	}
-	for _, t := range slices.Backward(want) { // of an entry that is there twice the first counts
-		for i, leaf := range slices.Backward(format.Hashes(tiles[t])) {
-			if place := t.N<<format.Height + int64(i); place >= l.seen.Size {
-				l.note(leaf, place)
+	for _, t := range want {
+		for i, leaf := range format.Hashes(tiles[t]) {
+			if _, twice := l.places[leaf]; !twice { // of an entry that is there twice the first counts
+				l.places[leaf] = t.N<<format.Height + int64(i)
 			}
 		}
 	}
 	l.seen = s.Checkpoint
 	return s, nil
-}
-
-func (l *Ledger) note(leaf tlog.Hash, place int64) {
-	if first, ok := l.places[leaf]; !ok || place < first {
-		l.places[leaf] = place
-	}
 }
 
 // fresh are the leaves of those records that are not in the ledger.

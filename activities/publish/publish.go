@@ -70,15 +70,7 @@ type Publisher struct {
 // Publish is the activity. Every step of the plan must have its result. To put the documents together is an
 // action like any other: when nothing changed, they are found in the action cache.
 func (p *Publisher) Publish(ctx context.Context, req activities.PublishRequest, invocation string) (activities.Published, error) {
-	pl, err := resolve.ReadPlan(ctx, p.Resolver.Store, req.Plan)
-	if err != nil {
-		return activities.Published{}, err
-	}
-	pins, err := p.Resolver.ReadPins(ctx, req.Pins)
-	if err != nil {
-		return activities.Published{}, err
-	}
-	states, err := p.Resolver.States(ctx, pl, pins)
+	pl, states, err := p.states(ctx, req.Plan, req.Pins)
 	if err != nil {
 		return activities.Published{}, err
 	}
@@ -90,6 +82,20 @@ func (p *Publisher) Publish(ctx context.Context, req activities.PublishRequest, 
 	return p.publish(ctx, req, pl, states, invocation)
 }
 
+// states are those of all steps of a plan.
+func (p *Publisher) states(ctx context.Context, id digest.Digest, pinned activities.Pins) (*plan.Plan, []resolve.State, error) {
+	pl, err := resolve.ReadPlan(ctx, p.Resolver.Store, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	pins, err := p.Resolver.ReadPins(ctx, pinned)
+	if err != nil {
+		return nil, nil, err
+	}
+	states, err := p.Resolver.States(ctx, pl, pins)
+	return pl, states, err
+}
+
 // Prepare is the activity that plans. Where every step has its result it publishes, too: a run in which nothing
 // changed is one activity.
 func (p *Publisher) Prepare(ctx context.Context, req activities.PrepareRequest, invocation string) (activities.Prepared, error) {
@@ -97,7 +103,11 @@ func (p *Publisher) Prepare(ctx context.Context, req activities.PrepareRequest, 
 	if err == nil && req.From == 0 {
 		err = p.commit(ctx, found.Steps, found.States)
 	}
-	if err != nil || req.From > 0 || !found.Done() {
+	if err != nil {
+		return found.Prepared, err
+	}
+	if req.From > 0 || !found.Done() {
+		err = p.hold(ctx, req.Manifest, &found)
 		return found.Prepared, err
 	}
 	published, err := p.publish(ctx, activities.PublishRequest{Plan: found.Plan, Manifest: req.Manifest}, found.Steps, found.States, invocation)
@@ -192,12 +202,12 @@ func (p *Publisher) documents(ctx context.Context, req activities.PublishRequest
 	if err != nil {
 		return actioncache.Entry{}, err
 	}
-	r, err := MakeReport(ctx, s, b, pl, lockText, states)
+	r, err := MakeReport(ctx, s, b, pl, lockText, states, req.Shared)
 	if err != nil {
 		return actioncache.Entry{}, lasting(ctx, err)
 	}
-	if err := report.Refuse(b.Overlap, r.Duplicates); err != nil {
-		return actioncache.Entry{}, lasting(ctx, fmt.Errorf("publish: %w", err))
+	if err := refuse(ctx, b, r.Duplicates); err != nil {
+		return actioncache.Entry{}, err
 	}
 	text, err := report.JSON(report.WithoutNames(r, unnamed(terms.Default(), b, states)))
 	if err != nil {

@@ -254,16 +254,7 @@ func TestDamagedDocument(t *testing.T) {
 // says so.
 func TestOverlap(t *testing.T) {
 	b := newBench(t)
-	// b fetches what a does, and its seed puts the other file on the training side.
-	text := strings.Replace(activitytest.Text("a", "b"), "params: {name: b}}, curate: {plugin: files,", "params: {name: a}}, curate: {plugin: files, seed: 3,", 1)
-	keep := func(text string) {
-		d, err := cas.PutBytes(t.Context(), b.Store, []byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.request.Manifest = d
-	}
-	keep(text)
+	b.keep(t, twins(""))
 	out := b.publish(t, b.do(t))
 	var r report.Report
 	if err := json.Unmarshal(b.read(t, out.Report), &r); err != nil {
@@ -272,13 +263,7 @@ func TestOverlap(t *testing.T) {
 	if len(r.Duplicates) != 2 || r.Duplicates[0].Kind != document.SameBytes || !r.Duplicates[0].Crosses || !r.Duplicates[1].Crosses {
 		t.Fatalf("duplicates %+v", r.Duplicates)
 	}
-	keep(strings.Replace(text, "\nmodels:", "\noverlap: {same: fail}\nmodels:", 1))
+	b.keep(t, twins(fails))
 	_, err := b.publisher.Prepare(t.Context(), b.request, "run") // every step has its result, so it publishes
-	if err == nil || !strings.Contains(err.Error(), "overlap.same is fail, and 2 groups of samples are the same on two sides of several datasets: a/") {
-		t.Errorf("error %v", err)
-	}
-	var app *temporal.ApplicationError
-	if !errors.As(activities.Report(err), &app) || !app.NonRetryable() {
-		t.Errorf("%v would be tried again", err)
-	}
+	wantFinal(t, err, says)
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -33,13 +32,20 @@ type reporter struct {
 	trees map[string]plugins.Tree // opened artifacts, by step
 }
 
-// MakeReport collects what a run gave. Every step must have its result. The report does not name the
-// benchmark artifact, because it lies in it.
-func MakeReport(ctx context.Context, s cas.Store, b *manifests.Benchmark, p *plan.Plan, lockText digest.Digest, states []resolve.State) (report.Report, error) {
+func newReporter(ctx context.Context, s cas.Store, b *manifests.Benchmark, p *plan.Plan, states []resolve.State) *reporter {
 	m := &reporter{ctx: ctx, store: s, bench: b, plan: p, state: map[string]resolve.State{}, trees: map[string]plugins.Tree{}}
-	r := report.Report{Benchmark: report.Benchmark{Name: b.Name, Title: b.Title, Description: b.Description, Manifest: p.Manifest, Lock: lockText}}
 	for _, st := range states {
 		m.state[st.Step.Name] = st
+	}
+	return m
+}
+
+// MakeReport collects what a run gave. Every step must have its result. The report does not name the
+// benchmark artifact, because it lies in it. known is what datasets were found to have in common earlier in the run, or "".
+func MakeReport(ctx context.Context, s cas.Store, b *manifests.Benchmark, p *plan.Plan, lockText digest.Digest, states []resolve.State, known digest.Digest) (report.Report, error) {
+	m := newReporter(ctx, s, b, p, states)
+	r := report.Report{Benchmark: report.Benchmark{Name: b.Name, Title: b.Title, Description: b.Description, Manifest: p.Manifest, Lock: lockText}}
+	for _, st := range states {
 		r.Steps = append(r.Steps, report.Step{Name: st.Step.Name, Kind: st.Step.Plugin.Kind, Plugin: st.Step.Plugin.String(),
 			Determinism: string(st.Step.Determinism), Action: st.ID, Artifact: st.Entry.Artifact})
 	}
@@ -48,6 +54,11 @@ func MakeReport(ctx context.Context, s cas.Store, b *manifests.Benchmark, p *pla
 			return report.Report{}, fmt.Errorf("report: %w", err)
 		}
 	}
+	common, err := m.shared(known)
+	if err != nil {
+		return report.Report{}, fmt.Errorf("report: %w", err)
+	}
+	r.Duplicates = common.Duplicates
 	for _, v := range compare.Judge(b.Claims, numbers(r.Results)) {
 		r.Claims = append(r.Claims, report.Judged(v))
 	}
@@ -114,7 +125,6 @@ func need(s plan.Step, input string) string {
 }
 
 func (m *reporter) datasets(r *report.Report) error {
-	var all []report.Contents
 	for _, st := range r.Steps {
 		step := m.state[st.Name].Step
 		if step.Dataset == nil {
@@ -133,35 +143,8 @@ func (m *reporter) datasets(r *report.Report) error {
 			return err
 		}
 		r.Datasets = append(r.Datasets, card)
-		contents, err := m.contents(st.Name)
-		if err != nil {
-			return err
-		}
-		contents.ID, contents.Modality = id, d.Modality
-		all = append(all, contents)
 	}
-	r.Duplicates = report.Shared(all)
 	return nil
-}
-
-// contents reads of every sample what tells whether another dataset has it too. A dataset of a plugin from elsewhere may have no fingerprints.
-func (m *reporter) contents(step string) (report.Contents, error) {
-	var c report.Contents
-	err := lines(m, step, document.SamplesFile, func(s document.Sample) {
-		c.Samples = append(c.Samples, document.Sample{ID: s.ID, Split: s.Split, Sources: s.Sources[:min(1, len(s.Sources))]})
-	})
-	if err != nil {
-		return c, err
-	}
-	tree, err := m.tree(step)
-	if err != nil {
-		return c, err
-	}
-	if !slices.ContainsFunc(tree.Files(), func(f plugins.File) bool { return f.Path == document.PrintsFile }) {
-		return c, nil
-	}
-	err = lines(m, step, document.PrintsFile, func(p document.Print) { c.Prints = append(c.Prints, p) })
-	return c, err
 }
 
 // lines reads a document of one JSON object a line.

@@ -26,6 +26,7 @@ type Found struct {
 	activities.Prepared
 	Steps  *plan.Plan
 	States []State
+	Wanted func(step string) bool
 }
 
 // Done says whether every step of the plan has its result.
@@ -39,7 +40,7 @@ func (r *Resolver) Prepare(ctx context.Context, req activities.PrepareRequest) (
 	if err != nil {
 		return Found{}, err
 	}
-	wanted, err := closure(p, req.Only)
+	wanted, err := Wanted(p, req.Only)
 	if err != nil {
 		return Found{}, invalid(ctx, err)
 	}
@@ -60,7 +61,7 @@ func (r *Resolver) Prepare(ctx context.Context, req activities.PrepareRequest) (
 	out := nextPart(states, wanted, req.From, r.group)
 	out.Plan = id
 	out.Whole = len(req.Only) > 0 && !slices.ContainsFunc(states, func(s State) bool { return !wanted(s.Step.Name) && !s.Done() })
-	return Found{Prepared: out, Steps: p, States: states}, nil
+	return Found{Prepared: out, Steps: p, States: states, Wanted: wanted}, nil
 }
 
 // planFor reads the plan that a run began with, or makes it.
@@ -83,8 +84,8 @@ func (r *Resolver) planFor(ctx context.Context, req activities.PrepareRequest) (
 	return r.Plan(ctx, b, req.Dir)
 }
 
-// closure says which steps are wanted.
-func closure(p *plan.Plan, only []string) (func(step string) bool, error) {
+// Wanted says which steps of a plan are asked for: all, or only these and what they need.
+func Wanted(p *plan.Plan, only []string) (func(step string) bool, error) {
 	if len(only) == 0 {
 		return func(string) bool { return true }, nil
 	}

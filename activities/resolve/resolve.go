@@ -2,6 +2,7 @@
 package resolve
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -271,6 +272,20 @@ func (r *Resolver) ReadManifest(ctx context.Context, d digest.Digest) (*manifest
 		return nil, invalid(ctx, err)
 	}
 	return b, nil
+}
+
+// ReadOverlap reads what a manifest says of samples that its datasets have in common. One in which the words are not is not parsed,
+// as a large one takes a second.
+func (r *Resolver) ReadOverlap(ctx context.Context, d digest.Digest) (manifests.Overlap, error) {
+	text, err := r.readText(ctx, d)
+	if err != nil || !bytes.Contains(text, []byte("overlap")) || !bytes.Contains(text, []byte(manifests.OverlapFail)) {
+		return manifests.Overlap{}, err
+	}
+	b, err := r.ReadManifest(ctx, d)
+	if err != nil {
+		return manifests.Overlap{}, err
+	}
+	return b.Overlap, nil
 }
 
 // ReadPlan reads a plan, if it is not the one that was made ahead.

@@ -48,13 +48,14 @@ type Suite struct {
 // Names of activities that are no steps, for UnderWay.
 const (
 	planning   = "the plan"
+	comparing  = "the comparison of the datasets"
 	publishing = "the report"
 )
 
 // Busy says whether an activity is under way.
 func (s *Suite) Busy() bool { return len(s.UnderWay()) > 0 }
 
-// UnderWay returns what is under way: steps, the plan, the report.
+// UnderWay returns what is under way: steps, the plan, the comparison, the report.
 func (s *Suite) UnderWay() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,6 +146,7 @@ type registry interface {
 func (s *Suite) registerControl(r registry) {
 	r.RegisterWorkflowWithOptions(workflows.Rebuild, workflow.RegisterOptions{Name: workflows.RebuildName})
 	r.RegisterActivityWithOptions(s.prepare, activity.RegisterOptions{Name: activities.Prepare})
+	r.RegisterActivityWithOptions(s.compare, activity.RegisterOptions{Name: activities.Compare})
 	r.RegisterActivityWithOptions(s.publish, activity.RegisterOptions{Name: activities.Publish})
 }
 
@@ -259,6 +261,14 @@ func untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
 		}
 	}()
 	return working, cancel
+}
+
+func (s *Suite) compare(ctx context.Context, req activities.CompareRequest) (out activities.Compared, err error) {
+	err = s.attempt(ctx, comparing, func(working context.Context, _ *try) error {
+		out, err = s.Publisher.Compare(working, req)
+		return err
+	})
+	return out, err
 }
 
 func (s *Suite) publish(ctx context.Context, req activities.PublishRequest) (out activities.Published, err error) {

@@ -27,6 +27,7 @@ import (
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/activitytest"
+	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/execute"
 	"github.com/cairn-bench/cairn/activities/publish"
 	"github.com/cairn-bench/cairn/activities/resolve"
@@ -138,6 +139,50 @@ func TestRebuildResumes(t *testing.T) {
 	}
 	if n := h.Runs("fetch/a") + h.Runs("curate/a") + h.Runs("fetch/b"); n != 3 {
 		t.Errorf("what was done was done again: %d runs", n)
+	}
+}
+
+// TestForbiddenOverlap: a run whose datasets have samples in common that the manifest does not want ends before the training, each
+// time, and with the same words as one in which all was done before the manifest said so.
+func TestForbiddenOverlap(t *testing.T) {
+	h := activitytest.New(t)
+	keep := func(overlap string) workflows.RebuildRequest {
+		text := strings.Replace(activitytest.Text("a", "b"), "params: {name: b}}, curate: {plugin: files,", "params: {name: a}}, curate: {plugin: files, seed: 3,", 1)
+		d, err := cas.PutBytes(t.Context(), h.Store, []byte(strings.Replace(text, "\nmodels:", overlap+"\nmodels:", 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return workflows.RebuildRequest{Manifest: d}
+	}
+	says := map[string]bool{}
+	refused := func(req workflows.RebuildRequest) {
+		t.Helper()
+		_, err := rebuild(t, newSuite(h), req)
+		var app *temporal.ApplicationError
+		if !errors.As(err, &app) || app.Type() != activities.Failed || !app.NonRetryable() {
+			t.Fatalf("the run ended with %v", err)
+		}
+		says[app.Message()] = true
+	}
+	strict := keep("\noverlap: {same: fail}")
+	refused(strict)
+	refused(strict) // now with all datasets found
+	only := strict
+	only.Only = []string{"curate/b"}
+	refused(only)
+	if n := h.Runs("pretrain/all"); n != 0 {
+		t.Fatalf("%d trainings", n)
+	}
+	if out, err := rebuild(t, newSuite(h), keep("")); err != nil || out.Published == nil || h.Runs("pretrain/all") != 1 {
+		t.Fatalf("without overlap: %+v, %v", out, err)
+	}
+	refused(strict) // with everything found
+	if len(says) != 1 {
+		t.Errorf("the runs ended with %q, want the same each time", slices.Collect(maps.Keys(says)))
+	}
+	lax := keep("\noverlap: {near: fail}")
+	if out, err := rebuild(t, newSuite(h), lax); err != nil || out.Published == nil || len(out.Steps) != 0 {
+		t.Errorf("nothing forbidden: %+v, %v", out, err)
 	}
 }
 

@@ -42,6 +42,7 @@ type world struct {
 	part    int      // steps of one execution; 0 means all
 	found   []string // steps whose results are there
 	do      func(ctx context.Context, step string) error
+	compare func(activities.CompareRequest) error // nil if the manifest does not want it
 	mu      sync.Mutex
 	results map[string]bool
 	ended   map[string]bool
@@ -50,7 +51,7 @@ type world struct {
 func (w *world) prepare(_ context.Context, req activities.PrepareRequest) (activities.Prepared, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	out := activities.Prepared{Plan: digest.FromString("plan"), Cached: len(w.results) + len(w.found), Next: len(w.nodes)}
+	out := activities.Prepared{Plan: digest.FromString("plan"), Cached: len(w.results) + len(w.found), Next: len(w.nodes), Compare: w.compare != nil}
 	todo := map[int]int{} // position in the plan -> position in Todo
 	for i, n := range w.nodes {
 		switch {
@@ -117,6 +118,13 @@ func (w *world) end(step string) {
 	w.ended[step] = true
 }
 
+func (w *world) doCompare(_ context.Context, req activities.CompareRequest) (activities.Compared, error) {
+	if err := w.compare(req); err != nil {
+		return activities.Compared{}, activities.Report(err)
+	}
+	return activities.Compared{Shared: digest.FromString("shared")}, nil
+}
+
 func (w *world) publish(context.Context, activities.PublishRequest) (activities.Published, error) {
 	return published(), nil
 }
@@ -133,6 +141,7 @@ func (w *world) work(t *testing.T, c client.Client) string {
 	control := worker.New(c, queue, worker.Options{})
 	control.RegisterWorkflowWithOptions(workflows.Rebuild, workflow.RegisterOptions{Name: workflows.RebuildName})
 	control.RegisterActivityWithOptions(w.prepare, activity.RegisterOptions{Name: activities.Prepare})
+	control.RegisterActivityWithOptions(w.doCompare, activity.RegisterOptions{Name: activities.Compare})
 	control.RegisterActivityWithOptions(w.publish, activity.RegisterOptions{Name: activities.Publish})
 	steps := worker.New(c, activities.StepQueue(queue, "cpu"), worker.Options{DisableWorkflowWorker: true, MaxHeartbeatThrottleInterval: 50 * time.Millisecond})
 	steps.RegisterActivityWithOptions(w.execute, activity.RegisterOptions{Name: activities.Execute})
@@ -301,6 +310,8 @@ func TestHistories(t *testing.T) {
 	t.Run("broken cache", func(t *testing.T) { broken(t, c) })
 	t.Run("drift", func(t *testing.T) { drifted(t, c) })
 	t.Run("parts", func(t *testing.T) { parts(t, c) })
+	t.Run("compared", func(t *testing.T) { compared(t, c) })
+	t.Run("forbidden", func(t *testing.T) { forbidden(t, c) })
 	t.Run("cancelled", func(t *testing.T) { cancelled(t, c) })
 }
 
@@ -361,6 +372,46 @@ func parts(t *testing.T, c client.Client) {
 	}
 	keep(t, c, "parts-1", run.GetID(), first)
 	keep(t, c, "parts-2", run.GetID(), run.GetRunID())
+}
+
+// guarded is a plan in which what uses datasets waits until they have been compared.
+func guarded() []activities.Node {
+	nodes := benchmark(2)
+	for i := range nodes[4:] {
+		nodes[4+i].Held = true
+	}
+	return nodes
+}
+
+// compared is a run of two executions, each of which compares the datasets before it uses them.
+func compared(t *testing.T, c client.Client) {
+	asked := 0
+	w := &world{nodes: guarded(), part: 5, compare: func(req activities.CompareRequest) error {
+		if asked++; (req.Shared == "") != (asked == 1) {
+			t.Errorf("comparison %d is told %q", asked, req.Shared)
+		}
+		return nil
+	}}
+	run := start(t, c, w.work(t, c))
+	first := run.GetRunID()
+	if out := result(t, run); out.Published == nil || len(out.Steps) != 7 || asked != 2 {
+		t.Errorf("result is %+v after %d comparisons", out, asked)
+	}
+	keep(t, c, "compared-1", run.GetID(), first)
+	keep(t, c, "compared-2", run.GetID(), run.GetRunID())
+}
+
+// forbidden is a run that ends because its datasets have in common what they must not.
+func forbidden(t *testing.T, c client.Client) {
+	w := &world{nodes: guarded(), compare: func(activities.CompareRequest) error {
+		return activities.Permanent(activities.Failed, errors.New("overlap.same is fail, and 1 groups of samples are the same on two sides of several datasets: dataset-000/train/1 = dataset-001/test/2 (bytes)"))
+	}}
+	run := start(t, c, w.work(t, c))
+	var app *temporal.ApplicationError
+	if err := run.Get(t.Context(), nil); !errors.As(err, &app) || app.Type() != activities.Failed || w.results["pretrain/multitask"] {
+		t.Errorf("the run ended with %v, after %v", err, w.results)
+	}
+	keep(t, c, "forbidden", run.GetID(), run.GetRunID())
 }
 
 // cancelled is a run whose two steps take their time to hear of it: it ends when both have.

@@ -139,7 +139,7 @@ func (k checker) classCounts() {
 	}
 }
 
-// reruns checks that the sides have the samples of the list, and that a difference is explained and nothing else is.
+// reruns checks that the samples of the list are on the sides or left out, and that a difference is explained and nothing else is.
 func (k checker) reruns() {
 	for i, r := range k.e.Reruns {
 		path := fmt.Sprintf("reruns[%d]", i)
@@ -153,8 +153,8 @@ func (k checker) reruns() {
 		if r.List.SHA256 != nil && !sha256Hex.MatchString(*r.List.SHA256) {
 			k.Fail(path+".list.sha256", "want 64 digits of lower-case hex, have %q", *r.List.SHA256)
 		}
-		if sum := r.Counts.Train + r.Counts.Validation + r.Counts.Test; sum != r.List.Samples {
-			k.Fail(path+".counts", "the sides add up to %d, the list to %d", sum, r.List.Samples)
+		if sum := r.Counts.Train + r.Counts.Validation + r.Counts.Test + r.LeftOut; sum != r.List.Samples {
+			k.Fail(path+".counts", "the sides and what is left out add up to %d, the list to %d", sum, r.List.Samples)
 		}
 		if agrees := r.Counts.Agrees(k.e.Counts); agrees != (r.Reason == nil) {
 			k.Fail(path+".reason", "want a reason where the counts differ from the entry's, and null where they do not")

@@ -42,7 +42,7 @@
 //	reruns:                            # what a recipe's rule of the split gives for a list of the samples
 //	  - recipe: as-published.yaml
 //	    list: {samples: 780, subjects: null, labels: {benign: 437, ...}, sha256: null, source: publisher, at: ...}
-//	    counts: {train: 583, validation: 0, test: 197}
+//	    counts: {train: 583, validation: 0, test: 197} # and leftOut, how many samples of the list are on no side
 //	    reason: null                   # why these are not the counts above; null if they are
 //
 // # Null
@@ -52,7 +52,7 @@
 // # Checks
 //
 // Parts add up to their total, and the counts of classes to their part, unless a conflict names the other sum. A rerun
-// has the samples of its list, and a reason exactly where it gives other counts than the entry. The
+// has the samples of its list, on a side or left out, and a reason exactly where it gives other counts than the entry. The
 // value that an entry shows for something disputed is one of those the conflict lists. Licences are SPDX expressions.
 // Whatever is referred to (a source, a procedure, a group, a tier) exists. Names of files are IDs.
 package dataset
@@ -111,10 +111,11 @@ type Origin struct {
 
 // Rerun is what a recipe's rule of the split gives for a list of samples, without the samples themselves.
 type Rerun struct {
-	Recipe string  `json:"recipe"` // the manifest that has it, such as as-published.yaml
-	List   List    `json:"list"`
-	Counts Sides   `json:"counts"`
-	Reason *string `json:"reason"` // why they are not the counts of the entry; null if they are
+	Recipe  string  `json:"recipe"` // the manifest that has it, such as as-published.yaml
+	List    List    `json:"list"`
+	Counts  Sides   `json:"counts"`
+	LeftOut int64   `json:"leftOut,omitempty"` // samples of the list that are on no side, as the recipe leaves them out
+	Reason  *string `json:"reason"`            // why they are not the counts of the entry; null if they are
 }
 
 // List is a list of all samples, which stays where it was read: here is how many it names, of how many subjects, and how many have each label

@@ -5,8 +5,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"errors"
 	"strings"
 	"testing"
+
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
 	"github.com/cairn-bench/cairn/manifests/envelope"
 )
@@ -69,6 +72,56 @@ func TestOneForm(t *testing.T) {
 		if e, err := envelope.Open([]byte(bad)); err == nil {
 			t.Errorf("%s: opened %+v", name, e)
 		}
+	}
+}
+
+// named is a key that calls itself something else.
+type named struct {
+	key
+	name string
+}
+
+func (n named) KeyID() (string, error) { return n.name, nil }
+
+// TestOneFormOfOthers: what JSON escapes, and an envelope that several have signed, have one form as well.
+func TestOneFormOfOthers(t *testing.T) {
+	for name, keys := range map[string][]dsse.Signer{
+		"a type":      {me},
+		"a quote":     {named{me, `a"b`}},
+		"a backslash": {named{me, `a\b`}},
+		"a control":   {named{me, "a\x01b"}},
+		"no ASCII":    {named{me, "a\u00e9\u2028\x7f<&>"}},
+		"two keys":    {me, named{me, "l"}},
+	} {
+		text, err := envelope.Sign(t.Context(), `text/"plain"`, []byte("hello"), keys...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := envelope.Open(text)
+		if err != nil || len(e.Signatures) != len(keys) {
+			t.Errorf("%s: %+v, %v", name, e, err)
+		}
+		for i, s := range e.Signatures {
+			if id, _ := keys[i].KeyID(); s.KeyID != id {
+				t.Errorf("%s: key %q, want %q", name, s.KeyID, id)
+			}
+		}
+		for _, bad := range []string{string(text) + " ", strings.Replace(string(text), "a", `\u0061`, 1), strings.Replace(string(text), `{"payload"`, `{"extra":1,"payload"`, 1)} {
+			if e, err := envelope.Open([]byte(bad)); err == nil {
+				t.Errorf("%s: opened %s as %+v", name, bad, e)
+			}
+		}
+	}
+}
+
+// lost is a key that cannot be reached.
+type lost struct{ key }
+
+func (lost) Sign(context.Context, []byte) ([]byte, error) { return nil, errors.New("no such token") }
+
+func TestLostKey(t *testing.T) {
+	if text, err := envelope.Sign(t.Context(), "text/plain", []byte("hello"), lost{me}); err == nil || !strings.Contains(err.Error(), "no such token") {
+		t.Errorf("signed as %s, %v", text, err)
 	}
 }
 

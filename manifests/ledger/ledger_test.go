@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -342,10 +343,24 @@ func TestPaths(t *testing.T) {
 			t.Errorf("%s came back as %s", path, back)
 		}
 	}
-	for _, path := range []string{"", "tile", "tile/0", "tile/8/0/000", "tile/data/000", "tile/-1/000", "tile/00/000", "tile/7/000", "tile/0/0", "tile/0/000.p/256",
+	for _, path := range []string{"", "tile", "tile/0", "tile/8/0/000", "tile/data/000", "tile/-1/000", "tile/00/000", "tile/7/000", "0/000", "tile/0/0", "tile/0/000.p/256",
 		"tile/0/000.p/0", "tile/0/x000/000", "tile/0/../000", "/tile/0/000", "tile/entries/entries/000", "tile/0/x001/x099/x511/x627/777"} {
 		if got, _, err := ledger.ParsePath(path); err == nil {
 			t.Errorf("%q was taken for %+v", path, got)
+		}
+	}
+}
+
+func TestTileAt(t *testing.T) {
+	if at, ok := ledger.TileAt(300, 0, 1); !ok || at != (tlog.Tile{H: 8, L: 0, N: 1, W: 44}) {
+		t.Errorf("%+v, %v", at, ok)
+	}
+	for _, c := range []struct {
+		level  int
+		number int64
+	}{{-1, 0}, {7, 0}, {2, 0}, {0, -1}, {0, 2}, {0, 1 << 40}, {0, 1 << 56}} {
+		if at, ok := ledger.TileAt(300, c.level, c.number); ok {
+			t.Errorf("level %d, number %d: %+v", c.level, c.number, at)
 		}
 	}
 }
@@ -386,8 +401,43 @@ func TestEntries(t *testing.T) {
 	if _, err := ledger.ParseEntries(ledger.AppendEntry(bundle, record(0))); !errors.Is(err, ledger.ErrTampered) {
 		t.Errorf("257 entries: %v", err)
 	}
+	long := slices.Clone(bundle[:73])
+	long[1]++
+	if _, err := ledger.ParseEntries(long); !errors.Is(err, ledger.ErrTampered) {
+		t.Errorf("another length: %v", err)
+	}
 	upper := strings.Replace(string(bundle[:73]), "sha256:", "SHA256:", 1)
 	if _, err := ledger.ParseEntries([]byte(upper)); !errors.Is(err, ledger.ErrTampered) {
 		t.Errorf("another algorithm: %v", err)
+	}
+}
+
+// TestEntriesOfATile: entries are those of a tile if each has its hash there, and there are as many.
+func TestEntriesOfATile(t *testing.T) {
+	g := grow(t, keyOf("a"), 3)
+	tile := g.tiles[tlog.Tile{H: ledger.Height, L: 0, N: 0, W: 3}]
+	all := []digest.Digest{record(0), record(1), record(2)}
+	if err := ledger.CheckEntries(tile, all); err != nil {
+		t.Error(err)
+	}
+	for name, bad := range map[string][]digest.Digest{"another": {record(0), record(1), record(3)}, "another order": {record(1), record(0), record(2)}, "one less": all[:2], "one more": append(all[:3:3], record(3)), "none": nil} {
+		if err := ledger.CheckEntries(tile, bad); !errors.Is(err, ledger.ErrTampered) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestExtendNeedsTheEdge: nothing is appended to a tree whose edge is not there, or that would become too long.
+func TestExtendNeedsTheEdge(t *testing.T) {
+	g := grow(t, keyOf("a"), 3)
+	leaves := []tlog.Hash{ledger.Leaf(record(3)), ledger.Leaf(record(4))}
+	for n := range leaves {
+		if c, _, err := ledger.Extend(g.Checkpoint, ledger.Tiles{}, leaves[:n+1]); !errors.Is(err, ledger.ErrMissing) {
+			t.Errorf("%d leaves: %s, %v", n+1, c, err)
+		}
+	}
+	full := ledger.Checkpoint{Origin: g.Origin, Size: 1 << 48}
+	if c, _, err := ledger.Extend(full, ledger.Tiles{}, leaves[:1]); err == nil || !strings.Contains(err.Error(), "want at most") {
+		t.Errorf("%s, %v", c, err)
 	}
 }

@@ -37,10 +37,10 @@ type Proof struct {
 func NewProof(s Signed, from Reader, places []int64, since ...int64) (Proof, error) {
 	want := map[tlog.Tile]bool{}
 	for _, i := range places {
-		t, ok := TileAt(s.Size, 0, i>>Height)
-		if !ok || i < 0 || i >= s.Size {
+		if i < 0 || i >= s.Size {
 			return Proof{}, fmt.Errorf("ledger: there is no entry %d in a ledger of %d", i, s.Size)
 		}
+		t, _ := TileAt(s.Size, 0, i>>Height)
 		want[t] = true
 	}
 	for _, size := range since {

@@ -220,6 +220,7 @@ func TestProofText(t *testing.T) {
 		"line":    string(text) + "\n",
 		"case":    strings.Replace(string(text), `"tiles"`, `"Tiles"`, 1),
 		"path":    strings.Replace(string(text), `tile/0/`, `tile/x/`, 1),
+		"entries": strings.Replace(string(text), `tile/0/`, `tile/entries/`, 1),
 		"none":    "",
 	} {
 		if _, err := ledger.ParseProof([]byte(changed)); err == nil {
@@ -227,6 +228,11 @@ func TestProofText(t *testing.T) {
 		}
 	}
 	g := grow(t, key, 3)
+	for _, at := range [][]int64{nil, places(0, 3)} {
+		if v, err := prove(t, g, key, at).Open(keyOf("another").public()); !errors.Is(err, ledger.ErrUnknownSigner) {
+			t.Errorf("signed by a stranger: %+v, %v", v, err)
+		}
+	}
 	if _, err := ledger.NewProof(g.sign(t, key), g.tiles, []int64{3}); err == nil {
 		t.Error("an entry beyond the end was proven")
 	}
@@ -248,6 +254,60 @@ func TestAnErrorOfReadingIsNoTampering(t *testing.T) {
 	_, err := ledger.Load(grow(t, key, 3).Checkpoint, failing{disk}, ledger.AllTiles(3)...)
 	if !errors.Is(err, disk) || errors.Is(err, ledger.ErrTampered) {
 		t.Error(err)
+	}
+}
+
+// TestFirstPlace: a record that is there several times has its first place.
+func TestFirstPlace(t *testing.T) {
+	key := keyOf("a")
+	g := grow(t, key, 3)
+	g.extend(t, ledger.Leaf(record(1)), ledger.Leaf(record(0)), ledger.Leaf(record(1)))
+	got, err := open(t, prove(t, g, key, places(0, 6)), key).Included(record(0), record(1))
+	if d := cmp.Diff(map[digest.Digest]int64{record(0): 0, record(1): 1}, got); d != "" || err != nil {
+		t.Error(d, err)
+	}
+}
+
+// TestNoSuchPlace: there is a proof of what a ledger holds and of the sizes that it had, and of no others.
+func TestNoSuchPlace(t *testing.T) {
+	key := keyOf("a")
+	g := grow(t, key, 300)
+	s := g.sign(t, key)
+	for _, i := range []int64{-1, 300, 1 << 60} {
+		if _, err := ledger.NewProof(s, g.tiles, []int64{i}); err == nil || !strings.Contains(err.Error(), "there is no entry") {
+			t.Errorf("entry %d: %v", i, err)
+		}
+		if i == 300 {
+			continue
+		}
+		if _, err := ledger.NewProof(s, g.tiles, nil, i); err == nil || !strings.Contains(err.Error(), "there was no size") {
+			t.Errorf("size %d: %v", i, err)
+		}
+	}
+}
+
+// TestFollows: a ledger goes on from what it was, and tiles that are not its own do not say so.
+func TestFollows(t *testing.T) {
+	key := keyOf("a")
+	old, g := grow(t, key, 200), grow(t, key, 200, 300)
+	s := g.sign(t, key)
+	if err := ledger.Follows(s, g.tiles, old.Checkpoint); err != nil {
+		t.Error(err)
+	}
+	if err := ledger.Follows(old.sign(t, key), old.tiles, g.Checkpoint); !errors.As(err, new(*ledger.RewrittenError)) {
+		t.Errorf("a shorter one: %v", err)
+	}
+	if err := ledger.Follows(s, ledger.Tiles{}, old.Checkpoint); !errors.Is(err, ledger.ErrMissing) {
+		t.Errorf("without tiles: %v", err)
+	}
+	altered := maps.Clone(g.tiles)
+	for at, b := range altered {
+		if at.L == 0 && at.N == 0 {
+			altered[at] = append(bytes.Clone(b[:len(b)-1]), b[len(b)-1]^1)
+		}
+	}
+	if err := ledger.Follows(s, altered, old.Checkpoint); !errors.Is(err, ledger.ErrTampered) {
+		t.Errorf("with an altered tile: %v", err)
 	}
 }
 

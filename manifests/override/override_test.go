@@ -16,6 +16,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
+	"github.com/cairn-bench/cairn/manifests/envelope"
 	"github.com/cairn-bench/cairn/manifests/override"
 	"github.com/cairn-bench/cairn/manifests/terms"
 )
@@ -105,6 +106,7 @@ func TestRefused(t *testing.T) {
 		"no reason":             func(o *override.Override) { o.Reason = " " },
 		"want the name of the":  func(o *override.Override) { o.By = "a\nb" },
 		`name ""`:               func(o *override.Override) { o.By = "" },
+		`name "a\x7f"`:          func(o *override.Override) { o.By = "a\x7f" },
 		"no time":               func(o *override.Override) { o.At = time.Time{} },
 		"want one of":           func(o *override.Override) { o.Verb = "publish" },
 		"a destination":         func(o *override.Override) { o.To = "" },
@@ -144,9 +146,67 @@ func TestManifest(t *testing.T) {
 	if err != nil || json.Unmarshal(text, &m) != nil || !override.IsManifest(m) {
 		t.Errorf("%s, %v", text, err)
 	}
-	m.Subject = nil
-	if override.IsManifest(m) {
-		t.Error("without a subject it is one, too")
+	for name, change := range map[string]func(*ocispec.Manifest){
+		"without a subject":    func(m *ocispec.Manifest) { m.Subject = nil },
+		"of another type":      func(m *ocispec.Manifest) { m.ArtifactType = "text/plain" },
+		"of another predicate": func(m *ocispec.Manifest) { m.Annotations = nil },
+		"with two layers":      func(m *ocispec.Manifest) { m.Layers = append(m.Layers, m.Layers...) },
+	} {
+		other := m
+		if change(&other); override.IsManifest(other) {
+			t.Errorf("%s it is one, too", name)
+		}
+	}
+}
+
+// TestOneForm: of one override there is one statement, whose subjects are what was done and each that was refused, once.
+func TestOneForm(t *testing.T) {
+	o := given()
+	o.Refused = append(o.Refused, o.Refused[0], override.Refusal{Name: "small", Artifact: o.Artifact})
+	var e dsse.Envelope
+	if err := json.Unmarshal(signed(t, o, keyOf(1)), &e); err != nil {
+		t.Fatal(err)
+	}
+	payload, err := e.DecodeB64Payload()
+	if err != nil || strings.Count(string(payload), `{"digest":`) != 2 {
+		t.Errorf("%s, %v: want two subjects", payload, err)
+	}
+	for name, c := range map[string]struct{ payloadType, old, new string }{
+		"as it is":             {"application/vnd.in-toto+json", "", ""},
+		"another payload":      {"text/plain", "", ""},
+		"another statement":    {"application/vnd.in-toto+json", "Statement/v1", "Statement/v2"},
+		"another predicate":    {"application/vnd.in-toto+json", "override/v1", "override/v2"},
+		"an unknown member":    {"application/vnd.in-toto+json", `"subject"`, `"note":1,"subject"`},
+		"a subject too many":   {"application/vnd.in-toto+json", `"subject":[`, `"subject":[{"digest":{"sha256":"` + digest.FromString("x").Encoded() + `"},"name":"x"},`},
+		"white space":          {"application/vnd.in-toto+json", `"subject"`, ` "subject"`},
+		"a refusal taken out":  {"application/vnd.in-toto+json", digest.FromString("heart").String(), digest.FromString("lung").String()},
+		"a subject's own name": {"application/vnd.in-toto+json", `},"name":"small/curate/heart"}]`, `},"name":"x"}]`},
+	} {
+		if !strings.Contains(string(payload), c.old) {
+			t.Fatalf("%s: no %q in %s", name, c.old, payload)
+		}
+		text, err := envelope.Sign(t.Context(), c.payloadType, []byte(strings.Replace(string(payload), c.old, c.new, 1)), keyOf(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := override.Open(t.Context(), text, keyOf(1)); (err == nil) != (name == "as it is") {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
+// TestString: each artifact is named once, and of many the first.
+func TestString(t *testing.T) {
+	o := given()
+	for _, name := range []string{"small/curate/heart", "a", "b", "c", "d"} {
+		o.Refused = append(o.Refused, override.Refusal{Name: name})
+	}
+	if got, want := o.String(), "push to ghcr.io/lab/x on 2026-11-26 by Ada Łovelace although refused (small/curate/heart, a, b and 2 more): the lab has an agreement"; got != want {
+		t.Errorf("%s, want\n%s", got, want)
+	}
+	o.Refused = o.Refused[:4]
+	if got := o.String(); !strings.Contains(got, "(small/curate/heart, a, b):") {
+		t.Error(got)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"math"
 	"strings"
 	"testing"
 
@@ -71,6 +72,9 @@ func TestCommitment(t *testing.T) {
 		"a level of no rule":   {`"metric"`, `"level":0.95,"metric"`},
 		"no manifest":          {digest.FromString("manifest").Encoded(), "x"},
 		"another order":        {`"predicateType"`, ` "predicateType"`},
+		"another statement":    {"Statement/v1", "Statement/v2"},
+		"no subject":           {`"subject":[{"digest":{"sha256":"` + digest.FromString("manifest").Encoded() + `"},"name":"small"}]`, `"subject":[]`},
+		"two subjects":         {`"subject":[`, `"subject":[{"digest":{},"name":"x"},`},
 	} {
 		edited := func(s string) string {
 			if !strings.Contains(s, c.old) {
@@ -81,6 +85,25 @@ func TestCommitment(t *testing.T) {
 		if s, _, err := provenance.ParseCommitment(commitment(t, edited)); err == nil {
 			t.Errorf("%s: accepted as %+v", name, s)
 		}
+	}
+}
+
+// A bound is a number and how far off it may be, which may be nothing.
+func TestBounds(t *testing.T) {
+	for _, c := range []struct {
+		value, tolerance float64
+		ok               bool
+	}{
+		{0.75, 0, true}, {-1, 0.5, true}, {0.75, -0.01, false}, {0.75, math.NaN(), false}, {0.75, math.Inf(1), false},
+		{math.NaN(), 0.1, false}, {math.Inf(1), 0.1, false}, {math.Inf(-1), 0.1, false},
+	} {
+		text, err := provenance.NewCommitment(digest.FromString("manifest"), provenance.Commitment{Benchmark: "small", Claims: []manifests.Claim{{Value: c.value, Tolerance: c.tolerance}}})
+		if (err == nil) != c.ok || err != nil && !strings.Contains(err.Error(), "is no bound") {
+			t.Errorf("%v within %v: %s, %v", c.value, c.tolerance, text, err)
+		}
+	}
+	if text, err := provenance.NewCommitment(digest.FromString("manifest"), provenance.Commitment{Benchmark: "small"}); err == nil {
+		t.Errorf("no claim: %s", text)
 	}
 }
 

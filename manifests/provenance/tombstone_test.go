@@ -1,7 +1,9 @@
 package provenance_test
 
 import (
+	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -84,6 +86,87 @@ func TestTombstoneRefuses(t *testing.T) {
 				t.Error("accepted")
 			}
 		})
+	}
+}
+
+// TestTombstoneManifest: a manifest that is not whole, or is about something else, explains nothing.
+func TestTombstoneManifest(t *testing.T) {
+	g, d, err := bury(t, func(*provenance.Deletion, *ocispec.Descriptor) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var good ocispec.Manifest
+	if err := json.Unmarshal(g[d], &good); err != nil {
+		t.Fatal(err)
+	}
+	other := g.put(provenance.RemovedList([]digest.Digest{digest.FromString("c")}))
+	for name, change := range map[string]func(m *ocispec.Manifest){
+		"no subject":   func(m *ocispec.Manifest) { m.Subject = nil },
+		"one layer":    func(m *ocispec.Manifest) { m.Layers = m.Layers[:1] },
+		"three layers": func(m *ocispec.Manifest) { m.Layers = append(m.Layers, other) },
+		"another list": func(m *ocispec.Manifest) { m.Layers[1] = other },
+		"no statement": func(m *ocispec.Manifest) { m.Layers[0] = other },
+	} {
+		m := good
+		m.Layers = slices.Clone(good.Layers)
+		change(&m)
+		text, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stone, _, err := provenance.ReadTombstone(g.put(text).Digest, g.read); err == nil {
+			t.Errorf("%s: %+v", name, stone)
+		}
+	}
+	if stone, _, err := provenance.ReadTombstone(g.put([]byte("{")).Digest, g.read); err == nil || !strings.Contains(err.Error(), "not a manifest") {
+		t.Errorf("no JSON: %+v, %v", stone, err)
+	}
+	for _, gone := range []digest.Digest{d, good.Layers[0].Digest, good.Layers[1].Digest} {
+		part := maps.Clone(g)
+		delete(part, gone)
+		if stone, _, err := provenance.ReadTombstone(d, part.read); err == nil || !strings.Contains(err.Error(), "no such blob") {
+			t.Errorf("without %s: %+v, %v", gone, stone, err)
+		}
+	}
+	bad := g.put([]byte("sha256:x\n"))
+	g, d, err = bury(t, func(d *provenance.Deletion, _ *ocispec.Descriptor) { d.Removed.List = bad.Digest })
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := good
+	if err := json.Unmarshal(g[d], &m); err != nil {
+		t.Fatal(err)
+	}
+	m.Layers[1] = g.put([]byte("sha256:x\n"))
+	text, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stone, _, err := provenance.ReadTombstone(g.put(text).Digest, g.read); err == nil || !strings.Contains(err.Error(), "list of removed blobs") {
+		t.Errorf("a list of no digests: %+v, %v", stone, err)
+	}
+}
+
+func TestParseTombstoneRefuses(t *testing.T) {
+	sum := digest.FromString("dataset").Encoded()
+	text, err := provenance.NewTombstone("fetch/a", digest.FromString("dataset"), provenance.Deletion{Reason: "r", By: "b", Removed: provenance.Removed{List: digest.FromString("l")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ old, new string }{
+		"another statement": {"Statement/v1", "Statement/v2"},
+		"another predicate": {"tombstone/v1", "tombstone/v2"},
+		"no subject":        {`"subject":[{"digest":{"sha256":"` + sum + `"},"name":"fetch/a"}]`, `"subject":[]`},
+		"two subjects":      {`"subject":[`, `"subject":[{"digest":{},"name":"x"},`},
+		"no artifact":       {sum, "x"},
+		"an unknown member": {`"predicateType"`, `"note":1,"predicateType"`},
+	} {
+		if !strings.Contains(string(text), c.old) {
+			t.Fatalf("%s: no %q in %s", name, c.old, text)
+		}
+		if stone, err := provenance.ParseTombstone([]byte(strings.Replace(string(text), c.old, c.new, 1))); err == nil {
+			t.Errorf("%s: accepted as %+v", name, stone)
+		}
 	}
 }
 

@@ -299,9 +299,9 @@ func TestRefuse(t *testing.T) {
 		want    string
 	}{
 		{manifests.Overlap{}, ""},
-		{manifests.Overlap{Same: manifests.OverlapFail}, "overlap.same is fail, and 1 groups of samples are the same on two sides of several datasets: a/test/2 = b/train/2"},
-		{manifests.Overlap{Near: manifests.OverlapFail}, "overlap.near is fail, and 12 groups of samples are nearly the same on two sides of several datasets: a/test/3 = b/train/3; "},
-		{manifests.Overlap{Near: manifests.OverlapFail}, "; and 2 more"},
+		{manifests.Overlap{Same: manifests.OverlapFail}, "overlap.same is fail, and 1 groups of samples are the same on two sides of several datasets: a/test/2 = b/train/2 (media); put each"},
+		{manifests.Overlap{Near: manifests.OverlapFail}, "overlap.near is fail, and 12 groups of samples are nearly the same on two sides of several datasets: a/test/3 = b/train/3 (near); "},
+		{manifests.Overlap{Near: manifests.OverlapFail}, "; and 2 more; put each on the same side of all"},
 	} {
 		err := Refuse(c.overlap, all)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
@@ -310,5 +310,14 @@ func TestRefuse(t *testing.T) {
 	}
 	if err := Refuse(manifests.Overlap{Same: manifests.OverlapFail, Near: manifests.OverlapFail}, all[:1]); err != nil {
 		t.Errorf("samples on one side: %v", err)
+	}
+	many := Duplicate{Kind: document.SameBytes, Crosses: true}
+	for n := range 20 {
+		many.Samples = append(many.Samples, fmt.Sprintf("a/train/%02d", n))
+	}
+	many.Samples = append(many.Samples, "b/test/1", "b/train/2")
+	err := Refuse(manifests.Overlap{Same: manifests.OverlapFail}, []Duplicate{many})
+	if err == nil || !strings.Contains(err.Error(), "datasets: a/train/00 = b/test/1 = b/train/2 and 19 more (bytes);") {
+		t.Errorf("of a large group is said %v; want a sample of each side of each dataset", err)
 	}
 }

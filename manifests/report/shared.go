@@ -46,18 +46,32 @@ func Refuse(o manifests.Overlap, all []Duplicate) error {
 		if r.policy != manifests.OverlapFail || len(bad) == 0 {
 			continue
 		}
-		const few = 10
 		var names []string
 		for _, d := range bad[:min(len(bad), few)] {
-			names = append(names, strings.Join(d.Samples[:min(len(d.Samples), few)], " = "))
+			names = append(names, d.told())
 		}
 		if n := len(bad) - few; n > 0 {
 			names = append(names, fmt.Sprintf("and %d more", n))
 		}
-		return fmt.Errorf("overlap.%s is %s, and %d groups of samples are %s on two sides of several datasets: %s",
+		return fmt.Errorf("overlap.%s is %s, and %d groups of samples are %s on two sides of several datasets: %s; "+
+			"put each on the same side of all, or leave it out, by lists of ids (split.rule: file; drop-test knows its own dataset alone), or take a dataset out of the manifest",
 			r.word, r.policy, len(bad), r.what, strings.Join(names, "; "))
 	}
 	return nil
+}
+
+// few is how many groups an error names, and samples of each.
+const few = 10
+
+// told names a group in a few words: a sample of each side of each dataset.
+func (d Duplicate) told() string {
+	place := func(name string) string { return strings.Join(strings.SplitN(name, "/", 3)[:2], "/") }
+	one := slices.CompactFunc(slices.Clone(d.Samples), func(a, b string) bool { return place(a) == place(b) })
+	text := strings.Join(one[:min(len(one), few)], " = ")
+	if n := len(d.Samples) - min(len(one), few); n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("%s (%s)", text, d.Kind)
 }
 
 // sharing collects what is found.

@@ -94,6 +94,9 @@ func (o *Origins) Of(artifact digest.Digest) Origin {
 		return out // it was put together of records and numbers
 	}
 	o.follow(artifact, &out)
+	if len(out.Terms)+len(out.Unknown) == 0 {
+		out.Unknown = []digest.Digest{artifact} // it is said to be made of itself
+	}
 	slices.Sort(out.What)
 	out.What = slices.Compact(out.What)
 	slices.SortFunc(out.Terms, func(x, y Term) int {
@@ -131,7 +134,7 @@ func (o *Origins) follow(artifact digest.Digest, out *Origin) {
 // decided as data without a licence and without access.
 func (p *Policy) Refusals(verb Verb, to string, o Origin) []Decision {
 	whats := o.What
-	if len(o.Unknown) > 0 && len(whats) == 0 {
+	if len(whats) == 0 {
 		whats = []What{""}
 	}
 	var out []Decision

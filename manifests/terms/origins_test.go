@@ -58,6 +58,8 @@ func TestOrigins(t *testing.T) {
 		"raw-alone":    {What: []terms.What{terms.Raw}, Unknown: []digest.Digest{id("raw-alone")}},
 		"with":         {What: []terms.What{terms.Curated}, Terms: []terms.Term{open, with}, Unknown: []digest.Digest{id("raw-alone")}},
 		"from nowhere": {Unknown: []digest.Digest{id("from nowhere")}},
+
+		"of a later release": {What: []terms.What{terms.Curated}, Terms: []terms.Term{closed}},
 	} {
 		if diff := cmp.Diff(want, rebuilt().Of(id(name))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -81,6 +83,42 @@ func TestContradictions(t *testing.T) {
 	o.Says(id("raw-alone"), terms.Raw, terms.Term{Dataset: "alone", Licence: "CC0-1.0", Access: "application"})
 	if r := p.Refusals(terms.Push, terms.Registry, o.Of(id("with"))); len(r) != 2 || r[0].Dataset != "alone" {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestCircle: what is said to be made of itself, and of nothing else, comes from nowhere.
+func TestCircle(t *testing.T) {
+	o := rebuilt()
+	step(o, "pretrain", "snake", nil, "snake")
+	step(o, "pretrain", "hen", nil, "egg")
+	step(o, "pretrain", "egg", nil, "hen")
+	step(o, "pretrain", "model-free", nil, "model-free")
+	for _, name := range []string{"snake", "hen", "egg"} {
+		if r := terms.Default().Refusals(terms.Push, terms.Registry, o.Of(id(name))); len(r) != 1 || r[0].Rule != "unknown" || r[0].What != terms.Model {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	if r := terms.Default().Refusals(terms.Push, terms.Registry, o.Of(id("model-free"))); len(r) > 0 {
+		t.Errorf("of an open dataset, and of itself: %+v", r)
+	}
+}
+
+// TestUnknownAllowed: who allows anything in a rule of their own is not asked where it comes from.
+func TestUnknownAllowed(t *testing.T) {
+	p, err := terms.Parse("terms.yaml", []byte("apiVersion: cairn/v1\nkind: TermsPolicy\nrules:\n  - {name: any, what: [raw], allow: [push]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := p.Refusals(terms.Push, terms.Registry, rebuilt().Of(id("raw-alone"))); len(r) > 0 {
+		t.Errorf("%+v", r)
+	}
+	r := p.Refusals(terms.Push, terms.Registry, rebuilt().Of(id("from nowhere")))
+	if len(r) != 1 {
+		t.Fatalf("%+v", r)
+	}
+	want := "x may not be pushed to registry: nothing in this store says where " + id("from nowhere").String() + " comes from; no rule is about it, and what is not known is not allowed (no rule); allowed instead: a rule of your own can decide it"
+	if got := r[0].Refusal("x"); got != want {
+		t.Errorf("%s, want\n%s", got, want)
 	}
 }
 

@@ -306,7 +306,7 @@ func Closed(t Term) string {
 	return d.Reason
 }
 
-// identifiers are the licences of an expression; one that is none, or that nobody states, is the one without a name.
+// identifiers are the licences of an expression, sorted; one that is none, or that nobody states, is the one without a name.
 func identifiers(expression string) []string {
 	if len(expression) > maxLicence {
 		return []string{""}
@@ -315,6 +315,7 @@ func identifiers(expression string) []string {
 	if err != nil || len(ids) == 0 {
 		return []string{""}
 	}
+	slices.Sort(ids) // they come from a map
 	return ids
 }
 

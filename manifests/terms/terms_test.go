@@ -107,10 +107,27 @@ func TestAsStrictAsBefore(t *testing.T) {
 		{"Beerware", "open", false, "unknown"},
 		{"free for all", "open", false, "unknown"},
 		{strings.Repeat("(", 1000), "open", false, "unknown"},
+		{strings.Repeat("MIT OR ", 100) + "MIT", "open", false, "unknown"},
 	} {
 		d := p.Decide(terms.Question{Verb: terms.Push, What: terms.Curated, To: terms.Registry}, terms.Term{Dataset: "d", Licence: c.licence, Access: c.access})
 		if d.Allowed != c.want || d.Rule != c.rule || d.Allowed && !formerly(c.licence, c.access) {
 			t.Errorf("%.60s, %s: %+v, want %v by %s", c.licence, c.access, d, c.want, c.rule)
+		}
+	}
+}
+
+// TestSameRefusal: of several licences that are refused, it is always the same one that is told, as a refusal is signed and exported.
+func TestSameRefusal(t *testing.T) {
+	for range 50 {
+		for licence, rule := range map[string]string{"LicenseRef-x AND CC-BY-ND-4.0 AND MIT": "no-derivatives", "MIT AND Apache-2.0 AND LicenseRef-x AND MPL-2.0 AND PSF-2.0": "own-terms"} {
+			if d := terms.Default().Decide(terms.Question{Verb: terms.Push, What: terms.Curated, To: terms.Registry}, terms.Term{Licence: licence, Access: "open"}); d.Rule != rule {
+				t.Fatalf("%s: %+v, want %s", licence, d, rule)
+			}
+		}
+	}
+	for term, want := range map[terms.Term]bool{{Licence: "MIT", Access: "open"}: true, {Licence: "MIT", Access: "credentialed"}: false, {Licence: "CC-BY-ND-4.0", Access: "open"}: false, {}: false} {
+		if why := terms.Closed(term); (why == "") != want {
+			t.Errorf("%s: closed because %q", term, why)
 		}
 	}
 }
@@ -128,6 +145,7 @@ rules:
   - name: nobody
     access: [open]
     refuse: [push]
+    allow: [export]
     reason: no
     instead: nothing
   - name: rest
@@ -147,12 +165,13 @@ rules:
 		{terms.Question{Verb: terms.Push, What: terms.Curated, To: "GHCR.io/lab/x/y"}, "open", true, "ours", "terms.yaml:4"},
 		{terms.Question{Verb: terms.Push, What: terms.Curated, To: "evil.io/ghcr.io/lab/x"}, "open", false, "nobody", "terms.yaml:9"},
 		{terms.Question{Verb: terms.Push, What: terms.Raw, To: "ghcr.io/lab/x"}, "open", false, "nobody", "terms.yaml:9"},
-		{terms.Question{Verb: terms.Push, What: terms.Raw, To: "ghcr.io/lab/x"}, "", true, "rest", "terms.yaml:14"},
-		{terms.Question{Verb: terms.List, What: terms.Raw, To: "page"}, "open", true, "rest", "terms.yaml:14"},
+		{terms.Question{Verb: terms.Export, What: terms.Raw, To: "folder"}, "open", true, "nobody", "terms.yaml:9"},
+		{terms.Question{Verb: terms.Push, What: terms.Raw, To: "ghcr.io/lab/x"}, "", true, "rest", "terms.yaml:15"},
+		{terms.Question{Verb: terms.List, What: terms.Raw, To: "page"}, "open", true, "rest", "terms.yaml:15"},
 		{terms.Question{Verb: terms.Render, What: terms.Raw, To: "page"}, "open", false, "", ""},
 	} {
 		d := p.Decide(c.q, terms.Term{Dataset: "d", Licence: "LicenseRef-Ours-2", Access: c.access})
-		if d.Allowed != c.allowed || d.Rule != c.rule || d.At != c.at {
+		if d.Allowed != c.allowed || d.Rule != c.rule || d.At != c.at || d.Allowed != (d.Reason == "") {
 			t.Errorf("%+v: %+v", c, d)
 		}
 	}
@@ -163,6 +182,21 @@ rules:
 	for licence, want := range map[string]bool{"MIT": true, "LicenseRef-x": true, "": false, "free for all": false} {
 		if d := stated.Decide(terms.Question{Verb: terms.Push}, terms.Term{Licence: licence}); d.Allowed != want {
 			t.Errorf("%q: %+v, want %v: a licence that is not stated is not any licence", licence, d, want)
+		}
+	}
+	whole, err := terms.Parse("terms.yaml", []byte("apiVersion: cairn/v1\nkind: TermsPolicy\nrules:\n  - {name: mit, licence: [MIT], to: [ghcr.io/lab, page, \"*/ours\"], allow: [push]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		licence, to string
+		want        bool
+	}{
+		{"MIT", "ghcr.io/lab", true}, {"MIT", "x/y/ours", true}, {"MIT", "page", true},
+		{"MIT-0", "page", false}, {"MIT", "ghcr.io/laboratory", false}, {"MIT", "x/ours/y", false}, {"MIT", "pag", false}, {"MIT", "", false},
+	} {
+		if d := whole.Decide(terms.Question{Verb: terms.Push, To: c.to}, terms.Term{Licence: c.licence}); d.Allowed != c.want {
+			t.Errorf("%s to %q: %+v, want %v: a pattern is the whole of a text", c.licence, c.to, d, c.want)
 		}
 	}
 	refused := p.Decide(terms.Question{Verb: terms.Push, What: terms.Raw, To: "ghcr.io/lab/x"}, terms.Term{Dataset: "d", Licence: "MIT", Access: "open"}).Refusal("x/fetch/d")
@@ -185,6 +219,9 @@ func TestMistakes(t *testing.T) {
 		head + "  - {name: a, allow: [push], access: [public]}\n":                      "public",
 		head + "  - {name: a, allow: [push], what: [weights]}\n":                       "weights",
 		head + "  - {name: a, refuse: [push], reason: no}\n":                           "what may be done instead",
+		head + "  - {name: a, refuse: [push], instead: b}\n":                           "say why (reason)",
+		head + "  - {name: a, allow: [push], to: [\"a\\x7fb\"]}\n":                     "has a blank",
+		head + "  - {name: a, allow: [push], to: [\"a\\tb\"]}\n":                       "has a blank",
 		head + "  - {name: a, allow: [push], refuse: [push], reason: a, instead: b}\n": "allows push, too",
 		head + "  - {name: a, allow: [push]}\n  - {name: a, allow: [list]}\n":          "terms.yaml:5",
 		head + "  - {name: A b, allow: [push]}\n":                                      "no name",

@@ -182,7 +182,7 @@ func (r *reader) policy(root *yaml.Node, f file) *Policy {
 	for _, name := range slices.Sorted(maps.Keys(f.Keys)) {
 		at := here(here(root, "keys"), name)
 		k := r.key(at, name, f.Keys[name])
-		if other, again := byID[k.Public.ID]; again && k.Public.ID != "" {
+		if other, again := byID[k.Public.ID]; again {
 			r.fail(at, "keys."+name, "the same key as %s: one key is one vote", other)
 		}
 		byID[k.Public.ID] = name

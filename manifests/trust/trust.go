@@ -114,7 +114,7 @@ func (p *Policy) judge(j *Judgement, s envelope.Signature, signed []byte, allowe
 	switch {
 	case !ok:
 		j.Unknown = append(j.Unknown, s.KeyID)
-	case s.KeyID == key.Public.ID && !key.Public.Verify(signed, s.Sig):
+	case !key.Public.Verify(signed, s.Sig):
 		j.Wrong = fmt.Sprintf("the signature that names key %s (%s) is not of it", key.Name, key.Public.ID)
 	case !allowed(key.Name):
 		j.Unknown = append(j.Unknown, key.Name+" (not for this kind)")

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -162,6 +163,68 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// TestRulesForAll: a rule without kinds is about every kind, one without keys about every key; the first that fits decides.
+func TestRulesForAll(t *testing.T) {
+	a, b := ed(t, 1), ed(t, 2)
+	p := policy(t)
+	p.Rules = []trust.Rule{{Kinds: []string{"fetch"}, Agree: 2}, {Keys: []string{"a"}}, {}}
+	for _, test := range []struct {
+		kind string
+		by   []envelope.Envelope
+		ok   bool
+	}{
+		{"fetch", []envelope.Envelope{a.seal(t, "x"), b.seal(t, "x")}, true},
+		{"fetch", []envelope.Envelope{a.seal(t, "x")}, false},
+		{"evaluate", []envelope.Envelope{a.seal(t, "x")}, true},
+		{"evaluate", []envelope.Envelope{b.seal(t, "x")}, false},
+	} {
+		if j := p.Judge(test.kind, time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), test.by...); j.OK() != test.ok {
+			t.Errorf("%s by %d: %+v, want %v", test.kind, len(test.by), j, test.ok)
+		}
+	}
+}
+
+// roots says of every bundle who it is said to be signed by, and whether that holds.
+type roots struct {
+	who trust.Signer
+	err error
+}
+
+func (r roots) Signer(envelope.Envelope) (trust.Signer, error) { return r.who, r.err }
+
+// TestIdentities: an identity is an issuer and a subject, and counts for its kinds and from since until before until.
+func TestIdentities(t *testing.T) {
+	since, until := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
+	ci := trust.Signer{Issuer: "i", Subject: "s", At: since}
+	at := func(at time.Time) trust.Bundles { return roots{trust.Signer{Issuer: "i", Subject: "s", At: at}, nil} }
+	bundle := ed(t, 1).seal(t, "x")
+	bundle.Bundle = []byte("{}")
+	for name, test := range map[string]struct {
+		kind string
+		by   trust.Bundles
+		why  string // "" if it counts
+	}{
+		"the first instant":  {"fetch", at(since), ""},
+		"the last instant":   {"fetch", at(until.Add(-1)), ""},
+		"too early":          {"fetch", at(since.Add(-1)), "ci (not at 2025-12-31T23:59:59Z)"},
+		"too late":           {"fetch", at(until), "ci (not at 2026-02-01T00:00:00Z)"},
+		"another kind":       {"curate", roots{ci, nil}, "ci (not for this kind)"},
+		"another issuer":     {"fetch", roots{trust.Signer{Issuer: "j", Subject: "s", At: since}, nil}, "signed by s of j"},
+		"another subject":    {"fetch", roots{trust.Signer{Issuer: "i", Subject: "t", At: since}, nil}, "signed by t of i"},
+		"a lie about it":     {"fetch", roots{ci, errors.New("no proof")}, "the bundle that names identity ci (s of i) does not hold: no proof"},
+		"a lie about others": {"fetch", roots{trust.Signer{}, errors.New("no proof")}, "signed by a Sigstore bundle that does not hold: no proof"},
+		"no roots":           {"fetch", nil, "the policy has no roots"},
+	} {
+		// The key of the envelope is known, and a bundle is not judged by it.
+		p := &trust.Policy{Strict: true, Keys: []trust.Key{{Name: "a", Public: ed(t, 1).public}}, Rules: []trust.Rule{{Kinds: []string{"fetch"}}, {Keys: []string{"a"}}},
+			Identities: []trust.Identity{{Name: "ci", Issuer: "i", Subject: "s", Since: since, Until: until}}, Bundles: test.by}
+		j := p.Judge(test.kind, since, bundle)
+		if j.OK() != (test.why == "") || !strings.Contains(j.Why(), test.why) || (j.Wrong != "") != strings.HasPrefix(test.why, "the bundle") {
+			t.Errorf("%s: %+v, %q; want %q", name, j, j.Why(), test.why)
+		}
+	}
+}
+
 func TestNobody(t *testing.T) {
 	a := ed(t, 1)
 	now := time.Now()
@@ -176,6 +239,7 @@ func TestNobody(t *testing.T) {
 func TestBadPolicies(t *testing.T) {
 	public := ed(t, 1).public.Text()
 	good := "apiVersion: cairn/v1\nkind: TrustPolicy\nkeys:\n  a: {public: " + public + "}\n"
+	b := "  b: {public: " + ed(t, 2).public.Text() + "}\n"
 	id := "  ci: {issuer: https://example.org, subject: https://example.org/ci}\n"
 	keyless := "apiVersion: cairn/v1\nkind: TrustPolicy\nroots: r.json\nidentities:\n" + id
 	for text, want := range map[string]string{
@@ -195,6 +259,8 @@ func TestBadPolicies(t *testing.T) {
 		"x":                                                                                   "trust.yaml:1:1: want a mapping",
 		"apiVersion: cairn/v1\nkind: TrustPolicy\n":                                           "no key",
 		strings.Replace(good, "TrustPolicy", "Benchmark", 1):                                  `trust.yaml:2:7: kind: apiVersion "cairn/v1" and kind "Benchmark"`,
+		strings.Replace(good, "cairn/v1", "cairn/v2", 1):                                      `apiVersion "cairn/v2" and kind "TrustPolicy"`,
+		good + "zzzzzzzzz: 1\nyyyyyyyyy: 1\n":                                                 `trust.yaml:5:1: unknown key "zzzzzzzzz"; want one of apiVersion`,
 		strings.Replace(good, "keys:", "key:", 1):                                             `trust.yaml:3:1: unknown key "key"; did you mean "keys"?`,
 		strings.Replace(good, "public:", "publik:", 1):                                        `trust.yaml:4:7: keys: unknown key "publik"; did you mean "public"?`,
 		strings.Replace(good, public, "abc", 1):                                               "trust.yaml:4:15: keys.a.public: want a public key",
@@ -204,6 +270,9 @@ func TestBadPolicies(t *testing.T) {
 		good + "rules: [{kinds: [cook]}]\n":                                                   `trust.yaml:5:17: rules[0].kinds: "cook", want some of fetch`,
 		good + "rules: [{keys: [z]}]\n":                                                       `there is no key "z"`,
 		good + "rules: [{agree: 2}]\n":                                                        "2, want 1 to 1",
+		good + b + "rules: [{agree: 3}]\n":                                                    "3, want 1 to 2",
+		good + b + "rules: [{keys: [a], agree: 2}]\n":                                         "2, want 1 to 1",
+		good + b + "rules: [{keys: [a, a], agree: 2}]\n":                                      "2, want 1 to 1",
 		good + "rules: [{agree: 0}]\n":                                                        "0, want 1 to 1",
 		good + "rules: [{agre: 1}]\n":                                                         `did you mean "agree"?`,
 		good + "rules: [1]\n":                                                                 "want a mapping with kinds, keys, agree",
@@ -211,7 +280,8 @@ func TestBadPolicies(t *testing.T) {
 		good + "---\nkind: x\n":                                                               "want one document",
 		strings.Replace(good, "}", ", since: soon}", 1):                                       `keys.a.since: "soon", want a day`,
 		strings.Replace(good, "}", ", since: 2026-02-01, until: 2026-01-01}", 1):              "it ends before it begins",
-		good + "keys:\n  b: {public: " + ed(t, 2).public.Text() + "}\n":                       "trust.yaml",
+		good + "keys:\n" + b:                                                                  "trust.yaml",
+		strings.Replace(good, "}", ", since: 2026-02-01, until: 2026-02-01}", 1):              "it ends before it begins",
 		strings.Repeat("#", 1<<20) + "\n" + good:                                              "bytes, want a trust policy",
 		strings.Replace(good, "a: {", "a: &x {", 1) + "  b: *x\n":                             "want a mapping",
 		strings.Replace(good, "kind: TrustPolicy", "kind: TrustPolicy\nkind: TrustPolicy", 1): "trust.yaml",

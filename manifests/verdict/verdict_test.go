@@ -65,6 +65,11 @@ func TestVerdict(t *testing.T) {
 		"no subject":               {digest.FromString("lock").Encoded(), "x"},
 		"could not, and did":       {`"outcome":"could-not"`, `"outcome":"agrees"`},
 		"an unknown member":        {`"benchmark"`, `"another":1,"benchmark"`},
+		"another statement":        {"Statement/v1", "Statement/v2"},
+		"two subjects":             {`"subject":[{`, `"subject":[{"digest":{},"name":"x"},{`},
+		"a meaning beside":         {`"outcome":"agrees"`, `"outcome":"perhaps"`},
+		"a step of no name":        {`"step":"a"`, `"step":""`},
+		"no list of levels":        {`"verifiedLevels":[]`, `"verifiedLevels":null`},
 	} {
 		edit := func(s string) string {
 			if !strings.Contains(s, c.old) {
@@ -78,12 +83,33 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// What is wrong is kept, and makes it a failure, whatever was done again.
+func TestProblems(t *testing.T) {
+	s := summary()
+	s.Details.Reruns, s.Details.Problems = s.Details.Reruns[:1], []verify.Problem{{Code: verify.BlobAltered, Step: "b"}}
+	text, err := verdict.New("small", digest.FromString("lock"), s)
+	if err != nil || !bytes.Contains(text, []byte(`"problems":[{"code":"blob-altered","step":"b"}]`)) {
+		t.Errorf("%s, %v", text, err)
+	}
+	s.Result = verdict.Passed
+	if text, err := verdict.New("small", digest.FromString("lock"), s); err == nil {
+		t.Errorf("passed with a problem: %s", text)
+	}
+	s.Details = verdict.Details{}
+	if text, err := verdict.New("small", digest.FromString("lock"), s); err != nil || !bytes.Contains(text, []byte(`"problems":[],"reruns":[]`)) || !bytes.Contains(text, []byte(`"verifiedLevels":[]`)) {
+		t.Errorf("%s, %v: want empty lists", text, err)
+	}
+}
+
 // Of one who has said several things the worst counts, and of one who does not count nothing.
 func TestCount(t *testing.T) {
 	a, x := digest.FromString("a"), digest.FromString("x")
-	l := &lock.Lock{Steps: []lock.Step{{Name: "s", Artifact: a}}}
+	l := &lock.Lock{Steps: []lock.Step{{Name: "s", Artifact: a}, {Name: "other", Artifact: a}}}
+	of := func(step, class, by, why, outcome string, d digest.Digest) verdict.Heard {
+		return verdict.Heard{By: []string{by}, Why: why, Reruns: []verdict.Rerun{{Step: step, Class: class, Outcome: outcome, Artifact: d, Why: "why"}}}
+	}
 	says := func(by, why, outcome string, d digest.Digest) verdict.Heard {
-		return verdict.Heard{By: []string{by}, Why: why, Reruns: []verdict.Rerun{{Step: "s", Class: "exact", Outcome: outcome, Artifact: d, Why: "why"}}}
+		return of("s", "exact", by, why, outcome, d)
 	}
 	got := verdict.Count(l, []verdict.Heard{
 		says("ann", "", verdict.Agrees, a), says("ann", "", verdict.Differs, x), says("ann", "", verdict.Agrees, a),
@@ -91,9 +117,17 @@ func TestCount(t *testing.T) {
 		says("cyd", "", verdict.CouldNot, ""),
 		says("eve", "", verdict.Agrees, x),
 		says("nobody", "not known", verdict.Differs, x),
+		says("fay", "", verdict.CouldNot, ""), says("fay", "", verdict.Differs, x),
+		of("s", "platform", "gil", "", verdict.Agrees, x), of("s", "tolerance", "hal", "", verdict.Agrees, x),
+		of("other", "exact", "ida", "", verdict.Agrees, a), of("unheard", "exact", "ida", "", verdict.Differs, x),
 	})
 	want := []verdict.Tally{{Step: "s", Artifact: a, Agree: []string{"bob"}, Differ: map[string]string{"ann": "why", "eve": "it says that it agrees, and gave " + x.String()}, CouldNot: map[string]string{"cyd": "why"}, Within: map[string]string{}}}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(verdict.Tally{})); diff != "" {
+	want := []verdict.Tally{{Step: "s", Artifact: a, Agree: []string{"bob", "hal"},
+		Differ:   map[string]string{"ann": "why", "eve": "it says that it agrees, and gave " + x.String(), "fay": "why", "gil": "it says that it agrees, and gave " + x.String()},
+		CouldNot: map[string]string{"cyd": "why"}},
+		{Step: "other", Artifact: a, Agree: []string{"ida"}, Differ: map[string]string{}, CouldNot: map[string]string{}}}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -126,9 +160,14 @@ func TestObjections(t *testing.T) {
 	}
 	stranger := says("eve", verify.BlobAltered, "s")
 	stranger.Why = "not known"
-	all := []verdict.Heard{says("ann", verify.BlobAltered, "s"), says("bob", verify.BlobMissing, "s"), says("cyd", verify.LedgerDiffers, "documents"), stranger}
+	outsider := says("eve", verify.LedgerDiffers, "")
+	outsider.Why = "not known"
+	rerun := says("fay", verify.RerunDiffers, "s")
+	rerun.Reruns = []verdict.Rerun{{Step: "s", Class: "exact", Outcome: verdict.Differs, Why: "file f, byte 3"}}
+	all := []verdict.Heard{says("ann", verify.BlobAltered, "s"), says("bob", verify.BlobMissing, "s"), says("cyd", verify.LedgerDiffers, "documents"), says("dan", verify.RecordMissing, "documents"),
+		stranger, outsider, rerun}
 	got := verdict.Count(l, all)[0]
-	if len(got.Differ) != 1 || got.Differ["ann"] == "" || len(got.CouldNot) != 1 || got.CouldNot["bob"] == "" || len(got.Agree) != 0 {
+	if len(got.Differ) != 2 || got.Differ["ann"] == "" || got.Differ["fay"] != "file f, byte 3" || len(got.CouldNot) != 1 || got.CouldNot["bob"] == "" || len(got.Agree) != 0 {
 		t.Errorf("%+v", got)
 	}
 	if whole := verdict.Objections(l, all); len(whole) != 1 || whole["cyd"] == "" {
@@ -148,6 +187,7 @@ func TestInputs(t *testing.T) {
 		"with steps":        {[]verdict.Input{}, true, false},
 		"not a digest":      {[]verdict.Input{{Digest: map[string]string{"sha256": "x"}}}, false, false},
 		"of another digest": {[]verdict.Input{{Digest: map[string]string{"sha1": "x"}}}, false, false},
+		"of two digests":    {[]verdict.Input{{Digest: map[string]string{"sha1": "x", "sha256": digest.FromString("x").Encoded()}}}, false, false},
 	} {
 		s := summary()
 		s.Inputs = c.inputs

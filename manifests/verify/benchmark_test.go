@@ -24,6 +24,8 @@ type published struct {
 	index     ocispec.Index
 	documents ocispec.Manifest
 	proof     []byte // that the records are in a ledger; nil for none
+
+	commitments [][]byte // what was claimed, signed
 }
 
 func publish(t *testing.T, text []byte) *published {
@@ -34,7 +36,11 @@ func publish(t *testing.T, text []byte) *published {
 // publishLogged makes a benchmark with the proof that a ledger gives of its records.
 func publishLogged(t *testing.T, text []byte, log func(records []digest.Digest) []byte) *published {
 	t.Helper()
-	e := rebuild(t, bench(), nil)
+	return publishOf(rebuild(t, bench(), nil), text, log)
+}
+
+func publishOf(e *evidence, text []byte, log func(records []digest.Digest) []byte) *published {
+	e.t.Helper()
 	if text == nil {
 		text = e.text()
 	}
@@ -64,17 +70,28 @@ func (p *published) addDocuments() {
 	p.list(verify.DocumentsStep, p.put(text), made, p.recordOfDocuments(a, made))
 }
 
-// recordOfDocuments names the proof of the ledger, if there is one.
+// again lists the documents anew.
+func (p *published) again() {
+	p.t.Helper()
+	p.index.Manifests = p.index.Manifests[:len(p.index.Manifests)-2]
+	p.addDocuments()
+}
+
+// recordOfDocuments names the proof of the ledger, if there is one, and the commitments.
 func (p *published) recordOfDocuments(a action.Action, made ocispec.Descriptor) digest.Digest {
 	p.t.Helper()
 	if p.proof == nil {
 		return p.record(a, made, verify.DocumentsStep)
 	}
-	text, err := provenance.New(a, made.Digest, provenance.Execution{Step: verify.DocumentsStep, Ledger: p.proof})
+	text, err := provenance.New(a, made.Digest, provenance.Execution{Step: verify.DocumentsStep, Ledger: p.proof, Commitments: p.commitments})
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return p.tie(made, p.layer(provenance.EnvelopeType, p.seal(rebuilder, text)), p.layer(ledger.MediaType, p.proof))
+	named := []ocispec.Descriptor{p.layer(ledger.MediaType, p.proof)}
+	for _, c := range p.commitments {
+		named = append(named, p.layer(provenance.EnvelopeType, c))
+	}
+	return p.tie(made, p.layer(provenance.EnvelopeType, p.seal(rebuilder, text)), named...)
 }
 
 func (p *published) list(step string, id digest.Digest, made ocispec.Descriptor, record digest.Digest) {

@@ -73,7 +73,7 @@ func (v *verifier) bound(planned map[string]plan.Step, s lock.Step, artifacts ma
 // action checks the action of an entry against the plan, if there is one, and that it is in the store. Where a record
 // holds it, a copy without the data can do without.
 func (v *verifier) action(planned map[string]plan.Step, s lock.Step, artifacts map[string]digest.Digest, recorded *action.Action) {
-	bound := len(planned) > 0 && v.bound(planned, s, artifacts, recorded)
+	bound := planned != nil && v.bound(planned, s, artifacts, recorded)
 	text, ok := v.readIf(recorded != nil, s.Action, "action")
 	if !ok || bound { // what has the digest of the bound action is its bytes
 		return

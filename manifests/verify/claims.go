@@ -67,7 +67,7 @@ func (v *verifier) pinned(l *lock.Lock, records map[digest.Digest][]digest.Diges
 	v.step = DocumentsStep
 	defer func() { v.step = "" }()
 	pledges := v.pledges(l)
-	if v.view == nil || v.planned == nil {
+	if v.view == nil {
 		return
 	}
 	for i, c := range v.out.Claims {

@@ -19,8 +19,8 @@ type grave struct {
 
 // absent tells a blob of a part that was deleted on purpose from one that is missing.
 func (v *verifier) absent(p part, d digest.Digest, path string, err error) {
-	g, ok := v.grave(p.digest)
-	if _, listed := slices.BinarySearch(g.removed, d); !ok || !listed {
+	g := v.grave(p.digest)
+	if _, listed := slices.BinarySearch(g.removed, d); !listed {
 		v.unopened(d, path, err)
 		return
 	}
@@ -28,13 +28,13 @@ func (v *verifier) absent(p part, d digest.Digest, path string, err error) {
 }
 
 // grave reads the tombstone of an artifact, once. One that is not whole, or not about the artifact, explains nothing.
-func (v *verifier) grave(artifact digest.Digest) (grave, bool) {
-	if g, known := v.graves[artifact]; known {
-		return g, g.manifest != ""
+func (v *verifier) grave(artifact digest.Digest) grave {
+	g, known := v.graves[artifact]
+	if !known {
+		g = v.readGrave(artifact)
+		v.graves[artifact] = g
 	}
-	g := v.readGrave(artifact)
-	v.graves[artifact] = g
-	return g, g.manifest != ""
+	return g
 }
 
 func (v *verifier) readGrave(artifact digest.Digest) grave {

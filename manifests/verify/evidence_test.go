@@ -43,6 +43,7 @@ type store struct {
 	opened  map[digest.Digest]int
 	open    func(digest.Digest) error // may be nil
 	rotten  digest.Digest             // of the blob that fails in the middle
+	late    bool                      // it fails at its end
 }
 
 func newStore() *store {
@@ -86,6 +87,9 @@ func (s *store) Open(_ context.Context, d digest.Digest) (io.ReadCloser, error) 
 		return nil, fmt.Errorf("blob %s: %w", d, fs.ErrNotExist)
 	}
 	if d == s.rotten {
+		if s.late {
+			return io.NopCloser(io.MultiReader(bytes.NewReader(text), iotest.ErrReader(errors.New("input/output error")))), nil
+		}
 		return io.NopCloser(io.MultiReader(bytes.NewReader(text[:len(text)/2]), iotest.ErrReader(errors.New("input/output error")))), nil
 	}
 	return io.NopCloser(bytes.NewReader(text)), nil

@@ -18,8 +18,9 @@ const fewSteps = 64
 // follow follows the chain through the steps of a lock, on all cores. What is found is what one core finds, in the order
 // of the lock.
 func (v *verifier) follow(p *plan.Plan, steps []lock.Step, artifacts map[string]digest.Digest) {
-	planned := map[string]plan.Step{}
+	var planned map[string]plan.Step // nil without a plan, which says nothing of the steps
 	if p != nil {
+		planned = map[string]plan.Step{}
 		for _, s := range p.Steps {
 			planned[s.Name] = s
 		}

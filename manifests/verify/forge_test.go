@@ -382,6 +382,20 @@ func TestMalformedDocuments(t *testing.T) {
 	if v := e.check(e.text(), verify.Records); codes(v) != verify.Malformed || v.Problems[0].Path != "record" || v.Level != "none" {
 		t.Errorf("record: %+v", v)
 	}
+	for name, change := range map[string]func(m *ocispec.Manifest){
+		"no subject": func(m *ocispec.Manifest) { m.Subject = nil },
+		"no layer":   func(m *ocispec.Manifest) { m.Layers = nil },
+		"no type":    func(m *ocispec.Manifest) { m.MediaType = "" },
+	} {
+		e := rebuild(t, bench(), nil)
+		id := e.entry("fetch/ecg").Action
+		m := e.manifestOf(e.records[id])
+		change(&m)
+		e.records[id] = e.keep(t, m).Digest
+		if v := e.check(e.text(), verify.Records); codes(v) != verify.Malformed || v.Problems[0].Path != "record" || v.Level != "none" {
+			t.Errorf("record with %s: %+v", name, v)
+		}
+	}
 	e = rebuild(t, bench(), nil)
 	e.entry("fetch/ecg").Action = e.put([]byte("{}"))
 	if v := e.check(e.text(), verify.Records); codes(v) != "action-differs malformed record-missing" || v.Level != "none" {
@@ -399,9 +413,16 @@ func TestStepsOfAnotherPlan(t *testing.T) {
 		t.Errorf("a step more: %+v", v.Problems)
 	}
 	e = rebuild(t, bench(), nil)
+	empty := *e.plan
+	empty.Steps, empty.Evaluations = nil, nil
+	e.lock.Plan, e.lock.Results = e.keep(t, empty).Digest, nil
+	if v := e.check(e.text(), verify.Records); codes(v) != verify.LockEdited || len(v.Problems) != len(e.lock.Steps) || v.Level != "none" {
+		t.Errorf("of a plan without steps: %+v", v.Problems)
+	}
+	e = rebuild(t, bench(), nil)
 	e.lock.Steps = slices.DeleteFunc(e.lock.Steps, func(s lock.Step) bool { return s.Name == "fetch/ecg" })
 	v := e.check(e.text(), verify.Records)
-	if codes(v) != "action-differs lock-edited" || v.Level != "none" {
+	if codes(v) != "action-differs lock-edited" || !slices.ContainsFunc(v.Problems, func(p verify.Problem) bool { return p.Path == "inputs" }) || v.Level != "none" {
 		t.Errorf("a step less: %+v", v.Problems)
 	}
 }

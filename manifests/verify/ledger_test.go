@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"encoding/base64"
+	"io/fs"
 	"slices"
 	"strings"
 	"testing"
@@ -76,6 +77,21 @@ func TestLedger(t *testing.T) {
 	}
 	if v := p.judgeBenchmark(trust.Nobody()); !v.OK || v.Ledger == nil || v.Ledger.Records != 0 || v.Ledger.Why == "" {
 		t.Errorf("who knows nobody: %+v, %+v", v.Problems, v.Ledger)
+	}
+
+	p.open = func(d digest.Digest) error {
+		if d == digest.FromBytes(p.proof) {
+			return fs.ErrNotExist
+		}
+		return nil
+	}
+	if v := p.judgeBenchmark(strict); v.OK || codes(v) != verify.BlobMissing {
+		t.Errorf("a proof that is not here: %+v", v.Problems)
+	}
+	var first digest.Digest
+	p = publishLogged(t, nil, func(all []digest.Digest) []byte { first = all[0]; return logged(t, rebuilder, all[1:]) })
+	if v := p.judgeBenchmark(strict); len(v.Problems) != 1 || v.Problems[0].Digest != first || v.Ledger.Records != 7 || v.Ledger.Of != 8 {
+		t.Errorf("the record that is left out is %s: %+v, %+v", first, v.Problems, v.Ledger)
 	}
 
 	for name, c := range map[string]struct {

@@ -2,6 +2,8 @@ package verify_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"math"
 	"math/big"
@@ -11,7 +13,9 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/proof"
 	"github.com/cairn-bench/cairn/manifests/verify"
@@ -30,17 +34,27 @@ func TestFlippedBytesAreNamedByTheirFile(t *testing.T) {
 		{1, "records/2.dat", "records/2.dat"},
 		{0, `{"id"`, "dataset.json"},
 		{0, "SHA256SUMS", "layer 0"},
+		{0, digest.FromString("two").Encoded(), "layer 0"},
+		{0, "records/2.dat", "layer 0"},
+		{1, "", "layer 1"}, // the last byte
 	} {
 		d := m.Layers[c.layer].Digest
 		good := e.blobs[d]
 		bad := bytes.Clone(good)
-		bad[bytes.Index(bad, []byte(c.old))] ^= 1
+		if c.old == "" {
+			bad[len(bad)-1] ^= 1
+		} else {
+			bad[bytes.Index(bad, []byte(c.old))] ^= 1
+		}
 		e.blobs[d] = bad
 		for _, level := range []string{verify.Bytes, verify.Files} {
 			v := e.check(e.text(), level)
 			at := slices.IndexFunc(v.Problems, func(p verify.Problem) bool { return p.Step == "fetch/ecg" })
 			if at < 0 || v.Problems[at].Path != c.want || v.Problems[at].Digest != d || v.Problems[at].Code != verify.BlobAltered || v.Level != "none" {
 				t.Errorf("%q at level %s: level %s, %+v; want %s", c.old, level, v.Level, v.Problems, c.want)
+			}
+			if slices.ContainsFunc(v.Problems, func(p verify.Problem) bool { return p.Path == "" || p.Path == artifact.RootAnnotation }) {
+				t.Errorf("%q at level %s: names what is no file: %+v", c.old, level, v.Problems)
 			}
 		}
 		e.blobs[d] = good
@@ -142,6 +156,15 @@ func TestUnchanged(t *testing.T) {
 	}
 	all := check(verify.Bytes).Checked
 	shard := e.manifestOf(e.kinds["fetch/ecg"].Digest).Layers[1].Digest
+	whole := e.blobs[shard]
+	e.blobs[shard] = bytes.Replace(whole, []byte("one"), []byte("eno"), 1)
+	if v := check(verify.Unchanged); v.OK || codes(v) != verify.BlobAltered {
+		t.Errorf("what is not remembered is not read: %+v", v)
+	}
+	if v := e.check(e.text(), verify.Unchanged); v.OK || codes(v) != verify.BlobAltered {
+		t.Errorf("a store without a memory: %+v", v)
+	}
+	e.blobs[shard] = whole
 	config := e.manifestOf(e.kinds["curate/ecg"].Digest).Config.Digest
 	r.since[shard], r.since[config] = time.Unix(2000, 0), time.Unix(1000, 0)
 	clear(e.opened)
@@ -205,6 +228,59 @@ func TestSample(t *testing.T) {
 	}
 	if text := e.sample(verify.Draw{Files: 7, Seed: "a"}).Sample.Text(); text != "7 of 14 files read at random (seed a), 0 of them bad; with 95 % confidence at most 3 of all are bad" {
 		t.Error(text)
+	}
+}
+
+// TestSampleOfWhatIsWrong: a sample makes nothing right, counts each artifact once, and says nothing of what it could not look at.
+func TestSampleOfWhatIsWrong(t *testing.T) {
+	e := rebuild(t, bench(), nil)
+	raw := e.entry("fetch/ecg").Artifact
+	read := func(was bool) verify.Verdict {
+		v := verify.Verdict{OK: was}
+		if err := verify.ReadSample(t.Context(), &v, e.store, []digest.Digest{raw, raw}, verify.Draw{Files: 14}); err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	if v := read(true); !v.OK || v.Sample.Of != 3 || v.Sample.Files != 3 {
+		t.Errorf("%+v, %+v", v, v.Sample)
+	}
+	if v := read(false); v.OK {
+		t.Error("what was wrong before is right now")
+	}
+	done, stop := context.WithCancel(t.Context())
+	stop()
+	v := verify.Verdict{OK: true}
+	if err := verify.ReadSample(done, &v, e.store, []digest.Digest{raw}, verify.Draw{Files: 14}); !errors.Is(err, context.Canceled) || v.OK || len(v.Problems) > 0 || v.Sample.Files > 0 || v.Sample.AtMostBad != nil {
+		t.Errorf("interrupted: %+v, %v", v, err)
+	}
+	delete(e.blobs, e.manifestOf(raw).Layers[0].Digest)
+	if v := read(true); v.OK || codes(v) != verify.BlobMissing || v.Sample.AtMostBad != nil {
+		t.Errorf("without the list: %+v, %+v", v, v.Sample)
+	}
+	e = rebuild(t, bench(), reseal(func(_ *evidence, m *ocispec.Manifest) {
+		if m.ArtifactType == "" {
+			m.Annotations[artifact.RootAnnotation] = digest.FromString("one").String()
+		}
+	}))
+	raw = e.entry("fetch/ecg").Artifact
+	if v := read(true); v.OK || codes(v) != verify.FilesDiffer || v.Sample.Bad != 3 || v.Sample.AtMostBad != nil {
+		t.Errorf("of another root: %+v, %+v", v, v.Sample)
+	}
+}
+
+// TestFilesThatCannotBeRead: a list that was read once and cannot be read again is not passed over.
+func TestFilesThatCannotBeRead(t *testing.T) {
+	e := rebuild(t, bench(), nil)
+	list := e.manifestOf(e.entry("fetch/ecg").Artifact).Layers[0].Digest
+	e.open = func(d digest.Digest) error {
+		if d == list && e.opened[d] > 1 {
+			return errors.New("input/output error")
+		}
+		return nil
+	}
+	if v := e.check(e.text(), verify.Files); v.OK || v.Level == verify.Files || v.Problems[0].Step != "fetch/ecg" || v.Problems[0].Path != "layer 0" {
+		t.Errorf("level %s: %+v", v.Level, v.Problems)
 	}
 }
 

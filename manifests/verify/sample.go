@@ -154,7 +154,7 @@ func (v *verifier) drawn(sets []dataset, files []uint64) {
 			s.Bad++
 		}
 	}
-	if s.Bad == 0 && len(v.out.Problems) == 0 {
+	if len(v.out.Problems) == 0 {
 		bad := atMostBad(s.Of, uint64(s.Files), s.Confidence)
 		s.AtMostBad = &bad
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
@@ -205,6 +206,17 @@ func TestForgedSignatures(t *testing.T) {
 	}
 }
 
+// TestNumbersOfAnother: numbers count for the action and the artifact that they are said to be of, whoever has signed them.
+func TestNumbersOfAnother(t *testing.T) {
+	for name, of := range map[string]struct{ action, artifact string }{"another action": {trained, evaluated}, "another artifact": {evaluated, trained}} {
+		e := rebuild(t, bench(), nil)
+		e.renumber(e.evaluation(rebuilder, e.actionOf(of.action), e.kinds[of.artifact].Digest, evaluated, metrics(evaluated).Metrics))
+		if v := e.judge(policy(1)); codes(v) != verify.RecordDiffers || v.Problems[0].Path != "record/evaluation" || !strings.HasPrefix(v.Problems[0].Got, "action ") {
+			t.Errorf("%s: %+v", name, v.Problems)
+		}
+	}
+}
+
 // renumber makes a record of the evaluation that names other numbers, all of it signed.
 func (e *evidence) renumber(numbers []byte) {
 	e.t.Helper()
@@ -313,6 +325,22 @@ func TestListedBesides(t *testing.T) {
 	}
 }
 
+// TestGoneRecord: what the chain has missed is not missed again because the index lists it.
+func TestGoneRecord(t *testing.T) {
+	p := publish(t, nil)
+	gone := p.records[p.entry(trained).Action]
+	delete(p.blobs, gone)
+	n := 0
+	for _, problem := range p.verify(verify.Bytes).Problems {
+		if problem.Digest == gone {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("said %d times", n)
+	}
+}
+
 // TestManySteps: many cores find what one finds, in the same order.
 func TestManySteps(t *testing.T) {
 	b := bench()
@@ -330,6 +358,10 @@ func TestManySteps(t *testing.T) {
 	one := e.judge(policy(1))
 	runtime.GOMAXPROCS(max(was, 4))
 	four := e.judge(policy(1))
+	r := &remembering{e.store, map[digest.Digest]time.Time{}, map[digest.Digest]bool{}} // which only one goroutine may use
+	if _, err := verify.Lock(t.Context(), "benchmark.lock", e.text(), r, policy(1), verify.Unchanged); err != nil || len(r.right) < 600 {
+		t.Errorf("%d blobs were found right, %v", len(r.right), err)
+	}
 	runtime.GOMAXPROCS(was)
 	if diff := cmp.Diff(one, four); diff != "" || len(one.Problems) < 50 || len(one.Steps) != 208 || cmp.Diff(one, all) != "" {
 		t.Errorf("%d problems of %d steps (-one +four):\n%s", len(one.Problems), len(one.Steps), diff)

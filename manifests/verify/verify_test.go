@@ -16,6 +16,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/provenance"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
 
@@ -285,6 +286,10 @@ func TestUnreadableBlobs(t *testing.T) {
 			t.Errorf("%s: level %s, %+v", d, v.Level, v.Problems)
 		}
 	}
+	e.rotten, e.late = layer, true
+	if v := e.check(e.text(), verify.Bytes); v.OK || codes(v) != verify.BlobAltered {
+		t.Errorf("an error behind the last byte: %+v", v.Problems)
+	}
 }
 
 func TestRecordsThatAreNotThere(t *testing.T) {
@@ -316,8 +321,8 @@ func TestNamesAreCheckedBeforeTheyAreOpened(t *testing.T) {
 func TestLevels(t *testing.T) {
 	e := rebuild(t, bench(), nil)
 	v, err := verify.Lock(t.Context(), "benchmark.lock", e.text(), e.store, policy(1), verify.Rerun)
-	if err != nil || !v.OK || v.Level != verify.Bytes {
-		t.Errorf("level %q, %v; want bytes, as nothing was done again", v.Level, err)
+	if err != nil || !v.OK || v.Level != verify.Bytes || v.Steps[0].Level != verify.Bytes {
+		t.Errorf("level %q, %v; want bytes, as nothing was done again: %+v", v.Level, err, v.Steps)
 	}
 }
 
@@ -328,6 +333,18 @@ func TestInterrupted(t *testing.T) {
 	if v, err := verify.Lock(ctx, "benchmark.lock", e.text(), e.store, policy(1), verify.Bytes); !errors.Is(err, context.Canceled) || v.OK {
 		t.Errorf("verdict OK %t, %v; want canceled", v.OK, err)
 	}
+	e.open = nil
+	done, stop := context.WithCancel(t.Context())
+	stop()
+	v, err := verify.Lock(done, "benchmark.lock", e.text(), e.store, policy(1), verify.Bytes)
+	if !errors.Is(err, context.Canceled) || v.OK || len(v.Steps) != 8 {
+		t.Errorf("%+v, %v; want canceled", v, err)
+	}
+	for _, s := range v.Steps {
+		if s.Level != verify.None {
+			t.Errorf("%+v, of which nothing was read to its end", s)
+		}
+	}
 }
 
 // Texts that are no locks at all.
@@ -335,7 +352,7 @@ func TestNoLock(t *testing.T) {
 	e := rebuild(t, bench(), nil)
 	for name, text := range map[string]string{"empty": "", "one line": "x", "nul": "\x00", "a long line": strings.Repeat("x", 1<<20), "many lines": strings.Repeat("\n", 1<<20)} {
 		v := e.check([]byte(text), verify.Bytes)
-		if v.OK || v.Level != "none" || codes(v) != verify.LockEdited || v.Problems[0].Missing() || v.Problems[0].Path != "benchmark.lock" {
+		if v.OK || v.Signed.OK || v.Level != "none" || codes(v) != verify.LockEdited || v.Problems[0].Missing() || v.Problems[0].Path != "benchmark.lock" {
 			t.Errorf("%s: %.300v", name, v)
 		}
 	}
@@ -474,6 +491,49 @@ func TestEditedNumberIsLocated(t *testing.T) {
 		Digest: e.entry("evaluate/test/single/ecg").Artifact, Want: "0.24 [0.12, 0.48]", Got: "0.5 [0.12, 0.48]"}
 	if v.Problems[0] != want {
 		t.Errorf("%+v, want %+v", v.Problems[0], want)
+	}
+}
+
+// TestUnreadNumbers: of an evaluation that nobody can read here nothing is known, and of the others all.
+func TestUnreadNumbers(t *testing.T) {
+	one := 1.0
+	const unread = "evaluate/test/single/xray"
+	for name, c := range map[string]struct {
+		edit func(l *lock.Lock)
+		want string
+	}{
+		"as it was": {func(*lock.Lock) {}, "blob-missing record-missing"},
+		"one more": {func(l *lock.Lock) {
+			more := l.Results[0]
+			more.Metric, more.Value = "f1", &one
+			l.Results = slices.Insert(l.Results, 2, more)
+		}, "blob-missing record-missing result-differs"},
+		"a null less": {func(l *lock.Lock) { l.Results = slices.Delete(l.Results, 1, 2) }, "blob-missing record-missing result-differs"},
+	} {
+		e := rebuild(t, bench(), nil)
+		delete(e.records, e.entry(unread).Action)
+		delete(e.blobs, e.entry(unread).Artifact)
+		c.edit(e.lock)
+		if v := e.check(e.text(), verify.Records); codes(v) != c.want {
+			t.Errorf("%s: %+v, want %s", name, v.Problems, c.want)
+		}
+	}
+}
+
+// TestRecordWithoutNumbers: as records were before they had them. The numbers are then those of the evaluation, which has to be here.
+func TestRecordWithoutNumbers(t *testing.T) {
+	e := rebuild(t, bench(), nil)
+	text, err := provenance.New(e.actionOf(evaluated), e.kinds[evaluated].Digest, provenance.Execution{Step: evaluated})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.records[e.entry(evaluated).Action] = e.manifest(e.kinds[evaluated], text)
+	if v := e.check(e.text(), verify.Records); !v.OK {
+		t.Errorf("%+v", v.Problems)
+	}
+	delete(e.blobs, e.entry(evaluated).Artifact)
+	if v := e.check(e.text(), verify.Records); v.OK || codes(v) != verify.BlobMissing || v.Level != verify.None {
+		t.Errorf("without the evaluation: %+v, level %s", v.Problems, v.Level)
 	}
 }
 

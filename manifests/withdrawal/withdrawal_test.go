@@ -1,6 +1,7 @@
 package withdrawal_test
 
 import (
+	_ "crypto/sha512" // for a digest that is valid and not ours
 	"strings"
 	"testing"
 
@@ -42,6 +43,17 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s of %s: %v", c.sample, c.subject, got)
 		}
 	}
+	if l := withdrawal.NewList([]withdrawal.Entry{withdrawal.Subject("", salt, from), withdrawal.Sample("", salt, from)}); l.Names("", "") {
+		t.Error("nobody has a name")
+	}
+	for what, liar := range map[string]withdrawal.Entry{
+		"a sample's with the digest of a person": {Sample: anna.Subject, Salt: salt, From: from},
+		"one with another salt than its digest":  {Subject: anna.Subject, Salt: other, From: from},
+	} {
+		if withdrawal.NewList([]withdrawal.Entry{liar, scan}).Names("anna", "s1") {
+			t.Errorf("%s names her", what)
+		}
+	}
 	if left := l.Unmet(); len(left) > 0 {
 		t.Errorf("unmet are %v", left)
 	}
@@ -68,6 +80,7 @@ func TestValidate(t *testing.T) {
 		"either subject or sample": change(func(e *withdrawal.Entry) { e.Subject = "" }),
 		"want either":              change(func(e *withdrawal.Entry) { e.Sample = from }),
 		"its digest":               change(func(e *withdrawal.Entry) { e.Subject = "anna" }),
+		"its digest is \"sha512":   change(func(e *withdrawal.Entry) { e.Subject = digest.SHA512.FromString("anna") }),
 		"from":                     change(func(e *withdrawal.Entry) { e.From = "" }),
 		"salt":                     change(func(e *withdrawal.Entry) { e.Salt = "pepper" }),
 		"twice":                    {good, good},

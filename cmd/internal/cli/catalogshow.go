@@ -179,18 +179,22 @@ func (p page) reruns(e dataset.Entry) {
 	if len(e.Reruns) == 0 {
 		return
 	}
-	p.title("What the recipe's split gives for a list of all samples")
+	p.title("What the recipe's split gives for a list of all samples, or for so many of each class")
 	for _, r := range e.Reruns {
 		says := "as counted above"
 		if r.Reason != nil {
 			says = "not as counted above: " + *r.Reason
 		}
 		p.item(r.Recipe+":", fmt.Sprintf("train %d, validation %d, test %d, %s", r.Counts.Train, r.Counts.Validation, r.Counts.Test, says))
+		of := "a list"
+		if len(r.List.Labels) > 0 {
+			of = "sizes of classes"
+		}
 		known := "sha256 null"
 		if r.List.SHA256 != nil {
 			known = "sha256:" + *r.List.SHA256
 		}
-		p.item("  -", fmt.Sprintf("a list of %d, %s [%s]", r.List.Samples, known, r.List.Origin))
+		p.item("  -", fmt.Sprintf("%s, %d samples of which %d are left out, %s [%s]", of, r.List.Samples, r.LeftOut, known, r.List.Origin))
 	}
 }
 

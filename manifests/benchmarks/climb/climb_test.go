@@ -94,7 +94,7 @@ func TestConflicts(t *testing.T) {
 		"bcss":             {"split"},
 		"cbis-ddsm":        {"classes 6 5", "counts.test 595 365", "host"},
 		"chapman-shaoxing": {"counts.total 40258 10247", "counts.train 38207 8196", "host"},
-		"chexpert":         {"counts.total 212498 212468"},
+		"chexpert":         {"counts.total 212498 212468", "counts.train 212243 212273"},
 		"coronahack":       {"classes 3 4"},
 		"covid-blues":      {"licence"},
 		"covid-us":         {"counts.total 99 80 94 110 117 149", "licence", "host"},

@@ -7,6 +7,10 @@
 // epoch with the lowest mean over the datasets are exported. Statistics for normalisation come from train
 // sides only, and test sides are never read.
 //
+// A sample may have any number of images, such as the slices of a volume, the frames of a film or the views of one study. Each is
+// averaged to one size, and they lie one below the other in one image, of whose places the encoder takes the mean and the greatest;
+// time and memory grow with their number. Of signals, graphs and tables a sample's first is read.
+//
 // No random generator is carried from step to step: every draw is a function of the seed and of what it is
 // for. So the state is the weights, the moments of the optimiser, the number of steps done and the curve;
 // Save writes it as one safetensors file.
@@ -34,7 +38,7 @@ type Params struct {
 	Width        int     `json:"width" jsonschema:"size of the embedding"`
 	Channels     int     `json:"channels" jsonschema:"channels of the first layer of an encoder"`
 	Blocks       int     `json:"blocks" jsonschema:"residual blocks of the shared trunk"`
-	ImageSize    int     `json:"imageSize" jsonschema:"pixels a side to which images are averaged"`
+	ImageSize    int     `json:"imageSize" jsonschema:"pixels a side to which each image is averaged; all images of a sample (slices, frames, views) lie one below the other and are read as one"`
 	SignalLength int     `json:"signalLength" jsonschema:"points to which longer signals are averaged"`
 }
 
