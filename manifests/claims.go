@@ -73,7 +73,7 @@ func ClaimLines(text []byte) []int {
 
 func (r *reader) claim(n *yaml.Node, path string) (Claim, fields) {
 	f := r.fields(n, path, claimKeys)
-	return Claim{
+	c := Claim{
 		Evaluation: f.word("evaluation", "evaluation", f.need("evaluation"), r.evaluations),
 		Model:      r.claimedModel(f),
 		Dataset:    f.word("dataset", "dataset", f.need("dataset"), r.datasets),
@@ -81,7 +81,29 @@ func (r *reader) claim(n *yaml.Node, path string) (Claim, fields) {
 		Value:      f.share("value"),
 		Tolerance:  f.share("tolerance"),
 		Source:     f.required("source"),
-	}, f
+	}
+	r.rule(f, &c)
+	return c, f
+}
+
+// rule reads by which rule a claim is judged. To say the default changes nothing.
+func (r *reader) rule(f fields, c *Claim) {
+	if n := f.get("rule"); n != nil {
+		if c.Rule = f.word("rule", "rule", n, newNames(Rules())); c.Rule == "" {
+			return // it has an error of its own
+		}
+	}
+	if c.Rule == RuleWithin {
+		c.Rule = ""
+	}
+	switch n := f.get("level"); {
+	case c.Rule == RuleInterval:
+		if c.Level = f.share("level"); n != nil && (c.Level == 0 || c.Level == 1) {
+			r.fail(n, f.at("level"), "want a level between 0 and 1, such as 0.95, have %s", n.Value)
+		}
+	case n != nil:
+		r.fail(n, f.at("level"), "only a claim of rule %s has a level", RuleInterval)
+	}
 }
 
 // claimedModel reads the name of a model, or name/dataset for one of the models of an "each".

@@ -96,13 +96,23 @@ func arrange(root *yaml.Node) {
 		case "overlap":
 			order(n, overlapKeys)
 		case "models":
-			each(n, func(_, model *yaml.Node) { order(model, modelKeys) })
+			each(n, func(_, model *yaml.Node) { arrangeStep(model, modelKeys) })
 		case "evaluations":
-			each(n, func(_, evaluation *yaml.Node) { order(evaluation, evaluationKeys) })
+			each(n, func(_, evaluation *yaml.Node) { arrangeStep(evaluation, evaluationKeys) })
 		case "claims":
 			for _, claim := range n.Content {
 				order(claim, claimKeys)
 			}
+		}
+	})
+}
+
+// arrangeStep orders a model or an evaluation, and its bounds.
+func arrangeStep(n *yaml.Node, keys []string) {
+	order(n, keys)
+	each(n, func(key, value *yaml.Node) {
+		if key.Value == "rerun" {
+			order(value, rerunKeys)
 		}
 	})
 }

@@ -56,6 +56,10 @@
 //	    split: test                 # the default
 //	    metrics: [auroc, accuracy]  # default: the plugin's
 //
+//	                                # of a plugin that promises class tolerance, a model or an evaluation says how close a second
+//	                                # computation has to come: rerun: {compare: tensors, absolute: 1e-6, relative: 1e-4}, or
+//	                                # rerun: {compare: metrics, absolute: 0.01}; see package tolerance
+//
 //	claims:                         # published numbers to reproduce
 //	  - evaluation: results
 //	    model: single               # or single/ecg; with the dataset it names one number
@@ -63,10 +67,11 @@
 //	    metric: auroc
 //	    value: 0.9                  # 0 to 1
 //	    tolerance: 0.05             # holds when ours is at most that far off
+//	    rule: within                # the default; or at-least, at-most, interval (with level: 0.95), see package compare
 //	    source: "doi:10.1000/paper, table 2"
 //
 // Required are apiVersion, kind, name and datasets; of a dataset title, modality, licence, access and
-// fetch, and curate if a model is trained on it; of a term id and url; of a step its plugin; of a model plugin and datasets; of an evaluation models; of a claim everything.
+// fetch, and curate if a model is trained on it; of a term id and url; of a step its plugin; of a model plugin and datasets; of an evaluation models; of a claim everything but rule and level.
 //
 // # Strictness
 //
@@ -87,12 +92,14 @@ package manifests
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/canonical"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 )
 
 // What a manifest says it is.
@@ -162,24 +169,26 @@ type Step struct {
 
 // Model is what is trained on which datasets.
 type Model struct {
-	Title    string          `json:"title,omitempty" jsonschema:"one line"`
-	Plugin   string          `json:"plugin" jsonschema:"name of the plugin"`
-	Datasets []string        `json:"datasets" jsonschema:"what it is trained on"`
-	Each     bool            `json:"each,omitempty" jsonschema:"one model for each dataset instead of one over all"`
-	Seed     uint64          `json:"seed,omitempty,string" jsonschema:"0 to 2^64-1"`
-	Params   json.RawMessage `json:"params,omitempty" jsonschema:"what the plugin takes"`
+	Title    string           `json:"title,omitempty" jsonschema:"one line"`
+	Plugin   string           `json:"plugin" jsonschema:"name of the plugin"`
+	Datasets []string         `json:"datasets" jsonschema:"what it is trained on"`
+	Rerun    tolerance.Bounds `json:"rerun,omitzero" jsonschema:"of a plugin of class tolerance: how close a second computation has to come; fixed before the run"`
+	Each     bool             `json:"each,omitempty" jsonschema:"one model for each dataset instead of one over all"`
+	Seed     uint64           `json:"seed,omitempty,string" jsonschema:"0 to 2^64-1"`
+	Params   json.RawMessage  `json:"params,omitempty" jsonschema:"what the plugin takes"`
 }
 
 // Evaluation scores models on one side of datasets.
 type Evaluation struct {
-	Title    string          `json:"title,omitempty" jsonschema:"one line"`
-	Plugin   string          `json:"plugin,omitempty" jsonschema:"name of the plugin"`
-	Models   []string        `json:"models" jsonschema:"what is scored; of a model with each, all"`
-	Datasets []string        `json:"datasets,omitempty" jsonschema:"on which datasets; all of each model if absent"`
-	Split    string          `json:"split,omitempty" jsonschema:"on which side"`
-	Metrics  []string        `json:"metrics,omitempty" jsonschema:"which numbers; those of the plugin if absent"`
-	Seed     uint64          `json:"seed,omitempty,string" jsonschema:"0 to 2^64-1"`
-	Params   json.RawMessage `json:"params,omitempty" jsonschema:"what the plugin takes"`
+	Title    string           `json:"title,omitempty" jsonschema:"one line"`
+	Plugin   string           `json:"plugin,omitempty" jsonschema:"name of the plugin"`
+	Models   []string         `json:"models" jsonschema:"what is scored; of a model with each, all"`
+	Datasets []string         `json:"datasets,omitempty" jsonschema:"on which datasets; all of each model if absent"`
+	Split    string           `json:"split,omitempty" jsonschema:"on which side"`
+	Rerun    tolerance.Bounds `json:"rerun,omitzero" jsonschema:"of a plugin of class tolerance: how close a second computation has to come; fixed before the run"`
+	Metrics  []string         `json:"metrics,omitempty" jsonschema:"which numbers; those of the plugin if absent"`
+	Seed     uint64           `json:"seed,omitempty,string" jsonschema:"0 to 2^64-1"`
+	Params   json.RawMessage  `json:"params,omitempty" jsonschema:"what the plugin takes"`
 }
 
 // Claim is a published number to reproduce.
@@ -190,6 +199,8 @@ type Claim struct {
 	Metric     string  `json:"metric" jsonschema:"which number"`
 	Value      float64 `json:"value" jsonschema:"the published number, 0 to 1"`
 	Tolerance  float64 `json:"tolerance" jsonschema:"how far off ours may be"`
+	Rule       string  `json:"rule,omitempty" jsonschema:"how it is judged: within the tolerance; at-least or at-most, where only falling short of or exceeding it counts; or interval, where the published number lies in our interval, which reaches no farther than the tolerance"`
+	Level      float64 `json:"level,omitempty" jsonschema:"of a claim of rule interval: the level that our interval has to have, such as 0.95"`
 	Source     string  `json:"source" jsonschema:"where it was published"`
 }
 
@@ -207,19 +218,54 @@ func (c Claim) Numbers() []Number {
 	return []Number{n, one}
 }
 
-// Bound is how close to what a number has to come. Who else has published the same, and how a model is spelled, are not
+// The rules by which a claim is judged; package compare does it.
+const (
+	RuleWithin   = "within" // the default, which is written as ""
+	RuleAtLeast  = "at-least"
+	RuleAtMost   = "at-most"
+	RuleInterval = "interval"
+)
+
+// Rules lists the rules.
+func Rules() []string { return []string{RuleWithin, RuleAtLeast, RuleAtMost, RuleInterval} }
+
+// Check says what is wrong with the numbers and the rule of a claim, if anything is. The default rule has one spelling, "".
+func (c Claim) Check() error {
+	finite := func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+	switch {
+	case !finite(c.Value) || !finite(c.Tolerance) || c.Tolerance < 0:
+		return fmt.Errorf("%v within %v is no bound", c.Value, c.Tolerance)
+	case c.Rule == RuleWithin || c.Rule != "" && !slices.Contains(Rules(), c.Rule):
+		return fmt.Errorf("%q is no rule", c.Rule)
+	case (c.Rule == RuleInterval) != (c.Level > 0 && c.Level < 1) || c.Rule != RuleInterval && c.Level != 0:
+		return fmt.Errorf("rule %q with level %v: of an interval, and of nothing else, there is a level between 0 and 1", c.Rule, c.Level)
+	}
+	return nil
+}
+
+// Bound is how close to what a number has to come, and by which rule. Who else has published the same, and how a model is spelled, are not
 // part of it.
 type Bound struct {
 	Number           // with the model as the manifest calls it, without the dataset of an "each"
 	Value, Tolerance float64
+	Rule             string
+	Level            float64
 }
 
 // Bound is what decides whether a claim holds.
 func (c Claim) Bound() Bound {
-	return Bound{Number{c.Evaluation, strings.TrimSuffix(c.Model, "/"+c.Dataset), c.Dataset, c.Metric}, c.Value, c.Tolerance}
+	return Bound{Number{c.Evaluation, strings.TrimSuffix(c.Model, "/"+c.Dataset), c.Dataset, c.Metric}, c.Value, c.Tolerance, c.Rule, c.Level}
 }
 
-func (b Bound) String() string { return fmt.Sprintf("%v within %v", b.Value, b.Tolerance) }
+func (b Bound) String() string {
+	switch b.Rule {
+	case "":
+		return fmt.Sprintf("%v within %v", b.Value, b.Tolerance)
+	case RuleInterval:
+		return fmt.Sprintf("%v in an interval of level %v that reaches no farther than %v", b.Value, b.Level, b.Tolerance)
+	}
+	return fmt.Sprintf("%s %v within %v", b.Rule, b.Value, b.Tolerance)
+}
 
 // Changed finds a claim of before about the number of a claim, with other bounds that are not claimed any more. To claim
 // a second published value of a number beside the first changes nothing.

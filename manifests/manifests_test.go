@@ -92,7 +92,7 @@ func parse(t testing.TB, text []byte) *manifests.Benchmark {
 
 func TestErrorsAreLocated(t *testing.T) {
 	files, err := filepath.Glob("testdata/bad/*.yaml")
-	if err != nil || len(files) != 12 {
+	if err != nil || len(files) != 14 {
 		t.Fatalf("%d bad manifests, error %v", len(files), err)
 	}
 	for _, file := range files {
@@ -228,6 +228,7 @@ func TestDigest(t *testing.T) {
 		"default":       {"    models: [multitask", "    split: test\n    plugin: classification\n    models: [multitask"},
 		"flow":          {"    curate: {plugin: image}", "    curate:\n      plugin: image\n      params: {}"},
 		"case":          {"CC-BY-4.0", "cc-by-4.0"},
+		"rule":          {"tolerance: 0.05,", "tolerance: 0.05, rule: within,"},
 		"overlap":       {"\nmodels:", "\noverlap: {near: report, same: report}\nmodels:"},
 	}
 	for name, edit := range same {
@@ -245,6 +246,8 @@ func TestDigest(t *testing.T) {
 		"metrics":   {"[auroc, accuracy]", "[auroc, accuracy, f1]"},
 		"split":     {"    models: [multitask", "    split: train\n    models: [multitask"},
 		"claim":     {"value: 0.9,", "value: 0.91,"},
+		"rule":      {"tolerance: 0.05,", "tolerance: 0.05, rule: at-least,"},
+		"level":     {"tolerance: 0.05,", "tolerance: 0.05, rule: interval, level: 0.95,"},
 		"overlap":   {"\nmodels:", "\noverlap: {near: fail}\nmodels:"},
 	}
 	for name, edit := range other {

@@ -54,9 +54,10 @@ var (
 	termKeys       = []string{"id", "url", "steps"}
 	stepKeys       = []string{"plugin", "seed", "params"}
 	curateKeys     = []string{"plugin", "seed", "with", "params"}
-	modelKeys      = []string{"title", "plugin", "datasets", "each", "seed", "params"}
-	evaluationKeys = []string{"title", "plugin", "models", "datasets", "split", "metrics", "seed", "params"}
-	claimKeys      = []string{"evaluation", "model", "dataset", "metric", "value", "tolerance", "source"}
+	modelKeys      = []string{"title", "plugin", "datasets", "each", "seed", "rerun", "params"}
+	evaluationKeys = []string{"title", "plugin", "models", "datasets", "split", "metrics", "seed", "rerun", "params"}
+	rerunKeys      = []string{"compare", "absolute", "relative"}
+	claimKeys      = []string{"evaluation", "model", "dataset", "metric", "value", "tolerance", "rule", "level", "source"}
 )
 
 func (r *reader) benchmark(n *yaml.Node) *Benchmark {
@@ -195,6 +196,7 @@ func (r *reader) model(e entry) Model {
 		Each:     f.boolean("each"),
 		Seed:     f.seed(),
 	}
+	m.Rerun = r.rerun(f, catalog.Pretrain, m.Plugin)
 	m.Params = r.params(f, catalog.Pretrain, m.Plugin)
 	r.wantCurated(f, m)
 	slices.Sort(m.Datasets)
@@ -220,6 +222,7 @@ func (r *reader) evaluation(e entry) Evaluation {
 	if n := f.get("split"); n != nil {
 		ev.Split = f.word("split", "split", n, newNames(splits()))
 	}
+	ev.Rerun = r.rerun(f, catalog.Evaluate, ev.Plugin)
 	ev.Params = r.params(f, catalog.Evaluate, ev.Plugin)
 	r.meet(f, ev)
 	slices.Sort(ev.Models)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 )
 
 // SchemaID names the JSON Schema of manifests.
@@ -92,11 +93,17 @@ func nameWords(s *jsonschema.Schema) {
 	dataset.Properties["terms"].MinItems = jsonschema.Ptr(1)
 	term := dataset.Properties["terms"].Items
 	term.Properties["id"].Pattern, term.Properties["url"].Pattern = termID.String(), "^https?://"
+	for _, step := range []*jsonschema.Schema{s.Properties["models"].AdditionalProperties, evaluation} {
+		bounds := step.Properties["rerun"].Properties
+		bounds["compare"].Enum = words([]string{tolerance.Metrics, tolerance.Tensors})
+		bounds["absolute"].Minimum, bounds["relative"].Minimum = jsonschema.Ptr(0.0), jsonschema.Ptr(0.0)
+	}
 	evaluation.Properties["split"].Enum = words(splits())
 	evaluation.Properties["split"].Default = json.RawMessage(`"` + DefaultSplit + `"`)
 	evaluation.Properties["metrics"].Items.Enum = words(Metrics())
 	claim.Properties["metric"].Enum = words(Metrics())
-	for _, number := range []string{"value", "tolerance"} {
+	claim.Properties["rule"].Enum, claim.Properties["rule"].Default = words(Rules()), json.RawMessage(`"`+RuleWithin+`"`)
+	for _, number := range []string{"value", "tolerance", "level"} {
 		claim.Properties[number].Minimum, claim.Properties[number].Maximum = jsonschema.Ptr(0.0), jsonschema.Ptr(1.0)
 	}
 }

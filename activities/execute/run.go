@@ -12,6 +12,7 @@ import (
 
 	"github.com/cairn-bench/cairn/activities"
 	"github.com/cairn-bench/cairn/activities/cas"
+	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/activities/sandbox"
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/artifact"
@@ -103,6 +104,9 @@ func (r RunRequest) plugin() (plugins.Plugin, error) {
 	}
 	if want, have := describe(r.Action.Plugin), describe(p.Spec().Identity()); have != want {
 		return p, fmt.Errorf("the action needs plugin %s, this program has %s; plan again with this program, or use the one that the action needs", want, have)
+	}
+	if want := r.Action.Platform; want != "" && want != resolve.Platform() {
+		return p, fmt.Errorf("the action is of the platform %s, this is %s: the plugin promises the same bytes on the same platform only; run a worker there, or plan again here", want, resolve.Platform())
 	}
 	return p, nil
 }

@@ -190,7 +190,7 @@ func TestBadOverrides(t *testing.T) {
 		bad  string
 	}{
 		"as it is":            {manifest(about, signed(key)), ""},
-		"of another key":      {manifest(about, signed(posing{keys.Home(t.TempDir(), ""), public.ID})), "not signed by the key"},
+		"of another key":      {manifest(about, signed(posing{keys.Home(t.TempDir(), ""), public.ID})), "is not of it"},
 		"about another":       {manifest(other, signed(key)), "its statement about"},
 		"of another kind":     {record, "its manifest is of something else"},
 		"of another envelope": {manifest(about, plain), "its payload is"},

@@ -299,7 +299,7 @@ func MakeLock(ctx context.Context, s cas.Store, pl *plan.Plan, planID digest.Dig
 	artifacts := map[string]digest.Digest{}
 	for _, st := range states {
 		artifacts[st.Step.Name] = st.Entry.Artifact
-		l.Steps = append(l.Steps, lock.Step{Name: st.Step.Name, Plugin: st.Step.Plugin.String(), Action: st.ID.Digest(), Artifact: st.Entry.Artifact})
+		l.Steps = append(l.Steps, lock.Step{Name: st.Step.Name, Plugin: st.Step.Plugin.String(), Action: st.ID.Digest(), Artifact: st.Entry.Artifact, Rerun: st.Step.Rerun})
 	}
 	for _, e := range pl.Evaluations {
 		m, err := ReadMetrics(ctx, s, artifacts[e.Step])

@@ -68,7 +68,7 @@ func MakeReport(ctx context.Context, s cas.Store, b *manifests.Benchmark, p *pla
 func numbers(results []report.Result) []compare.Result {
 	var out []compare.Result
 	for _, r := range results {
-		out = append(out, compare.Result{Evaluation: r.Evaluation, Model: r.Model, Dataset: r.Dataset, Metric: r.Metric, Value: r.Value, Low: r.Low, High: r.High})
+		out = append(out, compare.Result{Evaluation: r.Evaluation, Model: r.Model, Dataset: r.Dataset, Metric: r.Metric, Value: r.Value, Low: r.Low, High: r.High, Level: r.Bootstrap.Level})
 	}
 	return out
 }

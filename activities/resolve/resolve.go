@@ -111,8 +111,12 @@ func (r *Resolver) step(ctx context.Context, set plugins.Set, kind catalog.Kind,
 		return plan.Resolved{}, err
 	}
 	source, err := p.SourceDigest(ctx, normal, r.Env(dir))
-	return plan.Resolved{Spec: p.Spec(), Params: normal, Source: source}, err
+	return plan.Resolved{Spec: p.Spec(), Params: normal, Source: source, Platform: Platform()}, err
 }
+
+// Platform is the one of this program, as an action of class platform names it. Who promises the same bytes only on the same
+// accelerator promises a tolerance: no program sees all that matters there.
+func Platform() string { return runtime.GOOS + "/" + runtime.GOARCH }
 
 // State is what is known of one step before a run.
 type State struct {

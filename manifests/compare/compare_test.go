@@ -53,6 +53,48 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// TestRules: a claim is judged by the rule that it names, bounds included, and never holds for want of an interval.
+func TestRules(t *testing.T) {
+	scored := result("m", "ecg", is(0.8))
+	scored.Low, scored.High, scored.Level = is(0.75), is(0.9), 0.95
+	bare := result("bare", "ecg", is(0.8))
+	by := func(rule string, value, tolerance float64) manifests.Claim {
+		c := claim("m", "ecg", value, tolerance)
+		if c.Rule = rule; rule == manifests.RuleInterval {
+			c.Level = 0.95
+		}
+		return c
+	}
+	of := func(model string, level float64) manifests.Claim {
+		c := by(manifests.RuleInterval, 0.8, 1)
+		c.Model, c.Level = model, level
+		return c
+	}
+	for name, c := range map[string]struct {
+		claim   manifests.Claim
+		outcome compare.Outcome
+		reason  string
+	}{
+		"at least, better":       {by(manifests.RuleAtLeast, 0.7, 0), compare.Holds, "0.8 is at least 0.7"},
+		"at least, on the bound": {by(manifests.RuleAtLeast, 0.83, 0.03), compare.Holds, "0.8 is 0.03 from 0.83, within 0.03"},
+		"at least, worse":        {by(manifests.RuleAtLeast, 0.83, 0.02), compare.Fails, "0.8 is 0.03 from 0.83, more than 0.02"},
+		"at most, lower":         {by(manifests.RuleAtMost, 0.9, 0), compare.Holds, "0.8 is at most 0.9"},
+		"at most, higher":        {by(manifests.RuleAtMost, 0.75, 0.04), compare.Fails, "0.8 is 0.05 from 0.75, more than 0.04"},
+		"in the interval":        {by(manifests.RuleInterval, 0.9, 0.1), compare.Holds, "0.9 is in our interval [0.75, 0.9] of level 0.95"},
+		"below the interval":     {by(manifests.RuleInterval, 0.74, 0.1), compare.Fails, "0.74 is not in our interval [0.75, 0.9] of level 0.95"},
+		"above the interval":     {by(manifests.RuleInterval, 0.91, 0.1), compare.Fails, "0.91 is not in our interval [0.75, 0.9] of level 0.95"},
+		"a wide interval":        {by(manifests.RuleInterval, 0.8, 0.09), compare.Fails, "our interval [0.75, 0.9] of level 0.95 reaches 0.1 from 0.8, more than 0.09: it is too wide to tell"},
+		"another level":          {of("m", 0.9), compare.Unknown, "our interval has level 0.95, the claim is about one of level 0.9"},
+		"no interval":            {of("bare", 0.95), compare.Unknown, "our number has no interval"},
+		"a rule of tomorrow":     {by("nearly", 0.8, 1), compare.Unknown, `"nearly" is no rule that this program knows`},
+	} {
+		got := compare.Judge([]manifests.Claim{c.claim}, []compare.Result{scored, bare})
+		if got[0].Outcome != c.outcome || got[0].Reason != c.reason {
+			t.Errorf("%s: %s: %s; want %s: %s", name, got[0].Outcome, got[0].Reason, c.outcome, c.reason)
+		}
+	}
+}
+
 func TestJudgeKeepsOrderAndNumbers(t *testing.T) {
 	claims := []manifests.Claim{claim("b", "ecg", 0.9, 0.1), claim("a", "ecg", 0.9, 0.1)}
 	r := result("a", "ecg", is(0.85))

@@ -1,6 +1,11 @@
 package compare
 
-import "github.com/cairn-bench/cairn/manifests"
+import (
+	"slices"
+
+	"github.com/cairn-bench/cairn/manifests"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
+)
 
 // Pinning is whether a claim was fixed before the result that it is about. A rule that was made when the result was known
 // proves little, whether or not the number keeps to it.
@@ -18,6 +23,7 @@ const (
 type Pledge struct {
 	Place  int64
 	Claims []manifests.Claim
+	Bounds []tolerance.OfStep // how close second computations have to come
 }
 
 // Pin judges one of the claims of today. result is the place of the record of the result; pledges are in the order of the
@@ -93,4 +99,52 @@ func anyClaims(pledges []Pledge, c manifests.Claim) bool {
 		}
 	}
 	return false
+}
+
+// PinBounds judges the bounds of a step as Pin judges a claim. result is the place of the record of what the step gave.
+func PinBounds(b tolerance.OfStep, pledges []Pledge, result int64) (p Pinning, was tolerance.Bounds) {
+	p = Untold
+	for _, pledge := range pledges {
+		if slices.Contains(pledge.Bounds, b) {
+			if pledge.Place < result {
+				return Before, tolerance.Bounds{}
+			}
+			p = Late
+			break
+		}
+		for _, x := range pledge.Bounds {
+			if x.Step == b.Step && was.None() {
+				was = x.Bounds
+			}
+		}
+	}
+	if !was.None() {
+		p = Changed
+	}
+	return p, was
+}
+
+// NeededBounds picks, as Needed does, the pledges that tell when each bound was first set for a step that has bounds today.
+func NeededBounds(now []tolerance.OfStep, pledges []Pledge) []int {
+	seen := map[tolerance.OfStep]bool{}
+	var out []int
+	for i, pledge := range pledges {
+		fresh := false
+		for _, b := range pledge.Bounds {
+			about := slices.ContainsFunc(now, func(n tolerance.OfStep) bool { return n.Step == b.Step })
+			fresh = fresh || about && !seen[b]
+			seen[b] = true
+		}
+		if fresh {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// CoveredBounds says whether all bounds were set before.
+func CoveredBounds(now []tolerance.OfStep, pledges []Pledge) bool {
+	return !slices.ContainsFunc(now, func(b tolerance.OfStep) bool {
+		return !slices.ContainsFunc(pledges, func(p Pledge) bool { return slices.Contains(p.Bounds, b) })
+	})
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 )
 
 // Lock is what a run gave.
@@ -34,6 +35,7 @@ type Step struct {
 	Plugin   string // kind/name@version
 	Action   digest.Digest
 	Artifact digest.Digest
+	Rerun    tolerance.Bounds // how close a second computation has to come; none where bytes are compared
 }
 
 // Result is one number. Empty values are undefined.
@@ -49,8 +51,8 @@ const (
 
 // Keys of the entries, in their order.
 var (
-	stepKeys   = []string{"plugin", "action", "artifact"}
-	claimKeys  = []string{"evaluation", "model", "dataset", "metric", "value", "tolerance", "source"}
+	stepKeys   = []string{"plugin", "action", "artifact", "compare?", "absolute?", "relative?"}
+	claimKeys  = []string{"evaluation", "model", "dataset", "metric", "value", "tolerance", "rule?", "level?", "source"} // ? is left out where there is none
 	resultKeys = []string{"evaluation", "model", "dataset", "metric", "value", "low", "high"}
 )
 
@@ -62,7 +64,7 @@ func (l *Lock) Marshal() []byte {
 	steps := slices.Clone(l.Steps)
 	slices.SortStableFunc(steps, func(x, y Step) int { return strings.Compare(x.Name, y.Name) })
 	for _, s := range steps {
-		fmt.Fprintf(&b, "  %s: %s\n", word(s.Name), entry(stepKeys, word(s.Plugin), s.Action.String(), s.Artifact.String()))
+		fmt.Fprintf(&b, "  %s: %s\n", word(s.Name), entry(stepKeys, word(s.Plugin), s.Action.String(), s.Artifact.String(), s.Rerun.Compare, some(s.Rerun.Absolute), some(s.Rerun.Relative)))
 	}
 	l.writeClaims(&b)
 	b.WriteString("results:\n")
@@ -81,15 +83,28 @@ func (l *Lock) writeClaims(b *bytes.Buffer) {
 	}
 	b.WriteString("claims:\n")
 	for _, c := range l.Claims {
-		fmt.Fprintf(b, "  - %s\n", entry(claimKeys, word(c.Evaluation), word(c.Model), word(c.Dataset), word(c.Metric), number(&c.Value), number(&c.Tolerance), word(c.Source)))
+		fmt.Fprintf(b, "  - %s\n", entry(claimKeys, word(c.Evaluation), word(c.Model), word(c.Dataset), word(c.Metric), number(&c.Value), number(&c.Tolerance), c.Rule, some(c.Level), word(c.Source)))
 	}
 }
 
 func (r Result) key() string { return r.Evaluation + "\x00" + r.Model + "\x00" + r.Dataset }
 
+// some writes a number, and "" for none.
+func some(v float64) string {
+	if v == 0 {
+		return ""
+	}
+	return number(&v)
+}
+
+// entry writes a line. A key that ends in ? is left out where its value is "".
 func entry(keys []string, values ...string) string {
 	var b strings.Builder
 	for i, k := range keys {
+		k, optional := strings.CutSuffix(k, "?")
+		if optional && values[i] == "" {
+			continue
+		}
 		b.WriteString(", " + k + ": " + values[i])
 	}
 	return "{" + strings.TrimPrefix(b.String(), ", ") + "}"

@@ -18,6 +18,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 )
 
 func number(f float64) *float64 { return &f }
@@ -70,6 +71,8 @@ func claimed() *lock.Lock {
 	l.Claims = []manifests.Claim{
 		{Evaluation: "test", Model: "single", Dataset: "ecg", Metric: "auroc", Value: 0.75, Tolerance: 0.01, Source: "Table 2: \"ours\", 2024"},
 		{Evaluation: "test", Model: "single", Dataset: "ecg", Metric: "auroc", Value: 0.8, Tolerance: 1e-7, Source: "https://example.org/x?y=1"},
+		{Evaluation: "test", Model: "single", Dataset: "ecg", Metric: "auroc", Value: 0.8, Tolerance: 0, Rule: "at-least", Source: "a, rule: b"},
+		{Evaluation: "test", Model: "single", Dataset: "ecg", Metric: "auroc", Value: 0.8, Tolerance: 0.1, Rule: "interval", Level: 0.95, Source: "c"},
 	}
 	return l
 }
@@ -77,6 +80,8 @@ func claimed() *lock.Lock {
 const goldenClaims = `claims:
   - {evaluation: test, model: single, dataset: ecg, metric: auroc, value: 0.75, tolerance: 0.01, source: "Table 2: \"ours\", 2024"}
   - {evaluation: test, model: single, dataset: ecg, metric: auroc, value: 0.8, tolerance: 1e-07, source: "https://example.org/x?y=1"}
+  - {evaluation: test, model: single, dataset: ecg, metric: auroc, value: 0.8, tolerance: 0, rule: at-least, source: "a, rule: b"}
+  - {evaluation: test, model: single, dataset: ecg, metric: auroc, value: 0.8, tolerance: 0.1, rule: interval, level: 0.95, source: c}
 results:
 `
 
@@ -99,18 +104,48 @@ func TestClaims(t *testing.T) {
 		line     int
 		want     string
 	}{
-		"no claims":      {lines[10] + lines[11], "", 10, "edited"},
+		"no claims":      {strings.Join(lines[10:14], ""), "", 10, "edited"},
+		"no such rule":   {"rule: at-least", "rule: nearly", 13, `"nearly" is no rule`},
+		"the default":    {"rule: at-least", "rule: within", 13, `"within" is no rule`},
+		"no level":       {", level: 0.95", "", 14, "of an interval, and of nothing else, there is a level"},
+		"level 1":        {"level: 0.95", "level: 1", 14, "there is a level between 0 and 1"},
+		"level null":     {"level: 0.95", "level: null", 14, `"null" is not a number`},
+		"a level more":   {"rule: at-least", "rule: at-least, level: 0.95", 13, "there is a level between 0 and 1"},
+		"less than none": {"tolerance: 0.01", "tolerance: -0.01", 11, "is no bound"},
 		"a claim twice":  {lines[11], lines[10], 12, "this claim is there twice"},
 		"no value":       {"value: 0.75, tol", "value: null, tol", 11, "a claim has a value and a tolerance"},
 		"no tolerance":   {"tolerance: 0.01", "tolerance: null", 11, "a claim has a value and a tolerance"},
 		"a wide bound":   {"tolerance: 0.01", "tolerance: Inf", 11, "is not a finite number"},
 		"another key":    {"source:", "sources:", 11, "want {evaluation: ..., model:"},
-		"behind results": {lines[9] + lines[10] + lines[11] + lines[12] + lines[13], lines[12] + lines[13] + lines[9] + lines[10] + lines[11], 12, "want {evaluation"},
+		"behind results": {strings.Join(lines[9:16], ""), strings.Join(lines[14:16], "") + strings.Join(lines[9:14], ""), 12, "want {evaluation"},
 	} {
 		edited := seal(strings.Replace(text, c.old, c.new, 1))
 		checkRefused(t, name, edited)
 		if _, err := lock.Parse("benchmark.lock", []byte(edited)); !strings.HasPrefix(err.Error(), fmt.Sprintf("benchmark.lock:%d: ", c.line)) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v; want line %d, %q", name, err, c.line, c.want)
+		}
+	}
+}
+
+// Bounds stand at their step, and of a step without them no byte is another.
+func TestBounds(t *testing.T) {
+	l := small()
+	l.Steps[0].Rerun = tolerance.Bounds{Compare: "tensors", Absolute: 1e-6, Relative: 0.01}
+	text := string(l.Marshal())
+	if want := ", compare: tensors, absolute: 1e-06, relative: 0.01}\n"; strings.Count(text, want) != 1 || strings.Count(text, "compare") != 1 {
+		t.Errorf("no %q in\n%s", want, text)
+	}
+	for name, c := range map[string]struct{ old, new, want string }{
+		"no such comparison": {"compare: tensors", "compare: pixels", `no comparison "pixels"`},
+		"no comparison":      {"compare: tensors, ", "", `no comparison ""`},
+		"no bounds":          {", absolute: 1e-06, relative: 0.01", "", "nothing but the same bytes"},
+		"negative":           {"1e-06", "-1e-06", "not negative"},
+		"another spelling":   {"1e-06", "0.000001", "edited"},
+	} {
+		edited := seal(strings.Replace(text, c.old, c.new, 1))
+		checkRefused(t, name, edited)
+		if _, err := lock.Parse("benchmark.lock", []byte(edited)); !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
 }
@@ -170,7 +205,7 @@ func anyLock(t *rapid.T) *lock.Lock {
 	steps := rapid.SliceOfDistinct(name, rapid.ID).Draw(t, "steps")
 	slices.Sort(steps)
 	for _, s := range steps {
-		l.Steps = append(l.Steps, lock.Step{Name: s, Plugin: name.Draw(t, "plugin"), Action: digest.FromString(s), Artifact: digest.FromString(s + "!")})
+		l.Steps = append(l.Steps, lock.Step{Name: s, Plugin: name.Draw(t, "plugin"), Action: digest.FromString(s), Artifact: digest.FromString(s + "!"), Rerun: anyBounds(t)})
 	}
 	metrics := rapid.SliceOfDistinct(name, rapid.ID).Draw(t, "metrics")
 	for _, dataset := range []string{"d", "e"} {
@@ -182,11 +217,22 @@ func anyLock(t *rapid.T) *lock.Lock {
 	return l
 }
 
+func anyBounds(t *rapid.T) tolerance.Bounds {
+	some := rapid.Float64Range(1e-300, 1e300)
+	return rapid.SampledFrom([]tolerance.Bounds{{}, {Compare: "metrics", Absolute: some.Draw(t, "absolute")}, {Compare: "tensors", Relative: some.Draw(t, "relative")},
+		{Compare: "tensors", Absolute: some.Draw(t, "absolute"), Relative: some.Draw(t, "relative")}}).Draw(t, "bounds")
+}
+
 func anyClaims(t *rapid.T, name *rapid.Generator[string]) []manifests.Claim {
 	claim := rapid.Custom(func(t *rapid.T) manifests.Claim {
 		text := func(what string) string { return name.Draw(t, what) }
-		return manifests.Claim{Evaluation: text("evaluation"), Model: text("model"), Dataset: text("dataset"), Metric: text("metric"),
-			Value: rapid.Float64().Draw(t, "value"), Tolerance: rapid.Float64().Draw(t, "tolerance"), Source: text("source")}
+		c := manifests.Claim{Evaluation: text("evaluation"), Model: text("model"), Dataset: text("dataset"), Metric: text("metric"),
+			Value: rapid.Float64().Draw(t, "value"), Tolerance: rapid.Float64Min(0).Draw(t, "tolerance"), Source: text("source"),
+			Rule: rapid.SampledFrom([]string{"", "at-least", "at-most", "interval"}).Draw(t, "rule")}
+		if c.Rule == "interval" {
+			c.Level = rapid.Float64Range(0.01, 0.99).Draw(t, "level")
+		}
+		return c
 	})
 	all := rapid.SliceOfNDistinct(claim, 0, 3, rapid.ID).Draw(t, "claims")
 	if len(all) == 0 {
@@ -214,9 +260,12 @@ func TestRoundTrip(t *testing.T) {
 func checkYAML(t *rapid.T, want *lock.Lock, text []byte) {
 	var doc struct {
 		Benchmark, Manifest, Plan string
-		Steps                     map[string]struct{ Plugin, Action, Artifact string }
-		Claims                    []manifests.Claim
-		Results                   []struct {
+		Steps                     map[string]struct {
+			Plugin, Action, Artifact, Compare string
+			Absolute, Relative                float64
+		}
+		Claims  []manifests.Claim
+		Results []struct {
 			Evaluation, Model, Dataset, Metric string
 			Value, Low, High                   *float64
 		}
@@ -227,7 +276,7 @@ func checkYAML(t *rapid.T, want *lock.Lock, text []byte) {
 	got := &lock.Lock{Benchmark: doc.Benchmark, Manifest: digest.Digest(doc.Manifest), Plan: digest.Digest(doc.Plan), Claims: doc.Claims}
 	for _, s := range want.Steps {
 		d := doc.Steps[s.Name]
-		got.Steps = append(got.Steps, lock.Step{Name: s.Name, Plugin: d.Plugin, Action: digest.Digest(d.Action), Artifact: digest.Digest(d.Artifact)})
+		got.Steps = append(got.Steps, lock.Step{Name: s.Name, Plugin: d.Plugin, Action: digest.Digest(d.Action), Artifact: digest.Digest(d.Artifact), Rerun: tolerance.Bounds{Compare: d.Compare, Absolute: d.Absolute, Relative: d.Relative}})
 	}
 	for _, r := range doc.Results {
 		got.Results = append(got.Results, lock.Result(r))

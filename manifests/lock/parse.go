@@ -13,6 +13,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/canonical"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 )
 
 // ErrTampered says that the text is not what Marshal wrote.
@@ -131,7 +132,11 @@ func (p *parser) step(l *Lock) {
 	if n := len(l.Steps); n > 0 && l.Steps[n-1].Name >= name {
 		p.fail("step %s is there twice or out of order", word(name))
 	}
-	l.Steps = append(l.Steps, Step{Name: name, Plugin: f[0], Action: p.digest(f[1]), Artifact: p.digest(f[2])})
+	s := Step{Name: name, Plugin: f[0], Action: p.digest(f[1]), Artifact: p.digest(f[2]), Rerun: tolerance.Bounds{Compare: f[3], Absolute: p.some(f[4]), Relative: p.some(f[5])}}
+	if err := s.Rerun.Check(); err != nil && !s.Rerun.None() {
+		p.fail("step %s: %v", word(name), err)
+	}
+	l.Steps = append(l.Steps, s)
 }
 
 func (p *parser) claim(l *Lock) {
@@ -141,7 +146,10 @@ func (p *parser) claim(l *Lock) {
 		p.fail("a claim has a value and a tolerance, both numbers")
 		return
 	}
-	c := manifests.Claim{Evaluation: f[0], Model: f[1], Dataset: f[2], Metric: f[3], Value: *value, Tolerance: *tolerance, Source: f[6]}
+	c := manifests.Claim{Evaluation: f[0], Model: f[1], Dataset: f[2], Metric: f[3], Value: *value, Tolerance: *tolerance, Rule: f[6], Level: p.some(f[7]), Source: f[8]}
+	if err := c.Check(); err != nil {
+		p.fail("%v", err)
+	}
 	if slices.Contains(l.Claims, c) {
 		p.fail("this claim is there twice")
 	}
@@ -159,14 +167,19 @@ func (p *parser) result(l *Lock) {
 	l.Results = append(l.Results, r)
 }
 
-// fields reads "{key: value, key: value}" with exactly those keys.
+// fields reads "{key: value, key: value}" with exactly those keys. One that ends in ? may be missing, which gives "".
 func (p *parser) fields(s string, keys []string) []string {
 	out := make([]string, len(keys))
 	before := "{"
 	for i, k := range keys {
+		k, optional := strings.CutSuffix(k, "?")
 		rest, ok := strings.CutPrefix(s, before+k+": ")
+		if !ok && optional {
+			continue
+		}
 		if !ok {
-			p.fail("want {%s}", strings.Join(keys, ": ..., ")+": ...")
+			needed := slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return strings.HasSuffix(k, "?") })
+			p.fail("want {%s}", strings.Join(needed, ": ..., ")+": ...")
 			return out
 		}
 		out[i], s = p.word(rest)
@@ -214,6 +227,19 @@ func (p *parser) digest(s string) digest.Digest {
 		p.fail("%q is not a digest", s)
 	}
 	return d
+}
+
+// some reads a number that may be missing, which is 0.
+func (p *parser) some(s string) float64 {
+	if s == "" {
+		return 0
+	}
+	v := p.number(s)
+	if v == nil {
+		p.fail("%q is not a number", s)
+		return 0
+	}
+	return *v
 }
 
 func (p *parser) number(s string) *float64 {

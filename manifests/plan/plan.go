@@ -21,6 +21,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/catalog"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 )
 
 // Schema names the document and its version.
@@ -46,7 +47,9 @@ type Step struct {
 	Seed        string              `json:"seed,omitempty"`
 	Dataset     *action.Dataset     `json:"dataset,omitempty"`
 	Source      digest.Digest       `json:"source,omitempty"`
-	Needs       []Need              `json:"needs,omitempty"` // sorted by input
+	Needs       []Need              `json:"needs,omitempty"`    // sorted by input
+	Rerun       tolerance.Bounds    `json:"rerun,omitzero"`     // of class tolerance: how close a second computation has to come
+	Platform    string              `json:"platform,omitempty"` // of class platform: where it is done
 	Hints       action.Hints        `json:"hints"`
 	Gate        *Gate               `json:"gate,omitempty"` // of a fetch; can decide whether bytes arrive, never which
 }
@@ -74,11 +77,12 @@ type Evaluation struct {
 }
 
 // Resolved is what the world adds to a step of the manifest: the plugin's promise, its parameters with every
-// default, and what a local source holds.
+// default, what a local source holds, and the platform that a promise of class platform is about.
 type Resolved struct {
-	Spec   catalog.Spec
-	Params json.RawMessage
-	Source digest.Digest
+	Spec     catalog.Spec
+	Params   json.RawMessage
+	Source   digest.Digest
+	Platform string
 }
 
 // Resolver looks a plugin up.
@@ -124,6 +128,13 @@ func (c *compiler) add(s Step, kind catalog.Kind, plugin string, params json.Raw
 		return
 	}
 	s.Plugin, s.Determinism, s.Params, s.Source = r.Spec.Identity(), r.Spec.Determinism, r.Params, r.Source
+	if s.Determinism == catalog.Platform {
+		s.Platform = r.Platform
+	}
+	if err := s.Rerun.CheckOf(kind, s.Determinism); err != nil && !s.Rerun.None() {
+		c.err = fmt.Errorf("step %s: rerun: %w", s.Name, err)
+		return
+	}
 	if seed != 0 {
 		s.Seed = strconv.FormatUint(seed, 10)
 	}
@@ -175,7 +186,7 @@ func (c *compiler) fetch(id string, d manifests.Dataset) {
 }
 
 func (c *compiler) model(m manifests.ExpandedModel) {
-	s := Step{Name: modelStep(m.ID), Hints: action.Hints{Title: m.Model.Title}}
+	s := Step{Name: modelStep(m.ID), Rerun: m.Model.Rerun, Hints: action.Hints{Title: m.Model.Title}}
 	for _, d := range m.Datasets {
 		s.Needs = append(s.Needs, Need{Input: d, Step: curateStep(d)})
 	}
@@ -204,6 +215,7 @@ func (c *compiler) evaluate(name string, e manifests.Evaluation, m manifests.Exp
 	step := Step{
 		Name:  "evaluate/" + name + "/" + m.ID,
 		Needs: []Need{{Input: "model", Step: modelStep(m.ID)}, {Input: "dataset", Step: curateStep(dataset)}},
+		Rerun: e.Rerun,
 		Hints: action.Hints{Title: e.Title},
 	}
 	if m.ID != m.Name+"/"+dataset {
@@ -235,7 +247,7 @@ func evaluationParams(e manifests.Evaluation) (json.RawMessage, error) {
 
 // Bind makes the action of a step from the artifacts of the steps it needs.
 func (s Step) Bind(artifact func(step string) (digest.Digest, bool)) (action.Action, error) {
-	a := action.Action{Schema: action.Schema, Plugin: s.Plugin, Params: s.Params, Dataset: s.Dataset, Source: s.Source, Seed: s.Seed}
+	a := action.Action{Schema: action.Schema, Plugin: s.Plugin, Params: s.Params, Dataset: s.Dataset, Source: s.Source, Seed: s.Seed, Platform: s.Platform}
 	for _, n := range s.Needs {
 		d, ok := artifact(n.Step)
 		if !ok {
@@ -244,6 +256,17 @@ func (s Step) Bind(artifact func(step string) (digest.Digest, bool)) (action.Act
 		a.Inputs = append(a.Inputs, action.Input{Name: n.Input, Artifact: d})
 	}
 	return a, nil
+}
+
+// Bounds lists how close a second computation has to come, of the steps that have bounds, in the order of the plan.
+func (p *Plan) Bounds() []tolerance.OfStep {
+	var out []tolerance.OfStep
+	for _, s := range p.Steps {
+		if !s.Rerun.None() {
+			out = append(out, tolerance.OfStep{Step: s.Name, Bounds: s.Rerun})
+		}
+	}
+	return out
 }
 
 // Find returns the step of that name.
@@ -324,6 +347,9 @@ func (p *Plan) check() error {
 }
 
 func (s Step) check(before map[string]bool) error {
+	if err := s.Rerun.Check(); err != nil && !s.Rerun.None() {
+		return fmt.Errorf("step %q: rerun: %w", s.Name, err)
+	}
 	inputs := map[string]bool{}
 	for _, n := range s.Needs {
 		if !before[n.Step] {

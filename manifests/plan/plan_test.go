@@ -16,6 +16,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/plan"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 )
 
 // bench has every form of model and evaluation.
@@ -81,7 +82,7 @@ func (w *world) resolve(kind catalog.Kind, name string, params json.RawMessage) 
 			return plan.Resolved{}, err
 		}
 	}
-	r := plan.Resolved{Spec: s}
+	r := plan.Resolved{Spec: s, Platform: "plan9/mips"}
 	if path, ok := all["path"].(string); ok {
 		r.Source = digest.FromString(w.files[path])
 	}
@@ -385,4 +386,50 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestPromises: what is promised of a second computation stands in the plan: bounds beside the action, which they do not change, and the
+// platform in it. Of an exact plugin there is neither.
+func TestPromises(t *testing.T) {
+	bind := func(s plan.Step) action.Action {
+		a, err := s.Bind(func(string) (digest.Digest, bool) { return digest.FromString("x"), true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	bounds := tolerance.Bounds{Compare: tolerance.Tensors, Absolute: 1e-6}
+	b, w := bench(), small()
+	exact, _ := compile(t, b, w).Find("pretrain/multi")
+	multi := b.Models["multi"]
+	multi.Rerun = bounds
+	b.Models["multi"] = multi
+	if p, err := plan.Compile(b, w.resolve); err == nil || !strings.Contains(err.Error(), "step pretrain/multi: rerun: the plugin promises exact") {
+		t.Errorf("bounds for an exact plugin: %+v, %v", p, err)
+	}
+	w.spec(catalog.Pretrain, "go").Determinism = catalog.Tolerance
+	w.spec(catalog.Curate, "image").Determinism = catalog.Platform
+	p := compile(t, b, w)
+	s, _ := p.Find("pretrain/multi")
+	if s.Rerun != bounds || !action.Same(bind(s), bind(exact)) {
+		t.Errorf("bounds %s, action %+v, want %+v", s.Rerun, bind(s), bind(exact))
+	}
+	if all := p.Bounds(); len(all) != 1 || all[0] != (tolerance.OfStep{Step: "pretrain/multi", Bounds: bounds}) {
+		t.Errorf("bounds of the plan: %v", all)
+	}
+	for name, want := range map[string]string{"curate/xray": "plan9/mips", "curate/ecg": "", "pretrain/multi": ""} {
+		if s, _ := p.Find(name); s.Platform != want || bind(s).Platform != want {
+			t.Errorf("%s: platform %q, want %q", name, s.Platform, want)
+		}
+	}
+	text, err := canonical.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plan.Parse(text); err != nil {
+		t.Error(err)
+	}
+	if _, err := plan.Parse([]byte(strings.Replace(string(text), `"compare":"tensors"`, `"compare":"pixels"`, 1))); err == nil {
+		t.Error("a plan with a comparison that is not known is read")
+	}
 }

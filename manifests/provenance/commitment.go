@@ -1,21 +1,23 @@
 package provenance
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
-	"math"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/envelope"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 )
 
 // CommitmentType is the predicate of the statement of what a benchmark claims.
 const CommitmentType = "https://cairn-bench.github.io/commitment/v1"
 
-// CommitmentStatement is an in-toto statement of the published numbers that a benchmark sets out to reproduce, and how far
-// off they may be. Its subject is the manifest by the digest of its meaning. It holds no time: when it was made is said by
+// CommitmentStatement is an in-toto statement of the published numbers that a benchmark sets out to reproduce, how far
+// off they may be, and how close second computations have to come. Its subject is the manifest by the digest of its meaning. It holds no time: when it was made is said by
 // the ledger in which its envelope is, and a rule is fixed before a result if it stands there before the result's record.
 type CommitmentStatement struct {
 	Type          string     `json:"_type"`
@@ -27,8 +29,12 @@ type CommitmentStatement struct {
 // Commitment is what was claimed.
 type Commitment struct {
 	Benchmark string            `json:"benchmark"`
-	Claims    []manifests.Claim `json:"claims"` // one at least, in the order of the manifest
+	Claims    []manifests.Claim `json:"claims"` // in the order of the manifest
+
+	Bounds []tolerance.OfStep `json:"bounds,omitempty"` // how close second computations have to come, in the order of the plan
 }
+
+var errNoStep = errors.New("the step has no name")
 
 // NewCommitment returns the canonical bytes of a statement. manifest is the digest of the manifest's meaning.
 func NewCommitment(manifest digest.Digest, c Commitment) ([]byte, error) {
@@ -56,12 +62,17 @@ func (s CommitmentStatement) check() error {
 	if d := (Statement{Subject: s.Subject}).Artifact(); !canonical.IsSHA256(d) {
 		return fmt.Errorf("its manifest %q is not a sha256 digest", d)
 	}
-	if s.Subject[0].Name != s.Predicate.Benchmark || len(s.Predicate.Claims) == 0 {
-		return fmt.Errorf("it is about %q, and has %d claims of %q", s.Subject[0].Name, len(s.Predicate.Claims), s.Predicate.Benchmark)
+	if s.Subject[0].Name != s.Predicate.Benchmark || len(s.Predicate.Claims)+len(s.Predicate.Bounds) == 0 {
+		return fmt.Errorf("it is about %q, and has %d claims and %d bounds of %q", s.Subject[0].Name, len(s.Predicate.Claims), len(s.Predicate.Bounds), s.Predicate.Benchmark)
 	}
 	for i, c := range s.Predicate.Claims {
-		if !(c.Tolerance >= 0) || math.IsInf(c.Tolerance, 0) || math.IsNaN(c.Value) || math.IsInf(c.Value, 0) {
-			return fmt.Errorf("claim %d: %v within %v is no bound", i, c.Value, c.Tolerance)
+		if err := c.Check(); err != nil {
+			return fmt.Errorf("claim %d: %w", i, err)
+		}
+	}
+	for i, b := range s.Predicate.Bounds {
+		if err := b.Check(); err != nil || b.Step == "" {
+			return fmt.Errorf("bounds %d, of step %q: %w", i, b.Step, cmp.Or(err, errNoStep))
 		}
 	}
 	return nil

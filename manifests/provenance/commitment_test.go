@@ -53,11 +53,23 @@ func TestCommitment(t *testing.T) {
 	if !bytes.Equal(commitment(t, unedited), commitment(t, unedited)) {
 		t.Error("one commitment has two envelopes")
 	}
+	bounded := func(s string) string {
+		return strings.Replace(s, `"claims"`, `"bounds":[{"absolute":1,"compare":"metrics","step":"s"}],"claims"`, 1)
+	}
+	if s, _, err := provenance.ParseCommitment(commitment(t, bounded)); err != nil || s.Predicate.Bounds[0].Absolute != 1 {
+		t.Errorf("with bounds: %+v, %v", s, err)
+	}
 	for name, c := range map[string]struct{ old, new string }{
 		"another predicate":    {"commitment/v1", "commitment/v2"},
 		"another benchmark":    {`"benchmark":"small"`, `"benchmark":"large"`},
 		"an unknown key":       {`"benchmark"`, `"another":1,"benchmark"`},
 		"a negative tolerance": {"0.01", "-0.01"},
+		"no such rule":         {`"source"`, `"rule":"nearly","source"`},
+		"the default's name":   {`"source"`, `"rule":"within","source"`},
+		"no bounds":            {`"claims"`, `"bounds":[{"absolute":0,"compare":"metrics","step":"s"}],"claims"`},
+		"bounds of no step":    {`"claims"`, `"bounds":[{"absolute":1,"compare":"metrics","step":""}],"claims"`},
+		"neither":              {`[{"dataset"`, `null,"x":[{"dataset"`},
+		"a level of no rule":   {`"metric"`, `"level":0.95,"metric"`},
 		"no manifest":          {digest.FromString("manifest").Encoded(), "x"},
 		"another order":        {`"predicateType"`, ` "predicateType"`},
 		"another statement":    {"Statement/v1", "Statement/v2"},

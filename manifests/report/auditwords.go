@@ -28,7 +28,7 @@ var auditWords = [][2]string{
 	{"Level unchanged", "As records; and all data looked, by size and times, as they did when they were read and found right before."},
 	{"Level bytes", "As records; and every byte of every artifact was read and has its digest."},
 	{"Level files", "As bytes; and every dataset agrees file by file with its own lists."},
-	{"Level rerun", "As bytes; and steps were done again and gave the same."},
+	{"Level rerun", "As bytes; and steps were done again and gave the same, or, where their plugins promise no more, came as close as the lock wants."},
 }
 
 // classText says how close a second computation comes.
@@ -80,7 +80,7 @@ func (m *auditor) proven() []string {
 		out = append(out, "Drawn at random: "+v.Sample.Text()+".")
 	}
 	if c.Reruns > 0 {
-		out = append(out, fmt.Sprintf("%s done again here and gave the same.", wasOrWere(c.Reruns, "step")))
+		out = append(out, fmt.Sprintf("%s done again here and gave the same%s.", wasOrWere(c.Reruns, "step"), closeEnough(c.Within)))
 	}
 	if s := v.Signed; s != nil && s.Steps > 0 {
 		out = append(out, fmt.Sprintf("The records of %d of %s are signed by keys of the trust policy (%s): %s.", s.Steps, plural(s.Of, "step"), s.Policy, counts(s.By)))
@@ -173,4 +173,12 @@ func counts(by map[string]int) string {
 		out = append(out, fmt.Sprintf("%s (%d)", name, by[name]))
 	}
 	return strings.Join(out, ", ")
+}
+
+// closeEnough says how many steps gave other bytes, within the bounds of the lock.
+func closeEnough(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d of them not in bytes but within the bounds that stand in the lock", n)
 }

@@ -102,9 +102,12 @@ func bootstrap(b document.Bootstrap) string {
 	if b.Replicates == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s %% intervals, %s bootstrap over %ss, %s replicates",
-		strconv.FormatFloat(math.Round(b.Level*1e6)/1e4, 'f', -1, 64), b.Method, b.Unit, count(b.Replicates))
+	return fmt.Sprintf("%s intervals, %s bootstrap over %ss, %s replicates",
+		percent(b.Level), b.Method, b.Unit, count(b.Replicates))
 }
+
+// percent writes a share: 95 % for 0.95.
+func percent(v float64) string { return strconv.FormatFloat(math.Round(v*1e6)/1e4, 'f', -1, 64) + " %" }
 
 // finite says whether a value can be drawn.
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

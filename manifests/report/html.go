@@ -59,6 +59,7 @@ func functions() template.FuncMap {
 		"number":   number,
 		"fixed":    func(v float64) string { return decimals(v, 3) },
 		"interval": interval,
+		"ruled":    ruled,
 		"count":    count[int],
 		"count64":  count[int64],
 		"plural":   plural,

@@ -145,7 +145,7 @@ func (m *markdown) claims(claims []Claim) {
 	for _, c := range claims {
 		rows = append(rows, []string{
 			escaped(fmt.Sprintf("%s of %s on %s", metricName(c.Metric), c.Model, c.Dataset)), escaped(string(c.Verdict)),
-			decimals(c.Published, 3), "± " + decimals(c.Tolerance, 3), number(c.Value), escaped(c.Reason), escaped(c.Source),
+			decimals(c.Published, 3), c.Bound(), number(c.Value), escaped(c.Reason), escaped(c.Source),
 		})
 	}
 	m.table([]string{"claim", "verdict", ">published", ">tolerance", ">ours", "why", "source"}, rows)

@@ -12,8 +12,12 @@
 package report
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/opencontainers/go-digest"
 
+	"github.com/cairn-bench/cairn/manifests"
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/canonical"
 	"github.com/cairn-bench/cairn/manifests/compare"
@@ -81,6 +85,8 @@ type Claim struct {
 	Metric     string          `json:"metric"`
 	Published  float64         `json:"published"`
 	Tolerance  float64         `json:"tolerance"`
+	Rule       string          `json:"rule,omitempty"`  // "" is within
+	Level      float64         `json:"level,omitempty"` // of an interval
 	Source     string          `json:"source"`
 	Value      *float64        `json:"value"` // ours
 	Low        *float64        `json:"low"`
@@ -92,8 +98,20 @@ type Claim struct {
 // Judged shows what became of a claim.
 func Judged(v compare.Verdict) Claim {
 	c := v.Claim
-	return Claim{Evaluation: c.Evaluation, Model: c.Model, Dataset: c.Dataset, Metric: c.Metric, Published: c.Value, Tolerance: c.Tolerance, Source: c.Source,
+	return Claim{Evaluation: c.Evaluation, Model: c.Model, Dataset: c.Dataset, Metric: c.Metric, Published: c.Value, Tolerance: c.Tolerance, Rule: c.Rule, Level: c.Level, Source: c.Source,
 		Value: v.Value, Low: v.Low, High: v.High, Verdict: v.Outcome, Reason: v.Reason}
+}
+
+// Bound says by which rule ours is judged, and how far off it may be.
+func (c Claim) Bound() string {
+	t := "± " + decimals(c.Tolerance, 3)
+	switch c.Rule {
+	case "":
+		return t
+	case manifests.RuleInterval:
+		return fmt.Sprintf("in the %s interval of at most %s", percent(c.Level), t)
+	}
+	return strings.ReplaceAll(c.Rule, "-", " ") + ", " + t
 }
 
 // Dataset is the card of one dataset.

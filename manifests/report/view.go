@@ -288,6 +288,11 @@ func crossing(groups []document.DuplicateGroup) int {
 	return n
 }
 
+// ruled says whether a claim is judged by another rule than the tolerance alone.
+func ruled(claims []Claim) bool {
+	return slices.ContainsFunc(claims, func(c Claim) bool { return c.Rule != "" })
+}
+
 // holding counts the claims that hold.
 func holding(claims []Claim) int {
 	n := 0

@@ -36,14 +36,18 @@ type Tally struct {
 	Agree    []string          `json:"agree"`
 	Differ   map[string]string `json:"differ"`   // with the first difference
 	CouldNot map[string]string `json:"couldNot"` // with the reason
+
+	Within map[string]string `json:"within,omitempty"` // of those that agree: with other bytes, as close as the lock's bounds want
+
+	bounded bool // the lock has bounds
 }
 
-// Count counts for every step of a lock who agrees. A rerun that is said to agree on another artifact, where the class is
-// exact, does not.
+// Count counts for every step of a lock who agrees. A rerun that is said to agree on another artifact does not, but for one
+// within bounds where the lock has some.
 func Count(l *lock.Lock, all []Heard) []Tally {
 	out := make([]Tally, len(l.Steps))
 	for i, s := range l.Steps {
-		t := Tally{Step: s.Name, Artifact: s.Artifact, Agree: []string{}, Differ: map[string]string{}, CouldNot: map[string]string{}}
+		t := Tally{Step: s.Name, Artifact: s.Artifact, Agree: []string{}, Differ: map[string]string{}, CouldNot: map[string]string{}, Within: map[string]string{}, bounded: !s.Rerun.None()}
 		for _, h := range all {
 			if !h.Counts() {
 				continue
@@ -65,14 +69,18 @@ func Count(l *lock.Lock, all []Heard) []Tally {
 }
 
 func (t *Tally) hear(by []string, r Rerun) {
-	exact := r.Class == "exact" || r.Class == "platform"
 	for _, key := range by {
 		switch {
 		case r.Outcome == CouldNot:
 			t.CouldNot[key] = r.Why
 		case r.Outcome == Differs:
 			t.Differ[key] = r.Why
-		case exact && r.Artifact != t.Artifact:
+		case r.Outcome == AgreesWithin && !t.bounded:
+			t.Differ[key] = "it says that it agrees within bounds, and the lock has none; it gave " + r.Artifact.String()
+		case r.Outcome == AgreesWithin:
+			t.Within[key] = r.Why
+			t.Agree = append(t.Agree, key)
+		case r.Artifact != t.Artifact:
 			t.Differ[key] = "it says that it agrees, and gave " + r.Artifact.String()
 		default:
 			t.Agree = append(t.Agree, key)
@@ -116,6 +124,11 @@ func (t Tally) settle() Tally {
 	slices.Sort(t.Agree)
 	t.Agree = slices.Compact(t.Agree)
 	t.Agree = slices.DeleteFunc(t.Agree, func(key string) bool { _, differs := t.Differ[key]; return differs })
+	for key := range t.Within {
+		if !slices.Contains(t.Agree, key) {
+			delete(t.Within, key)
+		}
+	}
 	for key := range t.CouldNot {
 		if _, differs := t.Differ[key]; differs || slices.Contains(t.Agree, key) {
 			delete(t.CouldNot, key)

@@ -32,9 +32,10 @@ const (
 
 // Outcomes of a step that was to be done again.
 const (
-	Agrees   = "agrees"
-	Differs  = "differs"
-	CouldNot = "could-not"
+	Agrees       = "agrees"        // the same bytes
+	AgreesWithin = "agrees-within" // other bytes, as close as the bounds in the lock want of a plugin of class tolerance
+	Differs      = "differs"
+	CouldNot     = "could-not"
 )
 
 // Statement is an in-toto statement of a verdict.
@@ -93,7 +94,7 @@ type Rerun struct {
 	Class    string        `json:"class"` // of its plugin, by which it was judged
 	Outcome  string        `json:"outcome"`
 	Artifact digest.Digest `json:"artifact,omitempty"` // that it gave, "" if it could not
-	Why      string        `json:"why,omitempty"`      // the first difference, or why it could not
+	Why      string        `json:"why,omitempty"`      // the first difference, how close it came, or why it could not
 }
 
 // normal is a summary as it is written.
@@ -154,8 +155,8 @@ func (s Statement) check() error {
 	}
 	wrong := len(p.Details.Problems) > 0
 	for _, r := range p.Details.Reruns {
-		if !slices.Contains([]string{Agrees, Differs, CouldNot}, r.Outcome) || r.Step == "" {
-			return fmt.Errorf("step %q %q: want a step that %s, %s or %s", r.Step, r.Outcome, Agrees, Differs, CouldNot)
+		if !slices.Contains([]string{Agrees, AgreesWithin, Differs, CouldNot}, r.Outcome) || r.Step == "" {
+			return fmt.Errorf("step %q %q: want a step that %s, %s, %s or %s", r.Step, r.Outcome, Agrees, AgreesWithin, Differs, CouldNot)
 		}
 		if (r.Outcome == CouldNot) == canonical.IsSHA256(r.Artifact) {
 			return fmt.Errorf("step %q %s with artifact %q", r.Step, r.Outcome, r.Artifact)

@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cairn-bench/cairn/manifests/envelope"
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 	"github.com/cairn-bench/cairn/manifests/verdict"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
@@ -119,12 +121,31 @@ func TestCount(t *testing.T) {
 		of("s", "platform", "gil", "", verdict.Agrees, x), of("s", "tolerance", "hal", "", verdict.Agrees, x),
 		of("other", "exact", "ida", "", verdict.Agrees, a), of("unheard", "exact", "ida", "", verdict.Differs, x),
 	})
-	want := []verdict.Tally{{Step: "s", Artifact: a, Agree: []string{"bob", "hal"},
-		Differ:   map[string]string{"ann": "why", "eve": "it says that it agrees, and gave " + x.String(), "fay": "why", "gil": "it says that it agrees, and gave " + x.String()},
-		CouldNot: map[string]string{"cyd": "why"}},
-		{Step: "other", Artifact: a, Agree: []string{"ida"}, Differ: map[string]string{}, CouldNot: map[string]string{}}}
-	if diff := cmp.Diff(want, got); diff != "" {
+	want := []verdict.Tally{{Step: "s", Artifact: a, Agree: []string{"bob"},
+		Differ:   map[string]string{"ann": "why", "eve": "it says that it agrees, and gave " + x.String(), "fay": "why", "gil": "it says that it agrees, and gave " + x.String(), "hal": "it says that it agrees, and gave " + x.String()},
+		CouldNot: map[string]string{"cyd": "why"}, Within: map[string]string{}},
+		{Step: "other", Artifact: a, Agree: []string{"ida"}, Differ: map[string]string{}, CouldNot: map[string]string{}, Within: map[string]string{}}}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(verdict.Tally{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestCountWithin: other bytes agree where the lock has bounds for the step, and nowhere else, whatever class a verdict names.
+func TestCountWithin(t *testing.T) {
+	a, x := digest.FromString("a"), digest.FromString("x")
+	says := func(by, class, outcome string) verdict.Heard {
+		return verdict.Heard{By: []string{by}, Reruns: []verdict.Rerun{{Step: "s", Class: class, Outcome: outcome, Artifact: x, Why: "0.01 apart"}}}
+	}
+	all := []verdict.Heard{says("ann", "tolerance", verdict.AgreesWithin), says("bob", "tolerance", verdict.Agrees), says("cyd", "none", verdict.Agrees),
+		says("dan", "tolerance", verdict.AgreesWithin), says("dan", "tolerance", verdict.Differs)}
+	bounded := lock.Step{Name: "s", Artifact: a, Rerun: tolerance.Bounds{Compare: tolerance.Metrics, Absolute: 0.1}}
+	got := verdict.Count(&lock.Lock{Steps: []lock.Step{bounded}}, all)[0]
+	if strings.Join(got.Agree, " ") != "ann" || len(got.Within) != 1 || got.Within["ann"] != "0.01 apart" || len(got.Differ) != 3 {
+		t.Errorf("with bounds: %+v", got)
+	}
+	got = verdict.Count(&lock.Lock{Steps: []lock.Step{{Name: "s", Artifact: a}}}, all)[0]
+	if len(got.Agree)+len(got.Within) != 0 || !strings.Contains(got.Differ["ann"], "the lock has none") {
+		t.Errorf("without bounds: %+v", got)
 	}
 }
 

@@ -53,6 +53,9 @@ func (v *verifier) bound(planned map[string]plan.Step, s lock.Step, artifacts ma
 	if want := step.Plugin.String(); want != s.Plugin {
 		v.problem(Problem{Code: ActionDiffers, Path: "plugin", Digest: s.Action, Want: want, Got: s.Plugin})
 	}
+	if want := step.Rerun; want != s.Rerun {
+		v.problem(Problem{Code: BoundsChanged, Path: "rerun", Digest: s.Action, Want: want.String(), Got: s.Rerun.String()})
+	}
 	a, err := step.Bind(func(name string) (digest.Digest, bool) { d, ok := artifacts[name]; return d, ok })
 	if err != nil {
 		v.problem(Problem{Code: ActionDiffers, Path: "inputs", Digest: s.Action, Got: err.Error()})

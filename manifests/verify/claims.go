@@ -12,12 +12,20 @@ import (
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/provenance"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 )
 
 // Claim says whether a published number and its tolerance were fixed before the result. That they were not is a remark; that
 // they were others then is a problem.
 type Claim struct {
 	manifests.Claim
+	Pinned compare.Pinning `json:"pinned"`
+	Why    string          `json:"why"`
+}
+
+// Bounds says whether it was fixed before the result how close a second computation of a step has to come.
+type Bounds struct {
+	tolerance.OfStep
 	Pinned compare.Pinning `json:"pinned"`
 	Why    string          `json:"why"`
 }
@@ -31,9 +39,16 @@ func (v *verifier) claimed(p *plan.Plan, l *lock.Lock) {
 		}
 	}
 	for _, c := range l.Claims {
-		v.out.Claims = append(v.out.Claims, Claim{c, compare.Untold, "no proof of a ledger that counts here tells which came first"})
+		v.out.Claims = append(v.out.Claims, Claim{c, compare.Untold, noLedgerTells})
+	}
+	for _, s := range l.Steps {
+		if !s.Rerun.None() {
+			v.out.Bounds = append(v.out.Bounds, Bounds{tolerance.OfStep{Step: s.Name, Bounds: s.Rerun}, compare.Untold, noLedgerTells})
+		}
 	}
 }
+
+const noLedgerTells = "no proof of a ledger that counts here tells which came first"
 
 func claimAt(all []manifests.Claim, i int) string {
 	if i >= len(all) {
@@ -58,11 +73,49 @@ func (v *verifier) pinned(l *lock.Lock, records map[digest.Digest][]digest.Diges
 	for i, c := range v.out.Claims {
 		result, ok := v.resultOf(c.Claim, l, records)
 		if !ok {
-			v.out.Claims[i].Why = "its result is not proven to be in the ledger"
+			v.out.Claims[i].Why = notProven
 			continue
 		}
 		v.out.Claims[i] = v.pin(c, l, pledges, result)
 	}
+	for i, b := range v.out.Bounds {
+		step, _ := l.Find(b.Step)
+		v.out.Bounds[i] = v.pinBounds(b, pledges, v.first(records[step.Action]))
+	}
+}
+
+// pinBounds says of the bounds of a step whether they are in the ledger before the first record of what it gave.
+func (v *verifier) pinBounds(b Bounds, pledges []compare.Pledge, result int64) Bounds {
+	if result == math.MaxInt64 {
+		b.Why = notProven
+		return b
+	}
+	pinned, was := compare.PinBounds(b.OfStep, pledges, result)
+	b.Pinned = pinned
+	switch pinned {
+	case compare.Before:
+		b.Why = "they are in the ledger before its result"
+	case compare.Late:
+		b.Why = "its result was there first"
+	case compare.Changed:
+		b.Why = "its result was there first, and before that the bounds were " + was.String()
+		v.problem(Problem{Code: BoundsChanged, Step: b.Step, Path: "record/commitment", Digest: v.proof, Want: was.String() + ", as was fixed first", Got: b.Bounds.String() + ", which was fixed when the result was there"})
+	case compare.Untold:
+		b.Why = "no commitment to them is proven to be in the ledger"
+	}
+	return b
+}
+
+const notProven = "its result is not proven to be in the ledger"
+
+// first is the first place of records in the ledger, math.MaxInt64 if none is proven to be there.
+func (v *verifier) first(records []digest.Digest) int64 {
+	out := int64(math.MaxInt64)
+	places, _ := v.view.Included(records...) // what is not proven has been said
+	for _, place := range places {
+		out = min(out, place)
+	}
+	return out
 }
 
 func (v *verifier) pin(c Claim, l *lock.Lock, pledges []compare.Pledge, result int64) Claim {
@@ -90,10 +143,7 @@ func (v *verifier) resultOf(c manifests.Claim, l *lock.Lock, records map[digest.
 			continue
 		}
 		step, _ := l.Find(e.Step)
-		places, _ := v.view.Included(records[step.Action]...) // what is not proven has been said
-		for _, place := range places {
-			first = min(first, place)
-		}
+		first = min(first, v.first(records[step.Action]))
 	}
 	return first, first < math.MaxInt64
 }
@@ -111,7 +161,7 @@ func (v *verifier) pledges(l *lock.Lock) []compare.Pledge {
 			v.problem(Problem{Code: LedgerDiffers, Path: "record/commitment", Digest: d, Want: "a commitment that is proven to be in the ledger", Got: err.Error()})
 			continue
 		}
-		out = append(out, compare.Pledge{Place: places[d], Claims: c.Claims})
+		out = append(out, compare.Pledge{Place: places[d], Claims: c.Claims, Bounds: c.Bounds})
 	}
 	slices.SortFunc(out, func(x, y compare.Pledge) int { return int(x.Place - y.Place) })
 	return out

@@ -9,7 +9,8 @@
 //	bytes      every blob was read and hashed now, each byte once: what is here is what the records name
 //	files      every dataset agrees with itself: every file is the one that SHA256SUMS, its index and the root say, and
 //	           there is nothing beside them
-//	rerun      steps that were done again gave the same; that needs plugins and is the caller's, here it is bytes
+//	rerun      steps that were done again gave the same, or came as close as the bounds in the lock want; that needs
+//	           plugins and is the caller's, here it is bytes
 //
 // Of an artifact alone nobody says who made it. So "records" is "manifest" there, and the verdict has the scope
 // "artifact".
@@ -83,6 +84,7 @@ const (
 	LedgerRewritten = "ledger-rewritten" // the ledger is not the one that it was
 
 	ClaimChanged    = "claim-changed"    // a bound of a published number is not the one that was fixed
+	BoundsChanged   = "bounds-changed"   // how close a second computation has to come is not what the plan says
 	CommitmentWrong = "commitment-wrong" // what is said to have been claimed is not a commitment of the benchmark
 )
 
@@ -109,6 +111,7 @@ type Checked struct {
 	Files   int      `json:"files,omitempty"`  // of datasets, one by one
 	Hashes  int      `json:"hashes,omitempty"` // that lead from files to roots
 	Reruns  int      `json:"reruns"`
+	Within  int      `json:"within,omitempty"` // of the reruns, those that gave other bytes, as close as the lock's bounds want
 	Skipped *Skipped `json:"skipped,omitempty"`
 }
 
@@ -130,6 +133,7 @@ type Verdict struct {
 	Ledger   *Ledger   `json:"ledger,omitempty"` // of a benchmark that has a proof of it
 	Steps    []Step    `json:"steps,omitempty"`  // of a chain, in the order of the lock
 	Claims   []Claim   `json:"claims,omitempty"` // of a chain, in the order of the lock
+	Bounds   []Bounds  `json:"bounds,omitempty"` // of a chain, of the steps that have some, in the order of the lock
 	Checked  Checked   `json:"checked"`
 	Sample   *Sample   `json:"sample,omitempty"`
 	Proof    *Proven   `json:"proof,omitempty"`

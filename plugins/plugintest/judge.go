@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/cairn-bench/cairn/manifests/catalog"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 )
 
 // Verdict is what one check of a plugin found.
@@ -37,12 +38,15 @@ func (c Case) Judge(ctx context.Context, scratch func() string) []Verdict {
 		if err != nil {
 			v.OK, v.Says = false, err.Error()
 		} else if diff := Diff(first, files); diff != "" {
-			v = c.differ(v, diff)
+			v = c.differ(v, diff, first, files)
 		}
 		out = append(out, v)
 	}
 	if s := c.Plugin.Spec(); s.Kind == catalog.Pretrain && s.Determinism != catalog.None {
 		v := Verdict{Check: "resumes", OK: true, Says: "killed at its steps and resumed, the same bytes"}
+		if !c.Rerun.None() {
+			v.Says += ", or " + c.Rerun.String()
+		}
 		if _, err := c.Resume(ctx, scratch); err != nil {
 			v.OK, v.Says = false, err.Error()
 		}
@@ -52,14 +56,44 @@ func (c Case) Judge(ctx context.Context, scratch func() string) []Verdict {
 }
 
 // differ judges a difference by what the plugin promises.
-func (c Case) differ(v Verdict, diff string) Verdict {
-	v.Differs, v.Says = true, diff
-	switch s := c.Plugin.Spec(); s.Determinism {
-	case catalog.None, catalog.Tolerance:
-		v.Says += fmt.Sprintf("; it promises %s (%s)", s.Determinism, s.Reason)
+func (c Case) differ(v Verdict, diff string, first, again Files) Verdict {
+	s := c.Plugin.Spec()
+	v.Differs, v.Says = true, fmt.Sprintf("%s; it promises %s", diff, s.Determinism)
+	switch {
+	case s.Determinism == catalog.None:
+		v.Says += fmt.Sprintf(" (%s)", s.Reason)
+	case s.Determinism == catalog.Tolerance && c.Rerun.None():
+		v.OK, v.Differs = false, false
+		v.Says += fmt.Sprintf(" (%s), and there are no bounds to judge it by: the case has to say rerun: {compare: ...}", s.Reason)
+	case s.Determinism == catalog.Tolerance:
+		far := c.far(first, again)
+		v.OK, v.Says = far == "", c.Rerun.String()+": the numbers are close enough"
+		if !v.OK {
+			v.Says = c.Rerun.String() + ": " + far
+		}
 	default:
 		v.OK = false
-		v.Says += fmt.Sprintf("; it promises %s", s.Determinism)
 	}
 	return v
+}
+
+// apart says what keeps two results from agreeing: the first file that differs, or what is beyond the bounds of the case. It is
+// "" if nothing does.
+func (c Case) apart(a, b Files) string {
+	if diff := Diff(a, b); diff == "" || c.Rerun.None() || c.Plugin.Spec().Determinism != catalog.Tolerance {
+		return diff
+	}
+	return c.far(a, b)
+}
+
+// far says what is beyond the bounds, "" if nothing is.
+func (c Case) far(a, b Files) string {
+	j, err := c.Rerun.Judge(tolerance.Side{Files: a.list(), Open: a.Open}, tolerance.Side{Files: b.list(), Open: b.Open})
+	switch {
+	case err != nil:
+		return err.Error()
+	case j.Within:
+		return ""
+	}
+	return j.Says
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/document"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 	"github.com/cairn-bench/cairn/plugins"
 )
 
@@ -58,11 +59,15 @@ func (f Files) ReadFile(path string) ([]byte, error) {
 
 // Root names the whole folder by one digest, the Merkle root of its files.
 func (f Files) Root() digest.Digest {
-	var list []artifact.File
+	return artifact.MerkleRoot(f.list())
+}
+
+func (f Files) list() []artifact.File {
+	var out []artifact.File
 	for _, file := range f.Files() {
-		list = append(list, artifact.File(file))
+		out = append(out, artifact.File(file))
 	}
-	return artifact.MerkleRoot(list)
+	return out
 }
 
 // Case is one execution to judge.
@@ -73,6 +78,7 @@ type Case struct {
 	Dataset *action.Dataset
 	Inputs  map[string]Files
 	Env     plugins.Env
+	Rerun   tolerance.Bounds // of a plugin of class tolerance: how close it has to come when it runs again
 
 	Partial  string                 // of a fetch: the folder that outlives a failed run
 	Progress func(plugins.Progress) // may be nil
@@ -129,7 +135,7 @@ func (c Case) Must(t TB) Files {
 }
 
 // Deterministic runs a case with one, two and five workers in different folders, fails the test if any file
-// differs, and returns the files.
+// differs, or is not within the bounds of the case, and returns the files.
 func (c Case) Deterministic(t TB) Files {
 	t.Helper()
 	first := c.Must(t)
@@ -138,7 +144,7 @@ func (c Case) Deterministic(t TB) Files {
 		if err != nil {
 			t.Fatalf("%d workers: %v", workers, err)
 		}
-		if diff := Diff(first, again); diff != "" {
+		if diff := c.apart(first, again); diff != "" {
 			t.Fatalf("%d workers: %s", workers, diff)
 		}
 	}

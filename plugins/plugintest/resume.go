@@ -30,7 +30,7 @@ func (c Case) Resumes(t TB) Files {
 // Resume judges whether the states that a training saves are whole. It runs the case straight through; then
 // once with a checkpoint after every step; then kills it at one step after the other, right after a checkpoint
 // and between two, and goes on in a fresh instance with another number of workers; and at last kills it at all
-// of these steps in one training. Each time the files must be those of the straight run. scratch makes empty
+// of these steps in one training. Each time the files must be those of the straight run, or within the bounds of the case. scratch makes empty
 // folders.
 //
 // What a case does not use cannot be missed: it needs several epochs, and batches that do not all have one size.
@@ -103,7 +103,7 @@ func (j *judge) watch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if diff := Diff(j.straight, files); diff != "" {
+	if diff := j.apart(j.straight, files); diff != "" {
 		return fmt.Errorf("saving the state changes the training: %s", diff)
 	}
 	if j.steps = m.step + 1; j.steps < 2 { // nothing is saved after the last one
@@ -122,7 +122,7 @@ func (j *judge) resumed(ctx context.Context, kills ...kill) error {
 		switch {
 		case err == nil && j.Host != nil:
 			// A process may come to its end while it is told to.
-			if diff := Diff(j.straight, files); diff != "" {
+			if diff := j.apart(j.straight, files); diff != "" {
 				return fmt.Errorf("%s of %d, it ran to its end: %s", story, j.steps, diff)
 			}
 		case err == nil:
@@ -140,7 +140,7 @@ func (j *judge) resumed(ctx context.Context, kills ...kill) error {
 	if err != nil {
 		return fmt.Errorf("%s, then resumed at step %d of %d: %w", story, m.step, j.steps, err)
 	}
-	if diff := Diff(j.straight, files); diff != "" {
+	if diff := j.apart(j.straight, files); diff != "" {
 		return fmt.Errorf("%s, then resumed at step %d of %d: %s; is the state whole?", story, m.resumed, j.steps, diff)
 	}
 	return nil

@@ -275,6 +275,7 @@ func (d challengeDocument) printWhys(out io.Writer) {
 	say("", "differs", d.Whole)
 	for _, s := range d.Steps {
 		say(s.Step, "differs", s.Differ)
+		say(s.Step, "agrees within the bounds", s.Within)
 		say(s.Step, "could not", s.CouldNot)
 	}
 	for _, h := range d.Heard {

@@ -30,6 +30,24 @@ func (a *app) keepsClaims(w *workshop, file string, b *manifests.Benchmark, text
 	return nil
 }
 
+// keepsBounds refuses a manifest that wants a second computation to come as close as another distance than the lock beside it
+// has pinned: the result is there, and how far a second one is from it may be known.
+func (a *app) keepsBounds(w *workshop, file string, b *manifests.Benchmark) error {
+	path := lockPath(file)
+	_, l, err := w.lockBeside(path)
+	if err != nil || l == nil || l.Benchmark != b.Name {
+		return err
+	}
+	for _, s := range l.Steps {
+		now, where, ok := b.RerunOf(s.Name)
+		if ok && !s.Rerun.None() && now != s.Rerun {
+			return exit(exitDiffers, "%s: %s: %s is to agree by %s; %s has pinned %s, and a bound that is changed when the result is there proves nothing; put it back, or give the benchmark a new name, which begins a new history",
+				display(file), where, s.Name, now, display(path), s.Rerun)
+		}
+	}
+	return nil
+}
+
 func indexOf(all []manifests.Claim, c manifests.Claim) int {
 	for i, x := range all {
 		if x == c {
@@ -45,8 +63,13 @@ func lineOfClaim(lock []byte, i int) int {
 	return bytes.Count(before, []byte("\n")) + 3 + i
 }
 
-// printPinned says which claims were not fixed before their result.
+// printPinned says which claims and bounds were not fixed before their result.
 func printPinned(out io.Writer, v verify.Verdict) {
+	for _, b := range v.Bounds {
+		if b.Pinned != compare.Before {
+			fmt.Fprintf(out, "  bounds of %s, %s: not pinned before the result, as far as is known: %s\n", b.Step, b.Bounds, b.Why)
+		}
+	}
 	if len(v.Claims) == 0 {
 		return
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/catalog"
+	"github.com/cairn-bench/cairn/manifests/tolerance"
 	"github.com/cairn-bench/cairn/plugins"
 	"github.com/cairn-bench/cairn/plugins/all"
 	"github.com/cairn-bench/cairn/plugins/plugintest"
@@ -33,6 +34,8 @@ type caseFile struct {
 	Params  json.RawMessage `json:"params,omitempty"`
 	Seed    uint64          `json:"seed,omitempty"`
 	Dataset *action.Dataset `json:"dataset,omitempty"`
+
+	Rerun tolerance.Bounds `json:"rerun,omitzero"` // of a plugin of class tolerance, as in a manifest
 }
 
 const caseName = "case.json"
@@ -40,10 +43,10 @@ const caseName = "case.json"
 func (a *app) pluginCheckCommand() *cobra.Command {
 	var dir string
 	c := &cobra.Command{
-		Use: "check FOLDER", Short: "Judge a plugin: does it give the same bytes again, elsewhere, and after a kill", Args: args(1),
+		Use: "check FOLDER", Short: "Judge a plugin: does it give again what it promises, elsewhere, and after a kill", Args: args(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.pluginCheck(c.Context(), args[0], dir) },
 	}
-	c.Flags().StringVar(&dir, "case", "", "folder with case.json ({params, seed, dataset}) and inputs/NAME/ (default: a small synthetic table)")
+	c.Flags().StringVar(&dir, "case", "", "folder with case.json ({params, seed, dataset, rerun: how close it has to come, as in a manifest}) and inputs/NAME/ (default: a small synthetic table)")
 	return c
 }
 
@@ -105,7 +108,7 @@ func (a *app) printCheck(doc checkDocument) error {
 	case err != nil:
 		return err
 	case differs:
-		return exit(exitDiffers, "%d of %d checks failed: it does not give the bytes that it promises", failed, len(doc.Checks))
+		return exit(exitDiffers, "%d of %d checks failed: it does not give what it promises", failed, len(doc.Checks))
 	case failed > 0:
 		return exit(exitFailed, "%d of %d checks failed", failed, len(doc.Checks))
 	}
@@ -124,7 +127,11 @@ func readCase(c *plugintest.Case, dir string) error {
 	if err := dec.Decode(&f); err != nil {
 		return &usageError{fmt.Errorf("%s: %w", filepath.Join(dir, caseName), err)}
 	}
-	c.Params, c.Seed, c.Dataset = string(f.Params), f.Seed, f.Dataset
+	s := c.Plugin.Spec()
+	if err := f.Rerun.CheckOf(s.Kind, s.Determinism); err != nil && !f.Rerun.None() {
+		return &usageError{fmt.Errorf("%s: rerun: %w", filepath.Join(dir, caseName), err)}
+	}
+	c.Params, c.Seed, c.Dataset, c.Rerun = string(f.Params), f.Seed, f.Dataset, f.Rerun
 	if c.Dataset == nil {
 		c.Dataset = checked()
 	}

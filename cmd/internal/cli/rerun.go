@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"fmt"
@@ -19,10 +18,7 @@ import (
 	"github.com/cairn-bench/cairn/activities/cas"
 	"github.com/cairn-bench/cairn/activities/execute"
 	"github.com/cairn-bench/cairn/activities/resolve"
-	"github.com/cairn-bench/cairn/activities/sandbox"
 	"github.com/cairn-bench/cairn/manifests/action"
-	"github.com/cairn-bench/cairn/manifests/artifact"
-	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/lock"
 	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/verdict"
@@ -52,39 +48,22 @@ func (a *app) rerun(ctx context.Context, w *workshop, file string, text []byte, 
 	var out []verdict.Rerun
 	whole := len(steps) == len(l.Steps)
 	for _, s := range steps {
-		act, err := again.action(ctx, s)
+		done, err := again.step(ctx, s, which == s.Name)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Name, err)
-		}
-		set, err := again.plugins(s.Name)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", s.Name, err)
-		}
-		if reason := unbound(set, act); reason != "" && which != s.Name {
-			whole = false
-			out = append(out, verdict.Rerun{Step: s.Name, Class: string(catalog.None), Outcome: verdict.CouldNot, Why: reason})
-			fmt.Fprintf(a.Stderr, "  left   %s  class none: %s\n", s.Name, reason)
-			continue
-		}
-		got, err := again.run(ctx, set, act)
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("%s: %w", s.Name, err)
-		}
-		if err != nil {
-			whole = false
-			out = append(out, verdict.Rerun{Step: s.Name, Class: again.class(s.Name), Outcome: verdict.CouldNot, Why: failedThere + cmp.Or(activities.Kind(err), activities.Failed)})
-			fmt.Fprintf(a.Stderr, "  failed %s  %v\n", s.Name, err)
-			continue
-		}
-		v.Checked.Reruns++
-		done := verdict.Rerun{Step: s.Name, Class: again.class(s.Name), Outcome: verdict.Agrees, Artifact: got}
-		if got != s.Artifact {
-			v.OK = false
-			done.Outcome, done.Why = verdict.Differs, again.firstDifference(ctx, s.Artifact, got)
-			v.Problems = append(v.Problems, verify.Problem{Code: verify.RerunDiffers, Step: s.Name, Path: "artifact", Digest: s.Artifact, Want: s.Artifact.String(), Got: got.String() + ": " + done.Why})
 		}
 		out = append(out, done)
-		fmt.Fprintf(a.Stderr, "  again  %s  %s\n", s.Name, got)
+		whole = whole && done.Outcome != verdict.CouldNot
+		if done.Outcome != verdict.CouldNot {
+			v.Checked.Reruns++
+		}
+		if done.Outcome == verdict.AgreesWithin {
+			v.Checked.Within++
+		}
+		if done.Outcome == verdict.Differs {
+			v.OK = false
+			v.Problems = append(v.Problems, verify.Problem{Code: verify.RerunDiffers, Step: s.Name, Path: "artifact", Digest: s.Artifact, Want: s.Artifact.String(), Got: done.Artifact.String() + ": " + done.Why})
+		}
 	}
 	if v.OK && whole {
 		v.Level = verify.Rerun
@@ -92,15 +71,54 @@ func (a *app) rerun(ctx context.Context, w *workshop, file string, text []byte, 
 	return out, nil
 }
 
+// step does one step again and judges what it gives. What cannot be judged is left, or done all the same if it was named. An
+// error ends the verification.
+func (r *rerunner) step(ctx context.Context, s lock.Step, named bool) (verdict.Rerun, error) {
+	act, err := r.action(ctx, s)
+	if err != nil {
+		return verdict.Rerun{}, err
+	}
+	set, err := r.plugins(s.Name)
+	if err != nil {
+		return verdict.Rerun{}, err
+	}
+	p := r.promise(set, s, act)
+	out := r.app.Stderr
+	done := verdict.Rerun{Step: s.Name, Class: string(p.class), Outcome: verdict.CouldNot, Why: p.idle()}
+	if done.Why != "" && (!named || p.elsewhere()) {
+		fmt.Fprintf(out, "  left   %s  class %s: %s\n", s.Name, p.class, done.Why)
+		return done, nil
+	}
+	got, err := r.run(ctx, set, act)
+	if ctx.Err() != nil {
+		return done, ctx.Err()
+	}
+	if err != nil {
+		done.Why = failedThere + cmp.Or(activities.Kind(err), activities.Failed)
+		fmt.Fprintf(out, "  failed %s  %v\n", s.Name, err)
+		return done, nil
+	}
+	done.Outcome, done.Why = r.judge(ctx, p, got)
+	if done.Outcome != verdict.CouldNot {
+		done.Artifact = got
+	}
+	fmt.Fprintf(out, "  again  %s  %s\n", s.Name, got)
+	if done.Outcome != verdict.Agrees {
+		fmt.Fprintf(out, "         %s: %s\n", done.Outcome, done.Why)
+	}
+	return done, nil
+}
+
 // failedThere begins the reason of a step that failed when it was done again. The rest of it stays on the machine: an error
 // may name folders and credentials, and a verdict is passed on.
 const failedThere = "it failed there: "
 
-// failedAgain is the error of steps that failed when they were done again.
-func failedAgain(reruns []verdict.Rerun) error {
+// failedAgain is the error of steps that failed when they were done again, and of the one that was asked for if it could not
+// be judged.
+func failedAgain(reruns []verdict.Rerun, which string) error {
 	var failed []string
 	for _, r := range reruns {
-		if r.Outcome == verdict.CouldNot && strings.HasPrefix(r.Why, failedThere) {
+		if r.Outcome == verdict.CouldNot && (r.Step == which || strings.HasPrefix(r.Why, failedThere)) {
 			failed = append(failed, r.Step)
 		}
 	}
@@ -174,84 +192,8 @@ func (r *rerunner) action(ctx context.Context, s lock.Step) (action.Action, erro
 	return action.Parse(text)
 }
 
-// unbound is why a plugin does not promise the same bytes again, "" if it does.
-func unbound(set plugins.Set, a action.Action) string {
-	p, err := set.Find(catalog.Kind(a.Plugin.Kind), a.Plugin.Name)
-	if err != nil || p.Spec().Determinism != catalog.None {
-		return ""
-	}
-	return p.Spec().Reason
-}
-
 func (r *rerunner) run(ctx context.Context, set plugins.Set, a action.Action) (digest.Digest, error) {
 	made, err := execute.Run(ctx, execute.RunRequest{Store: r.w.store, Into: r.scratch, Plugins: set, Action: a,
 		Env: r.app.env(r.from), Scratch: filepath.Join(r.dir, "scratch"), Workers: runtime.GOMAXPROCS(0)})
 	return made.Digest, err
-}
-
-// class is how close a step promises to come when it is done again.
-func (r *rerunner) class(step string) string {
-	s, _ := r.plan.Find(step)
-	return string(s.Determinism)
-}
-
-// firstDifference names the first file, and of it the first byte, in which two artifacts differ.
-func (r *rerunner) firstDifference(ctx context.Context, was, is digest.Digest) string {
-	before, err := filesUnder(ctx, r.w.store, was)
-	if err != nil {
-		return fmt.Sprintf("the lock's artifact cannot be compared here: %v", err)
-	}
-	after, err := filesUnder(ctx, r.scratch, is)
-	if err != nil {
-		return err.Error()
-	}
-	d := artifact.Differ(before, after)
-	switch {
-	case len(d.Changed) > 0:
-		path := d.Changed[0].Is.Path
-		return fmt.Sprintf("the first file that differs is %q, from byte %d on (%d of %d files differ)", path, r.firstByte(ctx, was, is, path), len(d.Changed), len(before))
-	case len(d.Removed) > 0:
-		return fmt.Sprintf("the file %q is missing", d.Removed[0].Path)
-	case len(d.Added) > 0:
-		return fmt.Sprintf("the file %q is there besides", d.Added[0].Path)
-	}
-	return "the files are the same, and how they are packed differs"
-}
-
-func filesUnder(ctx context.Context, s cas.Store, d digest.Digest) ([]artifact.File, error) {
-	r, err := artifact.Open(ctx, s, d)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	var out []artifact.File
-	for p, err := range r.All() {
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, p.File)
-	}
-	return out, nil
-}
-
-// firstByte is the offset of the first byte in which two files differ, -1 if they cannot be read.
-func (r *rerunner) firstByte(ctx context.Context, was, is digest.Digest, path string) int64 {
-	a, err := sandbox.OpenFile(ctx, r.w.store, was, path)
-	if err != nil {
-		return -1
-	}
-	defer a.Close()
-	b, err := sandbox.OpenFile(ctx, r.scratch, is, path)
-	if err != nil {
-		return -1
-	}
-	defer b.Close()
-	x, y := bufio.NewReader(a), bufio.NewReader(b)
-	for at := int64(0); ; at++ {
-		p, errX := x.ReadByte()
-		q, errY := y.ReadByte()
-		if errX != nil || errY != nil || p != q {
-			return at
-		}
-	}
 }

@@ -51,6 +51,12 @@ func TestFirstDifference(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
+	scored := func(value string) map[string]string {
+		return map[string]string{"metrics.json": `{"metrics":[{"name":"auroc","value":0.5},{"name":"f1","value":` + value + `}]}`}
+	}
+	if got := r.firstDifference(t.Context(), pack(t, was, scored("0.25")), pack(t, is, scored("0.75"))); !strings.HasSuffix(got, `"metrics.json", from byte 64 on (1 of 1 files differ); the first number that differs is of metric "f1": it was 0.25 and is 0.75`) {
+		t.Errorf("an evaluation: %s", got)
+	}
 	gone := digest.FromString("gone")
 	if got := r.firstDifference(t.Context(), gone, pack(t, is, before)); !strings.Contains(got, "cannot be compared here") {
 		t.Errorf("an artifact that is gone: %q", got)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -97,7 +98,7 @@ func (a *app) run(ctx context.Context, file string, o runOptions) error {
 	if pinned != nil {
 		return pinned
 	}
-	if err := a.keepsClaims(w, file, b, text); err != nil {
+	if err := cmp.Or(a.keepsClaims(w, file, b, text), a.keepsBounds(w, file, b)); err != nil {
 		return err
 	}
 	id, err := cas.PutBytes(ctx, w.store, text)

@@ -167,7 +167,7 @@ func (a *app) verify(ctx context.Context, file string, o verifyOptions) error {
 	if err := a.tell(o.attest, v, func(out io.Writer) { printVerdict(out, v) }); err != nil {
 		return err
 	}
-	return cmp.Or(verdictError(v), failedAgain(reruns))
+	return cmp.Or(verdictError(v), failedAgain(reruns, o.rerun))
 }
 
 // rewritten asks the ledger of this home, if the benchmark is in it, whether it goes on from what it was then.
@@ -377,6 +377,14 @@ func printSigned(out io.Writer, v verify.Verdict) {
 	}
 }
 
+// withinBounds says how many of the steps that were done again gave other bytes, and came close enough.
+func withinBounds(c verify.Checked) string {
+	if c.Within == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d of them not with the same bytes, but within the bounds of the lock)", c.Within)
+}
+
 // scopeText says what a level is not about.
 func scopeText(v verify.Verdict) string {
 	switch {
@@ -398,7 +406,7 @@ func stepText(step string) string {
 
 func checkedText(v verify.Verdict) string {
 	c := v.Checked
-	text := fmt.Sprintf("%d records, %d blobs, %d bytes, %d steps done again, %d problems", c.Records, c.Blobs, c.Bytes, c.Reruns, len(v.Problems))
+	text := fmt.Sprintf("%d records, %d blobs, %d bytes, %d steps done again%s, %d problems", c.Records, c.Blobs, c.Bytes, c.Reruns, withinBounds(c), len(v.Problems))
 	if c.Files > 0 {
 		text += fmt.Sprintf(", %d files one by one", c.Files)
 	}
