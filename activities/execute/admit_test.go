@@ -75,7 +75,7 @@ func newGated(t *testing.T) *gatedBench {
 			return "", false
 		}}
 	}
-	g.Executor.Gate = gate.Open(g.Dir, g.Key)
+	g.Executor.Gate = gate.Open(g.Dir, g.Home.Key)
 	pl, err := resolve.ReadPlan(t.Context(), g.Home.Store, g.plan)
 	if err != nil {
 		t.Fatal(err)
