@@ -63,10 +63,7 @@ func benchmark(ctx context.Context, subject string, ref digest.Digest, held []by
 		if held != nil && !bytes.Equal(held, text) {
 			return Verdict{}, ErrOtherLock
 		}
-		var err error
-		l, err = lock.Parse(LockFile, text)
-		if err != nil {
-			v.problem(Problem{Code: LockEdited, Path: LockFile, Digest: documents.Artifact, Got: err.Error()})
+		if l = v.parse(LockFile, text, documents.Artifact); l == nil {
 			return v.verdict(), ctx.Err()
 		}
 		v.complete(l, ref, listed.artifacts)

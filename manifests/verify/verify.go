@@ -30,7 +30,6 @@ package verify
 import (
 	"bytes"
 	"context"
-	"errors"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -173,11 +172,8 @@ func Lock(ctx context.Context, file string, text []byte, s Store, by *trust.Poli
 	if err := v.trusts(by); err != nil {
 		return Verdict{}, err
 	}
-	l, err := lock.Parse(file, text)
-	if errors.Is(err, lock.ErrTampered) {
-		v.problem(Problem{Code: LockEdited, Path: file, Got: err.Error(), Want: "the text that cairn wrote"})
-	} else if err != nil {
-		v.problem(Problem{Code: LockEdited, Path: file, Got: err.Error()})
+	l := v.parse(file, text, "")
+	if l == nil {
 		return v.verdict(), ctx.Err()
 	}
 	v.lock(l)
@@ -282,6 +278,19 @@ func (v *verifier) keep(p Problem) {
 		v.reported[p] = true
 		v.out.Problems = append(v.out.Problems, p)
 	}
+}
+
+// parse reads a lock, also one that was edited and can be read: what it claims can be checked all the same. Else it is nil.
+func (v *verifier) parse(file string, text []byte, from digest.Digest) *lock.Lock {
+	l, err := lock.Parse(file, text)
+	if err != nil {
+		p := Problem{Code: LockEdited, Path: file, Digest: from, Got: err.Error()}
+		if l != nil {
+			p.Want = "the text that cairn wrote"
+		}
+		v.problem(p)
+	}
+	return l
 }
 
 func (v *verifier) lock(l *lock.Lock) {
