@@ -64,6 +64,11 @@ func parseParquet(data []byte, file string, f Format) (t Table, err error) {
 		}
 		t.Columns, types = append(t.Columns, c.Name()), append(types, c.Type())
 	}
+	look := pages{data: data}
+	defer look.close()
+	if err := look.check(p); err != nil {
+		return Table{}, err
+	}
 	if len(f.Columns) > 0 {
 		if len(f.Columns) != len(t.Columns) {
 			return Table{}, fmt.Errorf("%d columns, want %d", len(t.Columns), len(f.Columns))
