@@ -110,7 +110,7 @@ func (a *app) challenge(ctx context.Context, name string, o challengeOptions) er
 
 // challenged reads the lock, out of a file or a benchmark artifact.
 func (w *workshop) challenged(ctx context.Context, name string) ([]byte, *lock.Lock, error) {
-	text, err := os.ReadFile(name)
+	text, err := readUnlessFolder(name)
 	if errors.Is(err, os.ErrNotExist) {
 		ref, refErr := w.ref(ctx, name)
 		if refErr != nil {

@@ -95,6 +95,10 @@ func TestVerifyMore(t *testing.T) {
 	m.want(0, words("verify small/curate/heart --level bytes"), "level bytes of this artifact alone", "0 records")
 	m.want(0, words("verify small/pretrain/single --level files"), "level files of this artifact alone")
 	m.want(2, words("verify small/curate/heart --level rerun"), "one artifact")
+	m.write("small/notes.txt", "a folder may be called as the benchmark is")
+	m.want(0, words("verify small"), "small: verified, level records")
+	m.want(0, words("terms small"), "heart")
+	m.want(2, words("verify data"), "data is a folder, not a lock")
 	m.want(0, words("verify benchmark.lock --since"), "verified, level bytes") // nothing has been left alone for long enough
 
 	v := object[verify.Verdict](m, 0, words("verify benchmark.lock --sample 5 --seed x")...)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -187,7 +186,7 @@ func (a *app) cleared(ctx context.Context, w *workshop, what string, root digest
 
 // pushable is the artifact of a name or a digest, or the benchmark artifact of a lock file.
 func (w *workshop) pushable(ctx context.Context, what string) (digest.Digest, error) {
-	text, err := os.ReadFile(what)
+	text, err := readUnlessFolder(what)
 	if errors.Is(err, fs.ErrNotExist) {
 		return w.ref(ctx, what)
 	}

@@ -230,7 +230,7 @@ func (w *workshop) verify(ctx context.Context, name string, by *trust.Policy, le
 	if level == verify.Records {
 		e = unremembered{all, w.layout}
 	}
-	text, err := os.ReadFile(name)
+	text, err := readUnlessFolder(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		ref, refErr := w.ref(ctx, name)
 		if refErr != nil {
@@ -256,6 +256,14 @@ func (w *workshop) verify(ctx context.Context, name string, by *trust.Policy, le
 		v, err = verify.Lock(ctx, name, text, e, by, level)
 	}
 	return s, v, err
+}
+
+// readUnlessFolder reads a file. A folder is none: it may be called as a benchmark is.
+func readUnlessFolder(name string) ([]byte, error) {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s is a folder, not a lock: %w", name, fs.ErrNotExist)
+	}
+	return os.ReadFile(name)
 }
 
 // isArtifact says whether a blob is the manifest of one artifact rather than the index of a benchmark.
