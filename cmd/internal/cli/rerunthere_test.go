@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -28,6 +29,17 @@ func (m *machine) joins(server *machine) (address string) {
 	return c.Address
 }
 
+// scoredBy has a benchmark whose evaluation is done by a plugin that promises the same bytes, and its value by a line of Python.
+func (m *machine) scoredBy(line string) {
+	m.t.Helper()
+	smallMachine(m)
+	m.bringShaky()
+	m.write("mine/scorer/plugin.json", strings.NewReplacer(`"tolerance"`, `"exact"`, `, "reason": "adds in any order"`, "").Replace(m.read("mine/scorer/plugin.json")))
+	m.write("mine/scorer/main.py", strings.Replace(scorer, "value = 0.5 + random.SystemRandom().uniform(0.001, 0.01)", line, 1))
+	m.write("benchmark.yaml", strings.NewReplacer("datasets:\n  heart", "plugins: {scorer: mine/scorer}\ndatasets:\n  heart",
+		"    models: [single]\n    split: test\n    metrics: [auroc, accuracy]\n    seed: 3\n", "    plugin: scorer\n    models: [single]\n").Replace(small))
+}
+
 // reruns are those of a signed verdict.
 func (m *machine) reruns(file string) []verdict.Rerun {
 	m.t.Helper()
@@ -41,11 +53,8 @@ func (m *machine) reruns(file string) []verdict.Rerun {
 func TestRerunThere(t *testing.T) {
 	cluster := newMachine(t, "")
 	cluster.start("server").at("ready")
-	m := smallMachine(newMachine(t, ""))
-	m.bringShaky()
-	m.write("mine/scorer/plugin.json", strings.NewReplacer(`"tolerance"`, `"exact"`, `, "reason": "adds in any order"`, "").Replace(m.read("mine/scorer/plugin.json")))
-	m.write("mine/scorer/main.py", strings.Replace(scorer, "value = 0.5 + random.SystemRandom().uniform(0.001, 0.01)", `value = 0.9 if os.path.exists("`+m.path("thumb")+`") else 0.5`, 1))
-	m.write("benchmark.yaml", strings.NewReplacer("datasets:\n  heart", "plugins: {scorer: mine/scorer}\ndatasets:\n  heart", "    models: [single]\n    split: test\n    metrics: [auroc, accuracy]\n    seed: 3\n", "    plugin: scorer\n    models: [single]\n").Replace(small))
+	m := newMachine(t, "")
+	m.scoredBy(`value = 0.9 if os.path.exists("` + m.path("thumb") + `") else 0.5`)
 	m.write("thumb", "on the scales")
 	m.want(0, words("run benchmark.yaml"), "0.9")
 	must(t, os.Remove(m.path("thumb")))
@@ -89,4 +98,31 @@ func TestRerunThereInterrupted(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, v.said.String())
 	}
 	m.want(0, words("--address "+at+" log --follow "+strings.Fields(run)[0]), "given up")
+}
+
+// TestRerunThereKilled: what a killed worker was at goes to another one at once, not after two minutes without a sign of life.
+func TestRerunThereKilled(t *testing.T) {
+	cluster := newMachine(t, "")
+	cluster.start("server").at("ready")
+	m := newMachine(t, "")
+	m.scoredBy(`gate, value = "` + m.path("gate") + `", 0.5
+if os.path.exists(gate):
+    open(gate, "w").close() # waits for a reader
+    __import__("time").sleep(3600)`)
+	m.want(0, words("run benchmark.yaml"))
+	must(t, syscall.Mkfifo(m.path("gate"), 0o600))
+	at := m.joins(cluster)
+	first := m.start(words("--address " + at + " worker")...)
+	first.at("serves io")
+	v := m.start(words("--address " + at + " verify benchmark.lock --rerun evaluate/test/single/heart")...)
+	began, err := os.Open(m.path("gate")) // when the step is under way
+	must(t, err)
+	defer began.Close()
+	must(t, os.Remove(m.path("gate")))
+	first.kill()
+	killed := time.Now()
+	m.start(words("--address " + at + " worker")...).at("serves io")
+	if said := v.done(); !strings.Contains(said, "1 steps done again, 0 problems") || time.Since(killed) > time.Minute {
+		t.Errorf("after %v:\n%s", time.Since(killed), said)
+	}
 }
