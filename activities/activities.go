@@ -22,6 +22,7 @@ const (
 	Compare = "cairn.Compare"
 	Publish = "cairn.Publish"
 	Await   = "cairn.Await"
+	DoAgain = "cairn.Again"
 )
 
 // ControlQueue is the task queue of the workers over one store that have one version of the workflow code, where
@@ -214,4 +215,15 @@ type AwaitRequest struct {
 	Dir     string
 	Missing []Missing `json:",omitempty"` // when it was blocked; none if the publisher refused
 	Tries   int       // how often it was blocked before
+}
+
+// AgainRequest asks for a step of a lock to be done again, apart from all that is kept, and to be judged. The answer is a
+// verdict.Rerun.
+type AgainRequest struct {
+	Plan     digest.Digest
+	Dir      string // as in the PrepareRequest
+	Step     string
+	Action   digest.Digest // of the lock
+	Artifact digest.Digest // of the lock
+	Named    bool          `json:",omitempty"` // it is asked for by its name, and so done also where it cannot be judged
 }

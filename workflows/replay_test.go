@@ -35,6 +35,7 @@ func replay(t *testing.T, file string, o worker.WorkflowReplayerOptions) error {
 		t.Fatal(err)
 	}
 	r.RegisterWorkflowWithOptions(workflows.Rebuild, workflow.RegisterOptions{Name: workflows.RebuildName})
+	r.RegisterWorkflowWithOptions(workflows.Rerun, workflow.RegisterOptions{Name: workflows.RerunName})
 	return r.ReplayWorkflowHistoryFromJSONFile(silent{}, file)
 }
 
@@ -84,12 +85,12 @@ func recorded(t *testing.T, file string) []string {
 func TestReplayNotices(t *testing.T) {
 	for name, change := range map[string]func(ctx workflow.Context, activity *string, args []any){
 		"a timer before the plan": func(ctx workflow.Context, name *string, _ []any) {
-			if *name == activities.Prepare {
+			if begins(*name) {
 				workflow.NewTimer(ctx, 1)
 			}
 		},
 		"another activity in the place of the plan": func(_ workflow.Context, name *string, _ []any) {
-			if *name == activities.Prepare {
+			if begins(*name) {
 				*name = activities.Publish
 			}
 		},
@@ -101,6 +102,11 @@ func TestReplayNotices(t *testing.T) {
 			}
 		}
 	}
+}
+
+// begins says whether an activity is one that a workflow begins with: the plan, or a step that is done again.
+func begins(activity string) bool {
+	return activity == activities.Prepare || activity == activities.DoAgain
 }
 
 // changed is a workflow whose activities pass through change, which may make them differ from what was recorded.

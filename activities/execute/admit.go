@@ -61,7 +61,7 @@ func (e *Executor) missing(ctx context.Context, step plan.Step, dir string) (plu
 }
 
 // approvals are those under which a step has fetched, for its record.
-func (e *Executor) approvals(ctx context.Context, step plan.Step) []provenance.Approval {
+func (e *Executor) approvals(step plan.Step) []provenance.Approval {
 	var out []provenance.Approval
 	records, _ := e.Gate.Covering(step.Gate)
 	for _, r := range records {
@@ -79,13 +79,9 @@ const (
 // Await returns when a step that was blocked may be tried again. Two workers may not agree on what is missing: one that
 // is asked again and again takes its time.
 func (e *Executor) Await(ctx context.Context, req activities.AwaitRequest) error {
-	steps, err := e.plans.read(ctx, e.Store, req.Plan)
+	step, err := e.Step(ctx, req.Plan, req.Step)
 	if err != nil {
 		return err
-	}
-	step, ok := steps[req.Step]
-	if !ok {
-		return activities.Permanent(activities.Invalid, fmt.Errorf("plan %s has no step %q", req.Plan, req.Step))
 	}
 	refused := len(req.Missing) == 0
 	pause := min(firstRefusal<<min(req.Tries, 10), lastRefusal)

@@ -210,7 +210,7 @@ func (e *Executor) run(ctx context.Context, step plan.Step, a action.Action, id 
 		return activities.Result{}, errors.Join(err, part.refuse())
 	}
 	finished := e.Now()
-	how := provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished, Approvals: e.approvals(ctx, step)}
+	how := provenance.Execution{Step: step.Name, Builder: e.Builder, Invocation: try.Invocation, Started: started, Finished: finished, Approvals: e.approvals(step)}
 	if how.Evaluation, err = e.evaluation(ctx, into, set, step, a, id, desc.Digest); err != nil {
 		return activities.Result{}, err
 	}

@@ -22,8 +22,10 @@ import (
 	"github.com/cairn-bench/cairn/activities/execute"
 	"github.com/cairn-bench/cairn/activities/gc"
 	"github.com/cairn-bench/cairn/activities/publish"
+	"github.com/cairn-bench/cairn/activities/rerun"
 	"github.com/cairn-bench/cairn/activities/resolve"
 	"github.com/cairn-bench/cairn/manifests/catalog"
+	"github.com/cairn-bench/cairn/manifests/verdict"
 	"github.com/cairn-bench/cairn/workflows"
 )
 
@@ -145,6 +147,7 @@ type registry interface {
 
 func (s *Suite) registerControl(r registry) {
 	r.RegisterWorkflowWithOptions(workflows.Rebuild, workflow.RegisterOptions{Name: workflows.RebuildName})
+	r.RegisterWorkflowWithOptions(workflows.Rerun, workflow.RegisterOptions{Name: workflows.RerunName})
 	r.RegisterActivityWithOptions(s.prepare, activity.RegisterOptions{Name: activities.Prepare})
 	r.RegisterActivityWithOptions(s.compare, activity.RegisterOptions{Name: activities.Compare})
 	r.RegisterActivityWithOptions(s.publish, activity.RegisterOptions{Name: activities.Publish})
@@ -155,6 +158,7 @@ func (s *Suite) registerSteps(r registry, free *slots) {
 	r.RegisterActivityWithOptions(s.step(free), activity.RegisterOptions{Name: activities.Execute})
 	r.RegisterActivityWithOptions(s.many, activity.RegisterOptions{Name: activities.Many})
 	r.RegisterActivityWithOptions(s.await(free), activity.RegisterOptions{Name: activities.Await})
+	r.RegisterActivityWithOptions(s.again, activity.RegisterOptions{Name: activities.DoAgain})
 }
 
 func (s *Suite) prepare(ctx context.Context, req activities.PrepareRequest) (out activities.Prepared, err error) {
@@ -240,6 +244,19 @@ func (s *Suite) execute(ctx context.Context, req activities.ExecuteRequest, at *
 				return at.back(ctx)
 			},
 		})
+		return err
+	})
+	return out, err
+}
+
+// again does a step of a lock again. Nothing of it is kept, so nothing is noted for the run.
+func (s *Suite) again(ctx context.Context, req activities.AgainRequest) (out verdict.Rerun, err error) {
+	if s.Seen != nil {
+		s.Seen(workflows.StepOutcome{Result: activities.Result{Step: req.Step}, State: workflows.Running})
+	}
+	defer func() { s.seen(ctx, req.Step, activities.Result{Step: req.Step}, err) }()
+	err = s.attempt(ctx, req.Step, func(working context.Context, t *try) error {
+		out, err = rerun.Do(gc.WithRun(working, "", ""), s.Executor, req, t.said)
 		return err
 	})
 	return out, err

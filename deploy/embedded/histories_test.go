@@ -140,12 +140,14 @@ func (w *world) work(t *testing.T, c client.Client) string {
 	queue := activities.ControlQueue(strings.ReplaceAll(t.Name(), "/", "-"), workflows.Version)
 	control := worker.New(c, queue, worker.Options{})
 	control.RegisterWorkflowWithOptions(workflows.Rebuild, workflow.RegisterOptions{Name: workflows.RebuildName})
+	control.RegisterWorkflowWithOptions(workflows.Rerun, workflow.RegisterOptions{Name: workflows.RerunName})
 	control.RegisterActivityWithOptions(w.prepare, activity.RegisterOptions{Name: activities.Prepare})
 	control.RegisterActivityWithOptions(w.doCompare, activity.RegisterOptions{Name: activities.Compare})
 	control.RegisterActivityWithOptions(w.publish, activity.RegisterOptions{Name: activities.Publish})
 	steps := worker.New(c, activities.StepQueue(queue, "cpu"), worker.Options{DisableWorkflowWorker: true, MaxHeartbeatThrottleInterval: 50 * time.Millisecond})
 	steps.RegisterActivityWithOptions(w.execute, activity.RegisterOptions{Name: activities.Execute})
 	steps.RegisterActivityWithOptions(w.many, activity.RegisterOptions{Name: activities.Many})
+	steps.RegisterActivityWithOptions(w.again, activity.RegisterOptions{Name: activities.DoAgain})
 	for _, wk := range []worker.Worker{control, steps} {
 		if err := wk.Start(); err != nil {
 			t.Fatal(err)
@@ -184,6 +186,7 @@ func keep(t *testing.T, c client.Client, name, id, run string) *historypb.Histor
 	h := history(t, c, id, run)
 	replay := worker.NewWorkflowReplayer()
 	replay.RegisterWorkflowWithOptions(workflows.Rebuild, workflow.RegisterOptions{Name: workflows.RebuildName})
+	replay.RegisterWorkflowWithOptions(workflows.Rerun, workflow.RegisterOptions{Name: workflows.RerunName})
 	if err := replay.ReplayWorkflowHistory(nil, h); err != nil {
 		t.Errorf("%s: %v", name, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -96,6 +97,18 @@ type Rerun struct {
 	Artifact digest.Digest `json:"artifact,omitempty"` // that it gave, "" if it could not
 	Why      string        `json:"why,omitempty"`      // the first difference, how close it came, or why it could not
 }
+
+// failedThere begins the reason of a step that failed when it was done again.
+const failedThere = "it failed there: "
+
+// Fail is of a step that failed when it was done again. Of the reason only the class of the error is told: an error may name
+// folders and credentials, and a verdict is passed on.
+func Fail(step, class, kind string) Rerun {
+	return Rerun{Step: step, Class: class, Outcome: CouldNot, Why: failedThere + kind}
+}
+
+// Failed says whether the step failed when it was done again.
+func (r Rerun) Failed() bool { return r.Outcome == CouldNot && strings.HasPrefix(r.Why, failedThere) }
 
 // normal is a summary as it is written.
 func (s Summary) normal() Summary {

@@ -44,11 +44,11 @@ A run that is under way and waits for the dataset goes on within a second. The h
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case o.list && len(args) == 0:
-				return a.listApprovals(c.Context())
+				return a.listApprovals()
 			case o.list || len(args) == 0:
 				return &usageError{fmt.Errorf("want a dataset, or --list\nusage: %s", c.UseLine())}
 			case o.revoke:
-				return a.revoke(c.Context(), args[0], o)
+				return a.revoke(args[0], o)
 			}
 			return a.approve(c.Context(), args[0], o)
 		},
@@ -180,7 +180,7 @@ func (g gated) chosen(o approveOptions) ([]manifests.Term, error) {
 	return out, nil
 }
 
-func (a *app) listApprovals(ctx context.Context) error {
+func (a *app) listApprovals() error {
 	w, err := a.open()
 	if err != nil {
 		return err
@@ -208,7 +208,7 @@ func (a *app) listApprovals(ctx context.Context) error {
 	return err
 }
 
-func (a *app) revoke(ctx context.Context, dataset string, o approveOptions) error {
+func (a *app) revoke(dataset string, o approveOptions) error {
 	w, err := a.open()
 	if err != nil {
 		return err

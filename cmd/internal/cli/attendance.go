@@ -121,8 +121,8 @@ func (t *attendance) advice(run string) string {
 // hires is how long a worker that was just started may take to ask for work.
 const hires = 3 * time.Second
 
-// attended waits a moment for workers of the store.
-func (e *engine) attended(ctx context.Context) error {
+// attended waits a moment for workers of the store, on behalf of a flag.
+func (e *engine) attended(ctx context.Context, flag string) error {
 	for began := time.Now(); time.Since(began) < hires; {
 		t, err := e.attendance()
 		if err != nil {
@@ -137,7 +137,7 @@ func (e *engine) attended(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	return exit(exitFailed, "--detach: no worker serves this store, so nothing would happen; start `cairn worker`, with the same --home, --store and --address, and do this again")
+	return exit(exitFailed, "%s: no worker serves this store, so nothing would happen; start `cairn worker`, with the same --home, --store and --address, and do this again", flag)
 }
 
 // queueName is the last part of a queue's name, which the manifest and the command line use.

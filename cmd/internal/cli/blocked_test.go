@@ -91,6 +91,15 @@ func TestBlockedDatasets(t *testing.T) {
 	m.want(0, words("verify benchmark.lock --level bytes"), "verified")
 	m.want(0, words("run benchmark.yaml"), "nothing to do")
 	m.want(0, words("approve --list"), "forms", "private", "Form-2", "DUA-1", "Ada Łovelace")
+
+	// A rerun asks for what a run asks for, and leaves the publisher alone as well.
+	m.want(0, words("verify benchmark.lock --rerun fetch/private"), "1 steps done again")
+	n, _ := box.Asked()
+	must(t, os.RemoveAll(filepath.Join(m.home, "cairn", "approvals")))
+	m.want(exitUnknown, words("verify benchmark.lock --rerun fetch/private"), "could not be done again here: fetch/private", "is blocked: it needs terms DUA-1")
+	if now, _ := box.Asked(); now > n {
+		t.Errorf("the publisher was asked %d times without an approval: %v", now-n, box.Requests())
+	}
 }
 
 // TestBlockedRunStays: with --wait a run stays for what is blocked, says so to who asks, and goes on with each dataset

@@ -62,7 +62,7 @@ func TestExternalPlugins(t *testing.T) {
 	main := m.read("mine/rows/main.py")
 	m.write("mine/rows/main.py", main+"# changed\n")
 	m.want(0, words("plan benchmark.yaml"), "curate/points", "plugin.digest: was sha256:", "1 cached, 3 to run")
-	m.want(1, words("verify benchmark.lock --rerun curate/points"), "the folder mine/rows has changed since the plan was made")
+	m.want(4, words("verify benchmark.lock --rerun curate/points"), "could not be done again here: curate/points", "the folder mine/rows has changed since the plan was made")
 	m.write("mine/rows/main.py", "x = b'x' * (4 << 30)\n")
 	m.write("mine/rows/plugin.json", strings.Replace(m.read("mine/rows/plugin.json"), "1073741824", "134217728", 1))
 	m.want(1, words("run benchmark.yaml --progress plain"), "failed  curate/points", "ran out of memory", "and may have 128 MiB", "-j 1")

@@ -8,11 +8,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/cairn-bench/cairn/manifests/action"
-	"github.com/cairn-bench/cairn/manifests/catalog"
 	"github.com/cairn-bench/cairn/manifests/compare"
-	"github.com/cairn-bench/cairn/manifests/lock"
-	"github.com/cairn-bench/cairn/manifests/tolerance"
 	"github.com/cairn-bench/cairn/manifests/verdict"
 	"github.com/cairn-bench/cairn/manifests/verify"
 )
@@ -209,36 +205,5 @@ func TestCheckWithin(t *testing.T) {
 		if text := got.stdout + got.stderr; !strings.Contains(text, c.want) || c.code != 0 && got.code != c.code {
 			t.Errorf("%s: code %d, want %d and %s\n%s", bounds, got.code, c.code, c.want, text)
 		}
-	}
-}
-
-// TestPromise: what nothing is promised of is not judged, and the plugin's own promise counts, not the plan's.
-func TestPromise(t *testing.T) {
-	bounds := lock.Step{Rerun: tolerance.Bounds{Compare: tolerance.Metrics, Absolute: 1}}
-	for name, c := range map[string]struct {
-		p    promise
-		idle string
-	}{
-		"exact":            {promise{class: catalog.Exact}, ""},
-		"none":             {promise{class: catalog.None, reason: "draws lots"}, "draws lots"},
-		"bounds":           {promise{class: catalog.Tolerance, step: bounds}, ""},
-		"no bounds":        {promise{class: catalog.Tolerance, reason: "r"}, "the lock has no bounds"},
-		"another platform": {promise{class: catalog.Platform, action: action.Action{Platform: "plan9/mips"}}, "it was done on plan9/mips, this is "},
-		"no platform":      {promise{class: catalog.Platform}, ""},
-	} {
-		if got := c.p.idle(); (got == "") != (c.idle == "") || !strings.Contains(got, c.idle) {
-			t.Errorf("%s: %q, want %q", name, got, c.idle)
-		}
-	}
-	was, is := openStore(t), openStore(t)
-	r := &rerunner{w: &workshop{store: was}, scratch: is}
-	before, after := pack(t, was, map[string]string{"a": "x"}), pack(t, is, map[string]string{"a": "y"})
-	for class, want := range map[catalog.Determinism]string{catalog.Exact: verdict.Differs, catalog.None: verdict.Differs, catalog.Platform: verdict.CouldNot, catalog.Tolerance: verdict.CouldNot} {
-		if got, why := r.judge(t.Context(), promise{class: class, step: lock.Step{Artifact: before}}, after); got != want || !strings.Contains(why, `"a", from byte 0 on`) {
-			t.Errorf("other bytes, class %s: %s: %s; want %s", class, got, why, want)
-		}
-	}
-	if got, _ := r.judge(t.Context(), promise{class: catalog.Tolerance, step: lock.Step{Artifact: before}}, before); got != verdict.Agrees {
-		t.Errorf("the same bytes: %s", got)
 	}
 }

@@ -137,7 +137,7 @@ func (a *app) detach(ctx context.Context, e *engine, w *workshop, file, name str
 	if e.ours() {
 		return &usageError{errors.New("--detach: no engine outlives this command; leave `cairn server` and `cairn worker` of this home running, or give --address")}
 	}
-	if err := e.attended(ctx); err != nil {
+	if err := e.attended(ctx, "--detach"); err != nil {
 		return err
 	}
 	run, _, err := a.start(ctx, e, w, file, name, req)

@@ -126,16 +126,16 @@ func describeRun(x *workflow.WorkflowExecutionInfo) runInfo {
 	return r
 }
 
-// runs asks for the executions of the runs of this store, whatever their version, by their status.
-func (e *engine) runs(status string) string {
-	return fmt.Sprintf("WorkflowType = '%s' AND TaskQueue STARTS_WITH '%s' AND ExecutionStatus %s", workflows.RebuildName, activities.Queues(e.store), status)
+// executions asks for those of this store of one type, whatever their version, by their status.
+func (e *engine) executions(of, status string) string {
+	return fmt.Sprintf("WorkflowType = '%s' AND TaskQueue STARTS_WITH '%s' AND ExecutionStatus %s", of, activities.Queues(e.store), status)
 }
 
 // list returns the runs of this home, newest first.
 func (e *engine) list(ctx context.Context) ([]runInfo, error) {
 	answer, err := e.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		PageSize: maxRuns,
-		Query:    e.runs("!= 'ContinuedAsNew'"),
+		Query:    e.executions(workflows.RebuildName, "!= 'ContinuedAsNew'"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)

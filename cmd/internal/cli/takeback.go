@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/cairn-bench/cairn/activities"
+	"github.com/cairn-bench/cairn/workflows"
 )
 
 // caretaker looks after the workers of a home that are gone: the steps they were at are free at once. To wait until
@@ -108,9 +109,18 @@ func unlessNone(err error) error {
 	return err
 }
 
-// eachOpen calls do with every run of this store that has not ended, whatever its version.
+// eachOpen calls do with every run of this store that has not ended, whatever its version, also with those of --rerun.
 func (e *engine) eachOpen(ctx context.Context, do func(run *commonpb.WorkflowExecution) error) error {
-	req := &workflowservice.ListWorkflowExecutionsRequest{Query: e.runs("= 'Running'")}
+	for _, of := range []string{workflows.RebuildName, workflows.RerunName} {
+		if err := e.eachOpenOf(ctx, of, do); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *engine) eachOpenOf(ctx context.Context, of string, do func(run *commonpb.WorkflowExecution) error) error {
+	req := &workflowservice.ListWorkflowExecutionsRequest{Query: e.executions(of, "= 'Running'")}
 	for {
 		answer, err := e.client.ListWorkflow(ctx, req)
 		if err != nil {

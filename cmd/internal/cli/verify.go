@@ -65,7 +65,7 @@ func (a *app) verifyCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&o.level, "level", verify.Records, "records, bytes, files or rerun")
-	c.Flags().StringVar(&o.rerun, "rerun", "", "do steps again in a scratch store and compare: all, the name of a step, or sample=N for N of them at random")
+	c.Flags().StringVar(&o.rerun, "rerun", "", "do steps again in a scratch store and compare: all, the name of a step, or sample=N for N of them at random; with --address the workers of the cluster do them")
 	c.Flags().BoolVar(&o.since, "since", false, "do not read blobs that look as they did when they were last found right (size, times, inode); level unchanged")
 	c.Flags().StringVar(&o.sample, "sample", "", "read files of the datasets at random: a number, or a share such as 1%")
 	c.Flags().StringVar(&o.seed, "seed", "", "which files --sample takes (default: a new one, printed)")

@@ -84,8 +84,8 @@ func (r *bits) close() []byte {
 }
 
 // next are the bits from the next one on: 57 or more, and zeros.
-func (b *buffer) next(at int) uint64 {
-	return binary.BigEndian.Uint64(b[at>>3&within:]) << (uint(at) & 7)
+func (buf *buffer) next(at int) uint64 {
+	return binary.BigEndian.Uint64(buf[at>>3&within:]) << (uint(at) & 7)
 }
 
 func (r *bits) next() uint64 { return r.buf.next(r.at) }

@@ -142,7 +142,7 @@ func values(e format.Encoding, m format.ColumnMetaData, text []byte, n int64) er
 	switch e {
 	case format.Plain, format.ByteStreamSplit:
 		return nil
-	case format.PlainDictionary, format.RLEDictionary:
+	case format.PlainDictionary, format.RLEDictionary: //nolint:staticcheck // files of the first version of the format have it
 		if len(text) > 0 && !runs(text[1:], uint(text[0]), int(n)) {
 			return errPage
 		}

@@ -1,4 +1,4 @@
-package cli
+package rerun
 
 import (
 	"bufio"
@@ -14,7 +14,7 @@ import (
 	"github.com/cairn-bench/cairn/manifests/action"
 	"github.com/cairn-bench/cairn/manifests/artifact"
 	"github.com/cairn-bench/cairn/manifests/catalog"
-	"github.com/cairn-bench/cairn/manifests/lock"
+	"github.com/cairn-bench/cairn/manifests/plan"
 	"github.com/cairn-bench/cairn/manifests/tolerance"
 	"github.com/cairn-bench/cairn/manifests/verdict"
 	"github.com/cairn-bench/cairn/plugins"
@@ -24,14 +24,13 @@ import (
 type promise struct {
 	class  catalog.Determinism
 	reason string // why it is not exact
-	step   lock.Step
+	bounds tolerance.Bounds
 	action action.Action
 }
 
-// promise is that of the plugin itself, where it is here: a plan could have been written with a weaker one.
-func (r *rerunner) promise(set plugins.Set, s lock.Step, a action.Action) promise {
-	planned, _ := r.plan.Find(s.Name)
-	out := promise{class: planned.Determinism, step: s, action: a}
+// promiseOf is that of the plugin itself, where it is here: a plan could have been written with a weaker one.
+func promiseOf(set plugins.Set, s plan.Step, a action.Action) promise {
+	out := promise{class: s.Determinism, bounds: s.Rerun, action: a}
 	if p, err := set.Find(catalog.Kind(a.Plugin.Kind), a.Plugin.Name); err == nil {
 		out.class, out.reason = p.Spec().Determinism, p.Spec().Reason
 	}
@@ -48,7 +47,7 @@ func (p promise) idle() string {
 	switch {
 	case p.class == catalog.None:
 		return p.reason
-	case p.class == catalog.Tolerance && p.step.Rerun.None():
+	case p.class == catalog.Tolerance && p.bounds.None():
 		return noBounds + " (" + p.reason + ")"
 	case p.elsewhere():
 		return fmt.Sprintf("it was done on %s, this is %s, and the same bytes are promised on the same platform only", p.action.Platform, resolve.Platform())
@@ -58,43 +57,47 @@ func (p promise) idle() string {
 
 const noBounds = "the lock has no bounds by which to judge it: the manifest has to say rerun: {compare: ...} before the run"
 
-// judge compares what a step gave now with the lock's artifact: by bytes, or by the bounds in the lock where its plugin
-// promises no more.
-func (r *rerunner) judge(ctx context.Context, p promise, got digest.Digest) (outcome, why string) {
-	if got == p.step.Artifact {
-		return verdict.Agrees, ""
+// pair is an artifact of a lock and the one that its step gave now, each in its store.
+type pair struct {
+	before, after cas.Store
+	was, is       digest.Digest
+}
+
+// judge compares them: by bytes, or by the bounds where the plugin promises no more.
+func (c pair) judge(ctx context.Context, p promise) (outcome, why string, err error) {
+	if c.is == c.was {
+		return verdict.Agrees, "", nil
 	}
-	switch first := r.firstDifference(ctx, p.step.Artifact, got); {
-	case p.class == catalog.Tolerance && p.step.Rerun.None():
-		return verdict.CouldNot, noBounds + "; " + first
+	switch first := c.firstDifference(ctx); {
+	case p.class == catalog.Tolerance && p.bounds.None():
+		return verdict.CouldNot, noBounds + "; " + first, nil
 	case p.class == catalog.Tolerance:
-		return r.close(ctx, p.step, got)
+		return c.close(ctx, p.bounds)
 	case p.class == catalog.Platform && p.action.Platform == "":
-		return verdict.CouldNot, "its action does not say on which platform it was done; " + first
+		return verdict.CouldNot, "its action does not say on which platform it was done; " + first, nil
 	default:
-		return verdict.Differs, first
+		return verdict.Differs, first, nil
 	}
 }
 
-// close judges by the bounds in the lock.
-func (r *rerunner) close(ctx context.Context, s lock.Step, got digest.Digest) (outcome, why string) {
-	was, err := sideOf(ctx, r.w.store, s.Artifact)
+// close judges by bounds.
+func (c pair) close(ctx context.Context, b tolerance.Bounds) (outcome, why string, err error) {
+	was, err := sideOf(ctx, c.before, c.was)
 	var is tolerance.Side
 	if err == nil {
-		is, err = sideOf(ctx, r.scratch, got)
+		is, err = sideOf(ctx, c.after, c.is)
 	}
 	var j tolerance.Judgement
 	if err == nil {
-		j, err = s.Rerun.Judge(was, is)
+		j, err = b.Judge(was, is)
 	}
 	switch {
 	case err != nil:
-		fmt.Fprintf(r.app.Stderr, "  failed %s  %v\n", s.Name, err)
-		return verdict.CouldNot, failedThere + "the two could not be compared"
+		return verdict.CouldNot, "", fmt.Errorf("the two could not be compared: %w", err)
 	case j.Within:
-		return verdict.AgreesWithin, fmt.Sprintf("%s: %s", s.Rerun, j.Says)
+		return verdict.AgreesWithin, fmt.Sprintf("%s: %s", b, j.Says), nil
 	}
-	return verdict.Differs, fmt.Sprintf("%s: %s", s.Rerun, j.Says)
+	return verdict.Differs, fmt.Sprintf("%s: %s", b, j.Says), nil
 }
 
 // sideOf is an artifact of a store, to be compared.
@@ -105,12 +108,12 @@ func sideOf(ctx context.Context, s cas.Store, d digest.Digest) (tolerance.Side, 
 
 // firstDifference names the first file, and of it the first byte, in which two artifacts differ, and of evaluations the first
 // metric with both values.
-func (r *rerunner) firstDifference(ctx context.Context, was, is digest.Digest) string {
-	before, err := sideOf(ctx, r.w.store, was)
+func (c pair) firstDifference(ctx context.Context) string {
+	before, err := sideOf(ctx, c.before, c.was)
 	if err != nil {
 		return fmt.Sprintf("the lock's artifact cannot be compared here: %v", err)
 	}
-	after, err := sideOf(ctx, r.scratch, is)
+	after, err := sideOf(ctx, c.after, c.is)
 	if err != nil {
 		return err.Error()
 	}
@@ -118,7 +121,7 @@ func (r *rerunner) firstDifference(ctx context.Context, was, is digest.Digest) s
 	switch {
 	case len(d.Changed) > 0:
 		path := d.Changed[0].Is.Path
-		text := fmt.Sprintf("the first file that differs is %q, from byte %d on (%d of %d files differ)", path, r.firstByte(ctx, was, is, path), len(d.Changed), len(before.Files))
+		text := fmt.Sprintf("the first file that differs is %q, from byte %d on (%d of %d files differ)", path, c.firstByte(ctx, path), len(d.Changed), len(before.Files))
 		if metric := tolerance.FirstMetric(before, after); metric != "" {
 			text += "; the first number that differs is of " + metric
 		}
@@ -148,13 +151,13 @@ func filesUnder(ctx context.Context, s cas.Store, d digest.Digest) ([]artifact.F
 }
 
 // firstByte is the offset of the first byte in which two files differ, -1 if they cannot be read.
-func (r *rerunner) firstByte(ctx context.Context, was, is digest.Digest, path string) int64 {
-	a, err := sandbox.OpenFile(ctx, r.w.store, was, path)
+func (c pair) firstByte(ctx context.Context, path string) int64 {
+	a, err := sandbox.OpenFile(ctx, c.before, c.was, path)
 	if err != nil {
 		return -1
 	}
 	defer a.Close()
-	b, err := sandbox.OpenFile(ctx, r.scratch, is, path)
+	b, err := sandbox.OpenFile(ctx, c.after, c.is, path)
 	if err != nil {
 		return -1
 	}
