@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 
 	"go.temporal.io/sdk/testsuite"
@@ -30,8 +31,13 @@ func TestRerun(t *testing.T) {
 	req.Steps[1].Artifact = built.Steps[0].Artifact // curate/a is forged
 	h.On("pretrain/all", func(context.Context) error { return errors.New("not finite") })
 	s := newSuite(h)
+	var mu sync.Mutex
 	var seen []string
-	s.Seen = func(o workflows.StepOutcome) { seen = append(seen, o.Step+" "+o.State) }
+	s.Seen = func(o workflows.StepOutcome) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, o.Step+" "+o.State)
+	}
 	var ts testsuite.WorkflowTestSuite
 	ts.SetLogger(silent{})
 	env := ts.NewTestWorkflowEnvironment()
