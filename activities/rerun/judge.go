@@ -68,11 +68,12 @@ func (c pair) judge(ctx context.Context, p promise) (outcome, why string, err er
 	if c.is == c.was {
 		return verdict.Agrees, "", nil
 	}
-	switch first := c.firstDifference(ctx); {
-	case p.class == catalog.Tolerance && p.bounds.None():
-		return verdict.CouldNot, noBounds + "; " + first, nil
-	case p.class == catalog.Tolerance:
+	if p.class == catalog.Tolerance && !p.bounds.None() {
 		return c.close(ctx, p.bounds)
+	}
+	switch first := c.firstDifference(ctx); {
+	case p.class == catalog.Tolerance:
+		return verdict.CouldNot, noBounds + "; " + first, nil
 	case p.class == catalog.Platform && p.action.Platform == "":
 		return verdict.CouldNot, "its action does not say on which platform it was done; " + first, nil
 	default:
