@@ -138,6 +138,14 @@ func windows(from, to int) []window {
 	return out
 }
 
+// filters are the windows of a pass, nil if it leaves all as it is.
+func filters(from, to int) []window {
+	if from == to {
+		return nil
+	}
+	return windows(from, to)
+}
+
 // triangle appends the weights of the pixels from lo on. exact is room for as many.
 func triangle(to []int32, exact []float64, lo int, centre, slope float64) []int32 {
 	sum := 0.0
@@ -159,7 +167,12 @@ func (p Raster) Resize(w, h int) Raster {
 	if w == p.W && h == p.H {
 		return p
 	}
-	out, rows, along := Blank(w, h, p.Channels), newColumns(p, h), newAlong(p, w)
+	down := filters(p.H, h)
+	across := down
+	if p.W != p.H || w != h {
+		across = filters(p.W, w)
+	}
+	out, rows, along := Blank(w, h, p.Channels), newColumns(p, down), newAlong(p, across)
 	for y := 0; y < h; y += 2 {
 		other := min(y+1, h-1)
 		along.filter(out.Row(y), out.Row(other), rows.row(y), rows.row(other))
@@ -181,11 +194,10 @@ type along struct {
 	two      []uint64 // room for two rows
 }
 
-func newAlong(p Raster, w int) *along {
-	if w == p.W {
+func newAlong(p Raster, filters []window) *along {
+	if filters == nil {
 		return &along{}
 	}
-	filters := windows(p.W, w)
 	return &along{p.Channels, filters, narrow(filters, p.W), make([]uint64, p.W*p.Channels)}
 }
 
@@ -284,12 +296,12 @@ type columns struct {
 	room    [2][]byte
 }
 
-func newColumns(p Raster, h int) *columns {
-	if h == p.H {
+func newColumns(p Raster, filters []window) *columns {
+	if filters == nil {
 		return &columns{Raster: p}
 	}
 	n := p.W * p.Channels
-	return &columns{p, windows(p.H, h), [2][]byte{make([]byte, n), make([]byte, n)}}
+	return &columns{p, filters, [2][]byte{make([]byte, n), make([]byte, n)}}
 }
 
 // row is the y-th row of the result. It lasts until the next but one is asked for.
