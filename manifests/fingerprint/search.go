@@ -89,15 +89,16 @@ func NewIndex(prints []*Print) *Index {
 	for i, p := range prints {
 		ix.signs[i] = signsOf(p)
 	}
+	counts := make([]int32, 1<<bandBits+1)
 	for b := range ix.bands {
-		ix.bands[b] = ix.sorted(b)
+		ix.bands[b] = ix.sorted(b, counts)
 	}
 	return ix
 }
 
-// sorted counts how often each key occurs, and so knows where each belongs.
-func (ix *Index) sorted(b int) []int32 {
-	next := make([]int32, 1<<bandBits+1)
+// sorted counts how often each key occurs, and so knows where each belongs. next is room to count in.
+func (ix *Index) sorted(b int, next []int32) []int32 {
+	clear(next)
 	for i := range ix.signs {
 		next[int(ix.signs[i].band(b))+1]++
 	}
