@@ -1,7 +1,6 @@
 package image
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"image"
@@ -31,9 +30,9 @@ func formatOf(b []byte) (format, bool) {
 
 // Make decodes, turns, converts and resizes one image.
 func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (plugins.Made, error) {
-	file, room := c.Files[0], r.files.Get().(*bytes.Buffer)
-	defer r.files.Put(room)
-	b, err := read(in, file, room)
+	file, on := c.Files[0], r.benches.Get().(*bench)
+	defer r.benches.Put(on)
+	b, err := on.read(in, file)
 	if err != nil {
 		return plugins.Made{}, err
 	}
@@ -41,7 +40,7 @@ func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (p
 	if !known {
 		return plugins.Made{}, plugins.Exclude("not-an-image", "%s starts as none of the formats that are read", file)
 	}
-	p, err := r.pixels(f, b, file)
+	p, err := r.pixels(on, f, b, file)
 	if err != nil {
 		return plugins.Made{}, err
 	}
@@ -53,15 +52,15 @@ func (r recipe) Make(_ context.Context, in plugins.Tree, c plugins.Candidate) (p
 }
 
 // read reads a file to where the one before it was. What is made of it has bytes of its own.
-func read(in plugins.Tree, file string, to *bytes.Buffer) ([]byte, error) {
+func (on *bench) read(in plugins.Tree, file string) ([]byte, error) {
 	f, err := in.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	to.Reset()
-	_, err = to.ReadFrom(f)
-	return to.Bytes(), err
+	on.file.Reset()
+	_, err = on.file.ReadFrom(f)
+	return on.file.Bytes(), err
 }
 
 // measured is the size of an image, if it is one that is decoded.
@@ -79,13 +78,13 @@ func measured(f format, b []byte, file string) (w, h int, err error) {
 }
 
 // pixels decodes a file that was seen to be of a format, and fits it into its square.
-func (r recipe) pixels(f format, b []byte, file string) (raster.Raster, error) {
+func (r recipe) pixels(on *bench, f format, b []byte, file string) (raster.Raster, error) {
 	w, h, err := measured(f, b, file)
 	if err != nil {
 		return raster.Raster{}, err
 	}
 	toW, toH := raster.Fitted(w, h, r.Size, r.Fit)
-	p, err := f.decode(r, b, toW, toH)
+	p, err := f.decode(r, on, b, toW, toH)
 	if err != nil {
 		return raster.Raster{}, fmt.Errorf("decode %s: %w", file, err)
 	}

@@ -30,7 +30,7 @@ func dicomSize(b []byte) (w, h int, err error) {
 }
 
 // decodeDICOM brings real values to grey as the parameters or the file say, and turns MONOCHROME1 round. A palette and colours have no window.
-func decodeDICOM(r recipe, b []byte, _, _ int) (raster.Raster, error) {
+func decodeDICOM(r recipe, _ *bench, b []byte, _, _ int) (raster.Raster, error) {
 	f, err := dicom.Open(bytes.NewReader(b))
 	if err != nil {
 		return raster.Raster{}, err

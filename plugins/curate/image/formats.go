@@ -24,7 +24,7 @@ type format struct {
 	size func([]byte) (w, h int, err error)
 
 	// decode decodes to grey or RGB. It may reduce the image, but not below w x h.
-	decode func(r recipe, b []byte, w, h int) (raster.Raster, error)
+	decode func(r recipe, on *bench, b []byte, w, h int) (raster.Raster, error)
 }
 
 func formats() []format {
@@ -52,7 +52,7 @@ func begins(magics ...string) func([]byte) bool {
 
 // library is a format that a package in the manner of Go's image decodes.
 func library(name string, decode func(io.Reader) (image.Image, error), config func(io.Reader) (image.Config, error), is func([]byte) bool, exts ...string) format {
-	return format{name, is, exts, configured(config), func(r recipe, b []byte, _, _ int) (raster.Raster, error) {
+	return format{name, is, exts, configured(config), func(r recipe, _ *bench, b []byte, _, _ int) (raster.Raster, error) {
 		img, err := decode(bytes.NewReader(b))
 		if err != nil {
 			return raster.Raster{}, err
@@ -76,14 +76,12 @@ func jpegSize(b []byte) (w, h int, err error) {
 	return header.W, header.H, err
 }
 
-func decodeJPEG(r recipe, b []byte, w, h int) (raster.Raster, error) {
-	d := r.decoders.Get().(*jpeg.Decoder)
-	defer r.decoders.Put(d)
-	return d.Decode(b, jpeg.Options{Channels: r.Channels, W: w, H: h})
+func decodeJPEG(r recipe, on *bench, b []byte, w, h int) (raster.Raster, error) {
+	return on.jpeg.Decode(b, jpeg.Options{Channels: r.Channels, W: w, H: h})
 }
 
 // decodeGIF decodes the first frame, which may be smaller than the picture; around it is black.
-func decodeGIF(r recipe, b []byte, _, _ int) (raster.Raster, error) {
+func decodeGIF(r recipe, _ *bench, b []byte, _, _ int) (raster.Raster, error) {
 	img, err := gif.Decode(bytes.NewReader(b))
 	if err != nil {
 		return raster.Raster{}, err

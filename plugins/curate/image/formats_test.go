@@ -45,7 +45,7 @@ func decodeFile(t testing.TB, r recipe, name string) (raster.Raster, error) {
 	if err != nil {
 		return raster.Raster{}, err
 	}
-	p, err := f.decode(r, b, w, h)
+	p, err := f.decode(r, new(bench), b, w, h)
 	if err == nil && (p.W != w || p.H != h) {
 		t.Errorf("%s: %d x %d pixels, announced are %d x %d", name, p.W, p.H, w, h)
 	}

@@ -122,11 +122,15 @@ func Plugin() plugins.Plugin {
 	return plugins.Curate(spec, defaults(), func(p Params) plugins.SplitRule { return p.Split }, newRecipe)
 }
 
-// recipe has, beside its parameters, what one image needs while it is made and the next one can use again.
 type recipe struct {
 	Params
-	files    *sync.Pool // of *bytes.Buffer
-	decoders *sync.Pool // of *jpeg.Decoder
+	benches *sync.Pool // of *bench
+}
+
+// bench has what one image needs while it is made, and the next one can use again.
+type bench struct {
+	file bytes.Buffer
+	jpeg jpeg.Decoder
 }
 
 func newRecipe(p Params) (plugins.Recipe, error) {
@@ -137,7 +141,7 @@ func newRecipe(p Params) (plugins.Recipe, error) {
 }
 
 func recipeOf(p Params) recipe {
-	return recipe{p, &sync.Pool{New: func() any { return new(bytes.Buffer) }}, &sync.Pool{New: func() any { return new(jpeg.Decoder) }}}
+	return recipe{p, &sync.Pool{New: func() any { return new(bench) }}}
 }
 
 // Plan names every image file.

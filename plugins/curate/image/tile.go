@@ -215,7 +215,7 @@ func (r *tiled) whole(in plugins.Tree, file string) (raster.Raster, error) {
 	if err != nil {
 		return raster.Raster{}, err
 	}
-	p, err := f.decode(r.recipe, b, w, h)
+	p, err := f.decode(r.recipe, new(bench), b, w, h)
 	if err != nil {
 		return raster.Raster{}, fmt.Errorf("decode %s: %w", file, err)
 	}

@@ -139,8 +139,8 @@ func TestStandard(t *testing.T) {
 	}
 }
 
-// FuzzDecode decodes whatever comes, and never to a picture smaller than was asked for. What image/jpeg finds cut off is
-// none here either.
+// FuzzDecode decodes whatever comes, and never to a picture smaller than was asked for, nor to another one when the decoder
+// was used before. What image/jpeg finds cut off is none here either.
 func FuzzDecode(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.jpg")
 	if err != nil {
@@ -161,9 +161,15 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		o := jpeg.Options{Channels: 1 + 2*int(by&1), W: max(1, h.W>>(by>>1&3)), H: max(1, h.H>>(by>>1&3))}
-		p, err := jpeg.Decode(b, o)
+		var d jpeg.Decoder
+		p, err := d.Decode(b, o)
 		if err != nil {
 			return
+		}
+		before := slices.Clone(p.Pix)
+		d.Stain()
+		if p, err = d.Decode(b, o); err != nil || !bytes.Equal(p.Pix, before) {
+			t.Fatal("a used decoder gives another picture", err)
 		}
 		if p.W < o.W || p.H < o.H || p.W > h.W || p.H > h.H || len(p.Pix) != p.W*p.H*o.Channels {
 			t.Fatalf("%d x %d pixels of %d x %d, wanted for %d x %d", p.W, p.H, h.W, h.H, o.W, o.H)

@@ -63,14 +63,15 @@ type Options struct {
 // Decode decodes a file.
 func Decode(b []byte, o Options) (raster.Raster, error) { return new(Decoder).Decode(b, o) }
 
-// Decoder decodes one file after the other. Its buffer and its tables of Huffman codes, which most files have in common,
+// Decoder decodes one file after the other. Its buffers and its tables of Huffman codes, which most files have in common,
 // serve the next file, too. The zero value is ready. One goroutine may use it at a time.
 type Decoder struct {
 	buffer *buffer
+	planes [4][]byte
 	known  []*huffman
 }
 
-// Decode decodes a file. Nothing of it is kept.
+// Decode decodes a file. The picture lasts until the next one is decoded; nothing of b is kept.
 func (k *Decoder) Decode(b []byte, o Options) (raster.Raster, error) {
 	if o.Channels != 1 && o.Channels != 3 {
 		return raster.Raster{}, fmt.Errorf("%d channels, want 1 or 3", o.Channels)
@@ -177,7 +178,7 @@ func (d *decoder) begin(o Options) error {
 		return errCut
 	}
 	for i := range d.comps {
-		d.comps[i].allocate(d.progressive)
+		d.allocate(i)
 	}
 	return nil
 }
@@ -202,12 +203,18 @@ func (d *decoder) ratio(c *component) error {
 	return nil
 }
 
-func (c *component) allocate(progressive bool) {
+// allocate takes the plane of the i-th component, and what is in it. All that is read of a plane is written before.
+func (d *decoder) allocate(i int) {
+	c, plane := &d.comps[i], &d.keep.planes[i]
 	if !c.needed {
 		return
 	}
-	c.plane = make([]byte, c.stride*c.down*c.size)
-	if progressive {
+	n := c.stride * c.down * c.size
+	if cap(*plane) < n {
+		*plane = make([]byte, n)
+	}
+	c.plane = (*plane)[:n]
+	if d.progressive {
 		c.coefficients = make([]int16, 64*c.across*c.down)
 	}
 }

@@ -163,7 +163,16 @@ func (d *decoder) walk(s *scan, visit visitor) error {
 				left, restarts = d.restart, restarts+1
 			}
 			left--
-			if err := d.unit(s, x, y, visit); err != nil {
+			var err error
+			if len(s.parts) == 1 {
+				err = visit(d, s, &s.parts[0], x, y)
+			} else {
+				err = d.unit(s, x, y, visit)
+			}
+			if err == nil {
+				err = d.bits.settle()
+			}
+			if err != nil {
 				return fmt.Errorf("unit %d of %d: %w", y*across+x, across*down, err)
 			}
 		}
@@ -172,21 +181,15 @@ func (d *decoder) walk(s *scan, visit visitor) error {
 	return nil
 }
 
-// unit visits the blocks of an MCU.
+// unit visits the blocks of an MCU of several components.
 func (d *decoder) unit(s *scan, x, y int, visit visitor) error {
-	if len(s.parts) == 1 {
-		if err := visit(d, s, &s.parts[0], x, y); err != nil {
-			return err
-		}
-		return d.bits.settle()
-	}
 	for k := range s.parts {
 		p := &s.parts[k]
 		for i := range p.h * p.v {
-			if err := visit(d, s, p, x*p.h+i%p.h, y*p.v+i/p.h); err != nil {
+			if err := d.bits.settle(); err != nil {
 				return err
 			}
-			if err := d.bits.settle(); err != nil {
+			if err := visit(d, s, p, x*p.h+i%p.h, y*p.v+i/p.h); err != nil {
 				return err
 			}
 		}
@@ -213,51 +216,62 @@ func (d *decoder) resume(s *scan, n int) error {
 
 var errCode = errors.New("bits that are no Huffman code")
 
-// sequential decodes all of a block, and puts its pixels into the plane.
+// sequential decodes all of a block, and puts its pixels into the plane. Few calls are in the way of the usual block.
 func (d *decoder) sequential(_ *scan, p *part, x, y int) error {
-	b := &d.block
+	b, r, t := &d.block, &d.bits, p.dc.table
 	*(*[64]int16)(b[:]) = [64]int16{}
-	last, err := d.bits.block(b, p.dc, p.ac)
-	if err != nil {
-		return err
+	next := r.next()
+	i := next >> (64 - pairBits)
+	difference, n := int(int16(t.values[i])), uint(t.lengths[i])
+	if n == 0 {
+		if _, difference, n = p.dc.coefficient(next); n == 0 {
+			return errCode
+		}
 	}
-	if p.last += int(b[0]); p.needed {
-		b[0] = int16(p.last)
-		d.pixels(p.component, p.plane[(y*p.stride+x)*p.size:], (*[64]int16)(b[:]), last)
+	at, k, length := r.buf.run(r.at+int(n), next<<(n&63), b, p.ac.table, 0)
+	r.at = at
+	if length == 0 || overrun(k) {
+		var err error
+		if k, err = r.long(b, p.ac, k, length); err != nil {
+			return err
+		}
 	}
+	p.last += difference
+	if !p.needed {
+		return nil
+	}
+	b[0] = int16(p.last)
+	out, last := p.plane[(y*p.stride+x)*p.size:], int(k%endOfBlock)
+	if p.size == 2 && last > 0 {
+		transform2(out, p.stride, (*[64]int16)(b[:]), &p.quant.quarter)
+		return nil
+	}
+	d.pixels(p.component, out, (*[64]int16)(b[:]), last)
 	return nil
 }
 
-// block reads the coefficients of a block, of the first one the difference to that of the block before; last is the
-// place of the last one.
-func (r *bits) block(b *block, dc, ac *huffman) (last int, err error) {
-	next := r.next()
-	i := next >> (64 - pairBits)
-	difference, n := int(int16(dc.table.values[i])), uint(dc.table.lengths[i])
-	if n == 0 {
-		if _, difference, n = dc.coefficient(next); n == 0 {
-			return 0, errCode
-		}
-	}
-	b[0] = int16(difference)
-	at, k, length := r.buf.run(r.at+int(n), next<<(n&63), b, ac.table, 0)
+// long goes on with a block behind the k-th coefficient, from a code that is too long for the table, and sees whether a full
+// block ends where it should. last is the place of the last coefficient.
+func (r *bits) long(b *block, ac *huffman, k uint, length uint8) (last uint, err error) {
 	for length == 0 {
-		step, value, n := ac.coefficient(r.buf.next(at))
+		step, value, n := ac.coefficient(r.next())
 		if n == 0 {
 			return 0, errCode
 		}
-		at, length = at+int(n), uint8(n)
+		r.at, length = r.at+int(n), uint8(n)
 		k += uint(step) - endOfBlock
 		if b[uint8(k)] = int16(value); k < 63 {
-			at, k, length = r.buf.run(at, r.buf.next(at), b, ac.table, k)
+			r.at, k, length = r.buf.run(r.at, r.next(), b, ac.table, k)
 		}
 	}
-	r.at = at
-	if k > 63 && k-endOfBlock >= 63 {
+	if overrun(k) {
 		return 63, r.full(ac, k, length)
 	}
-	return int(k % endOfBlock), nil
+	return k, nil
 }
+
+// overrun says that a block was full before steps had led to k.
+func overrun(k uint) bool { return k > 63 && k-endOfBlock >= 63 }
 
 // full goes back to the end of a block that was full before the last length bits had led to k: what followed in the pair
 // belongs to the next block.
