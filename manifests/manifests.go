@@ -43,6 +43,8 @@
 //	overlap:                        # samples that two datasets have in common, on two sides of them
 //	  same: fail                    # the same bytes or arrays: report (the default) or fail, which ends a run before anything is trained
 //	  near: report                  # images and signals that are nearly the same
+//	  subject: report               # different samples of one subject,
+//	  subjects: [[ecg, xray]]       # who has the same name in these datasets
 //
 //	models:                         # what is trained on which datasets
 //	  multitask: {plugin: go, datasets: [ecg, xray], seed: 7}
@@ -144,14 +146,29 @@ type Dataset struct {
 	Curate   Step   `json:"curate,omitzero" jsonschema:"how samples are made of them; not needed for what no model is trained on"`
 }
 
-// Overlap says what becomes of samples that several datasets have in common, on more than one side: "" is to report them.
+// Overlap says what becomes of samples, or subjects, that several datasets have in common, on more than one side: "" is to report them.
 type Overlap struct {
 	Same string `json:"same,omitempty" jsonschema:"samples with the same bytes or arrays: report, or fail, which ends a run before anything is trained and publishes nothing"`
 	Near string `json:"near,omitempty" jsonschema:"images and signals that are nearly the same: report, or fail, which ends a run before anything is trained and publishes nothing"`
+
+	Subject  string     `json:"subject,omitempty" jsonschema:"samples of one subject: report, or fail, which ends a run before anything is trained and publishes nothing"`
+	Subjects [][]string `json:"subjects,omitempty" jsonschema:"lists of datasets that name their subjects alike: the same name in two of a list is one subject"`
 }
 
 // Fails says whether datasets may not have everything in common.
-func (o Overlap) Fails() bool { return o.Same == OverlapFail || o.Near == OverlapFail }
+func (o Overlap) Fails() bool {
+	return o.Same == OverlapFail || o.Near == OverlapFail || o.Subject == OverlapFail
+}
+
+// Names is what the subjects of a dataset are named by: of two datasets with the same, one name is one subject.
+func (o Overlap) Names(dataset string) string {
+	for _, alike := range o.Subjects {
+		if slices.Contains(alike, dataset) {
+			return alike[0]
+		}
+	}
+	return dataset
+}
 
 // The words of an Overlap.
 const (

@@ -92,7 +92,7 @@ func parse(t testing.TB, text []byte) *manifests.Benchmark {
 
 func TestErrorsAreLocated(t *testing.T) {
 	files, err := filepath.Glob("testdata/bad/*.yaml")
-	if err != nil || len(files) != 14 {
+	if err != nil || len(files) != 16 {
 		t.Fatalf("%d bad manifests, error %v", len(files), err)
 	}
 	for _, file := range files {
@@ -229,7 +229,7 @@ func TestDigest(t *testing.T) {
 		"flow":          {"    curate: {plugin: image}", "    curate:\n      plugin: image\n      params: {}"},
 		"case":          {"CC-BY-4.0", "cc-by-4.0"},
 		"rule":          {"tolerance: 0.05,", "tolerance: 0.05, rule: within,"},
-		"overlap":       {"\nmodels:", "\noverlap: {near: report, same: report}\nmodels:"},
+		"overlap":       {"\nmodels:", "\noverlap: {near: report, same: report, subject: report}\nmodels:"},
 	}
 	for name, edit := range same {
 		if got := digestOf(t, replace(t, text, edit)); got != want {
@@ -249,6 +249,7 @@ func TestDigest(t *testing.T) {
 		"rule":      {"tolerance: 0.05,", "tolerance: 0.05, rule: at-least,"},
 		"level":     {"tolerance: 0.05,", "tolerance: 0.05, rule: interval, level: 0.95,"},
 		"overlap":   {"\nmodels:", "\noverlap: {near: fail}\nmodels:"},
+		"subjects":  {"\nmodels:", "\noverlap: {subjects: [[ecg, xray]]}\nmodels:"},
 	}
 	for name, edit := range other {
 		edited := replace(t, text, edit)
@@ -386,6 +387,8 @@ func TestSchemaAgreesWithParse(t *testing.T) {
 		"name":              {"  xray:\n", "  X-Ray:\n"},
 		"overlap":           {"\nmodels:", "\noverlap: {near: drop}\nmodels:"},
 		"what overlaps":     {"\nmodels:", "\noverlap: {far: fail}\nmodels:"},
+		"whose subjects":    {"\nmodels:", "\noverlap: {subjects: [ecg, xray]}\nmodels:"},
+		"subjects alone":    {"\nmodels:", "\noverlap: {subjects: [[ecg]]}\nmodels:"},
 	} {
 		edited := replace(t, original, edit)
 		if resolved.Validate(jsonOf(t, edited)) == nil {

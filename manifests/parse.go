@@ -1,6 +1,7 @@
 package manifests
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -50,7 +51,7 @@ type reader struct {
 var (
 	benchmarkKeys  = []string{"apiVersion", "kind", "name", "title", "description", "plugins", "datasets", "overlap", "models", "evaluations", "claims"}
 	datasetKeys    = []string{"title", "modality", "licence", "access", "version", "size", "terms", "citation", "homepage", "fetch", "curate"}
-	overlapKeys    = []string{"same", "near"}
+	overlapKeys    = []string{"same", "near", "subject", "subjects"}
 	termKeys       = []string{"id", "url", "steps"}
 	stepKeys       = []string{"plugin", "seed", "params"}
 	curateKeys     = []string{"plugin", "seed", "with", "params"}
@@ -136,7 +137,41 @@ func (r *reader) overlap(n *yaml.Node) Overlap {
 		}
 		return OverlapFail
 	}
-	return Overlap{Same: word("same"), Near: word("near")}
+	o := Overlap{Same: word("same"), Near: word("near"), Subject: word("subject"), Subjects: r.subjects(f)}
+	if o.Subject != "" && f.get("subjects") == nil {
+		r.fail(f.get("subject"), f.at("subject"), "without subjects, no two datasets have a subject in common; write which name them alike, such as subjects: [[a, b]]")
+	}
+	return o
+}
+
+// subjects reads which datasets name their subjects alike. In which order they stand is no matter.
+func (r *reader) subjects(f fields) [][]string {
+	n, listed := f.get("subjects"), map[string]string{}
+	if n == nil {
+		return nil
+	}
+	if n.Kind != yaml.SequenceNode || len(n.Content) == 0 {
+		r.fail(n, f.at("subjects"), "want lists of datasets, such as [[a, b]], have %s", describe(n))
+		return nil
+	}
+	var out [][]string
+	for i, item := range n.Content {
+		key := fmt.Sprintf("subjects[%d]", i)
+		alike := f.list(key, "dataset", item, r.datasets)
+		if item.Kind == yaml.SequenceNode && len(item.Content) == 1 {
+			r.fail(item, f.at(key), "one dataset has subjects in common with no other; name two or more")
+		}
+		for _, name := range alike {
+			if before := listed[name]; before != "" {
+				r.fail(item, f.at(key), "the dataset %q is already in %s; one list holds all that name their subjects alike", name, before)
+			}
+			listed[name] = f.at(key)
+		}
+		slices.Sort(alike)
+		out = append(out, alike)
+	}
+	slices.SortFunc(out, slices.Compare)
+	return out
 }
 
 // licence reads an SPDX expression and returns it as SPDX writes it.

@@ -84,7 +84,11 @@ func nameWords(s *jsonschema.Schema) {
 		s.Properties[section].PropertyNames = &jsonschema.Schema{Pattern: identifier.String(), MaxLength: jsonschema.Ptr(maxIdentifier)}
 	}
 	s.Properties["claims"].MinItems = nil
-	for _, word := range s.Properties["overlap"].Properties {
+	for name, word := range s.Properties["overlap"].Properties {
+		if name == "subjects" {
+			word.MinItems, word.Items.MinItems = jsonschema.Ptr(1), jsonschema.Ptr(2)
+			continue
+		}
 		word.Enum, word.Default = words([]string{OverlapReport, OverlapFail}), json.RawMessage(`"`+OverlapReport+`"`)
 	}
 	dataset.Properties["modality"].Enum = words(Modalities())

@@ -128,7 +128,7 @@ func (m *reporter) shared(known digest.Digest) (shared, error) {
 		if err != nil {
 			return out, err
 		}
-		c.ID, c.Modality = d.ID, d.Modality
+		c.ID, c.Modality, c.Subjects = d.ID, d.Modality, m.bench.Overlap.Names(d.ID)
 		all = append(all, c)
 	}
 	out.Duplicates = report.Shared(all)
@@ -152,7 +152,7 @@ const maxShared = 256 << 20
 func (m *reporter) contents(step string) (report.Contents, error) {
 	var c report.Contents
 	err := lines(m, step, document.SamplesFile, func(s document.Sample) {
-		c.Samples = append(c.Samples, document.Sample{ID: s.ID, Split: s.Split, Sources: s.Sources[:min(1, len(s.Sources))]})
+		c.Samples = append(c.Samples, document.Sample{ID: s.ID, Split: s.Split, Subject: s.Subject, Sources: s.Sources[:min(1, len(s.Sources))]})
 	})
 	if err != nil {
 		return c, err

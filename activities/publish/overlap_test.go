@@ -63,6 +63,8 @@ func TestHeld(t *testing.T) {
 		{"\noverlap: {same: report, near: report}", nil, false},
 		{fails, nil, true},
 		{"\noverlap: {near: fail}", nil, true},
+		{"\noverlap: {subjects: [[a, b]]}", nil, false},
+		{"\noverlap: {subject: fail, subjects: [[a, b]]}", nil, true},
 		{fails, []string{"fetch/a"}, false},
 		{fails, []string{"curate/a"}, true},
 		{fails, []string{"evaluate/test/all/a"}, true},
@@ -115,6 +117,14 @@ func TestCompare(t *testing.T) {
 	b.request.Only = nil
 	_, err = b.compare(t, p, "")
 	wantFinal(t, err, says)
+	for lists, want := range map[string]string{"[[a, c]]": "", "[[a, b]]": "overlap.subject is fail, and 2 groups of samples are of one subject each on two sides of several datasets: a/"} {
+		b.keep(t, twins("\noverlap: {subject: fail, subjects: "+lists+"}"))
+		if _, err = b.compare(t, p, ""); want == "" && err != nil {
+			t.Errorf("%s: %v", lists, err)
+		} else if want != "" {
+			wantFinal(t, err, want)
+		}
+	}
 	if n := b.Runs("pretrain/all"); n != 0 {
 		t.Errorf("%d trainings", n)
 	}

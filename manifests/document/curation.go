@@ -108,6 +108,8 @@ const (
 	SameBytes = "bytes" // raw files with the same bytes
 	SameMedia = "media" // the same arrays and text, made of different files or of parts of one
 	NearMedia = "near"  // fingerprints that are close
+
+	SameSubject = "subject" // of one subject, across datasets alone: within one it is what keeps samples together
 )
 
 // DuplicateGroup names samples that are the same or nearly so.

@@ -16,6 +16,8 @@ func alike(kind string, distance int) string {
 		return "the same arrays and text"
 	case document.NearMedia:
 		return "nearly the same, at most " + fingerprint.Apart(distance) + " apart"
+	case document.SameSubject:
+		return "on two sides, of one subject"
 	}
 	return "the same bytes"
 }

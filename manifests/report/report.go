@@ -129,7 +129,7 @@ type Dataset struct {
 	Curation document.Curation `json:"curation"`
 }
 
-// Duplicate names samples of more than one dataset that are the same or nearly so.
+// Duplicate names samples of more than one dataset that are the same or nearly so, or one subject's.
 type Duplicate struct {
 	Kind     string        `json:"kind"` // as of document.DuplicateGroup
 	Digest   digest.Digest `json:"digest,omitempty"`

@@ -286,6 +286,41 @@ func TestShared(t *testing.T) {
 	}
 }
 
+// TestSharedSubjects: whose name stands in two datasets that name their subjects alike is listed if samples are on two sides, with the
+// first sample of each side of each; in datasets that do not, or without a name, nobody is.
+func TestSharedSubjects(t *testing.T) {
+	sample := func(id, split, subject string) document.Sample {
+		return document.Sample{ID: id, Split: split, Subject: subject}
+	}
+	same := document.Sample{ID: "5", Split: "train", Subject: "p5", Sources: []document.Source{{Path: "x", Digest: named("x")}}}
+	twin := document.Sample{ID: "6", Split: "test", Subject: "p5", Sources: []document.Source{{Path: "y", Digest: named("x")}}}
+	got := Shared([]Contents{
+		{ID: "a", Subjects: "a", Samples: []document.Sample{
+			sample("1", "train", "p1"), sample("2", "train", "p1"), sample("3", "train", "p2"), sample("4", "train", ""), same,
+			sample("7", "train", "p7"), sample("8", "test", "p7"),
+		}},
+		{ID: "b", Subjects: "a", Samples: []document.Sample{
+			sample("1", "test", "p1"), sample("2", "validation", "p1"), sample("3", "train", "p2"), sample("4", "test", ""), twin,
+		}},
+		{ID: "c", Subjects: "c", Samples: []document.Sample{sample("1", "test", "p1"), sample("2", "test", "p2")}},
+	})
+	want := []Duplicate{
+		{Kind: document.SameBytes, Digest: named("x"), Samples: []string{"a/train/5", "b/test/6"}, Crosses: true},
+		{Kind: document.SameSubject, Samples: []string{"a/train/1", "b/test/1", "b/validation/2"}, Crosses: true},
+		{Kind: document.SameSubject, Samples: []string{"a/train/5", "b/test/6"}, Crosses: true},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	err := Refuse(manifests.Overlap{Subject: manifests.OverlapFail}, got)
+	if says := "overlap.subject is fail, and 2 groups of samples are of one subject each on two sides of several datasets: a/train/1 = b/test/1 = b/validation/2 (subject); a/train/5"; err == nil || !strings.HasPrefix(err.Error(), says) {
+		t.Errorf("error %v, want %q", err, says)
+	}
+	if err := Refuse(manifests.Overlap{Near: manifests.OverlapFail}, got); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRefuse(t *testing.T) {
 	all := []Duplicate{
 		{Kind: document.SameBytes, Samples: []string{"a/test/1", "b/test/1"}},

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,23 +14,25 @@ import (
 	"github.com/cairn-bench/cairn/manifests/fingerprint"
 )
 
-// Contents is what tells the samples of one dataset: of every sample its first source, and, where the dataset has them, its fingerprints.
+// Contents is what tells the samples of one dataset: of every sample its subject and its first source, and, where the dataset has them, its fingerprints.
 type Contents struct {
 	ID       string
+	Subjects string // what they are named by: of two datasets with the same, one name is one subject
 	Modality string
 	Samples  []document.Sample
 	Prints   []document.Print
 }
 
 // Shared finds what samples of more than one dataset have in common: the bytes of their first raw files, or else their arrays and text,
-// or else, within one modality, what they look like. A file that several samples of one dataset are rows of says nothing
-// about them.
+// or else, within one modality, what they look like; and whose subjects are on two sides. A file that several samples of one dataset
+// are rows of says nothing about them.
 func Shared(datasets []Contents) []Duplicate {
 	datasets = slices.SortedFunc(slices.Values(datasets), func(a, b Contents) int { return cmp.Compare(a.ID, b.ID) })
 	s := &sharing{known: map[string]bool{}, out: []Duplicate{}}
 	s.bytes(datasets)
 	s.media(datasets)
 	s.near(datasets)
+	s.subjects(datasets)
 	return s.out
 }
 
@@ -41,6 +44,7 @@ func Refuse(o manifests.Overlap, all []Duplicate) error {
 	}{
 		{o.Same, "same", "the same", []string{document.SameBytes, document.SameMedia}},
 		{o.Near, "near", "nearly the same", []string{document.NearMedia}},
+		{o.Subject, "subject", "of one subject each", []string{document.SameSubject}},
 	} {
 		bad := slices.DeleteFunc(slices.Clone(all), func(d Duplicate) bool { return !d.Crosses || !slices.Contains(r.kinds, d.Kind) })
 		if r.policy != manifests.OverlapFail || len(bad) == 0 {
@@ -80,21 +84,50 @@ type sharing struct {
 	out   []Duplicate
 }
 
-// add takes in a group that spans datasets. samples are "dataset/split/id".
+// add takes in a group that spans datasets, and is not known yet as one of another kind.
 func (s *sharing) add(d Duplicate) {
-	dataset := func(name string) string { name, _, _ = strings.Cut(name, "/"); return name }
-	if !slices.ContainsFunc(d.Samples, func(x string) bool { return dataset(x) != dataset(d.Samples[0]) }) {
-		return
+	if d, spans := ordered(d); spans {
+		key := strings.Join(d.Samples, "\n")
+		if !s.known[key] {
+			s.known[key] = true
+			s.out = append(s.out, d)
+		}
 	}
+}
+
+// ordered sorts the samples of a group, "dataset/split/id", and sees which sides and whether several datasets have them.
+func ordered(d Duplicate) (_ Duplicate, spans bool) {
 	slices.Sort(d.Samples)
-	key := strings.Join(d.Samples, "\n")
-	if s.known[key] {
-		return
+	first := strings.Split(d.Samples[0], "/")
+	for _, name := range d.Samples {
+		parts := strings.Split(name, "/")
+		spans = spans || parts[0] != first[0]
+		d.Crosses = d.Crosses || parts[1] != first[1]
 	}
-	s.known[key] = true
-	side := func(name string) string { return strings.Split(name, "/")[1] }
-	d.Crosses = slices.ContainsFunc(d.Samples, func(x string) bool { return side(x) != side(d.Samples[0]) })
-	s.out = append(s.out, d)
+	return d, spans
+}
+
+// subjects adds whose samples are on two sides of several datasets, in the order of their names: the first sample on each side of each.
+// That they are on one side is as it should be.
+func (s *sharing) subjects(datasets []Contents) {
+	alike := map[string]int{}
+	for _, c := range datasets {
+		alike[c.Subjects]++
+	}
+	found := map[[2]string][]string{} // by what names subjects, and the name
+	for _, c := range datasets {
+		for _, x := range c.Samples {
+			at, place := [2]string{c.Subjects, x.Subject}, c.name(x.Split, "")
+			if alike[c.Subjects] > 1 && x.Subject != "" && !slices.ContainsFunc(found[at], func(name string) bool { return strings.HasPrefix(name, place) }) {
+				found[at] = append(found[at], place+x.ID)
+			}
+		}
+	}
+	for _, at := range slices.SortedFunc(maps.Keys(found), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+		if d, spans := ordered(Duplicate{Kind: document.SameSubject, Samples: found[at]}); spans && d.Crosses {
+			s.out = append(s.out, d)
+		}
+	}
 }
 
 func (s *sharing) bytes(datasets []Contents) {

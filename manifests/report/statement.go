@@ -155,8 +155,12 @@ func (s *statement) limits() {
 			say("%s (%s) cannot be passed on: %s.", escaped(id), escaped(t.String()), escaped(why))
 		}
 	}
-	if n := len(s.Duplicates); n > 0 {
+	alike := slices.DeleteFunc(slices.Clone(s.Duplicates), func(d Duplicate) bool { return d.Kind == document.SameSubject })
+	if n := len(alike); n > 0 {
 		say("%s are the same or nearly the same in more than one dataset.", plural(n, "group")+" of samples")
+	}
+	if n := len(s.Duplicates) - len(alike); n > 0 {
+		say("%s on one side of one dataset and on another side of another.", plurals(n, "subject is", "subjects are"))
 	}
 	for _, r := range s.Results {
 		if r.Value == nil {

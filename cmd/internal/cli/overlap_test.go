@@ -29,4 +29,6 @@ func TestForbiddenOverlap(t *testing.T) {
 	}
 	m.write("benchmark.yaml", strings.Replace(strict, "same: fail", "near: fail", 1))
 	m.want(0, words("run benchmark.yaml"), "nothing to do")
+	m.write("benchmark.yaml", strings.Replace(strict, "same: fail", "subject: fail, subjects: [[heart, twin]]", 1))
+	m.want(1, words("run benchmark.yaml"), "overlap.subject is fail", "of one subject each on two sides of several datasets: heart/t", " (subject)")
 }
