@@ -1,10 +1,10 @@
 package metaimage
 
 import (
-	"compress/zlib"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"github.com/klauspost/compress/zlib"
 	"io"
 	"math"
 )
