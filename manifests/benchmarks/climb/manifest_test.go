@@ -41,9 +41,9 @@ var differs = map[string]string{
 	`vital size: "" "592 MB"`:                            "as cbis-ddsm: 463 MB and 129 MB",
 }
 
-// parts are what a dataset has in another place, as an entry of its own.
+// parts are what a dataset has in another place, and its second task, as entries of their own.
 var parts = map[string]string{
-	"cbis-ddsm-cases": "cbis-ddsm", "cmmd-clinical": "cmmd", "kits23-images": "kits23", "messidor-2-grades": "messidor-2", "mimic-cxr-studies": "mimic-cxr", "mimic-iv-ecg": "mimic-iv",
+	"cbis-ddsm-cases": "cbis-ddsm", "cmmd-clinical": "cmmd", "kits23-images": "kits23", "messidor-2-grades": "messidor-2", "mimic-cxr-studies": "mimic-cxr", "mimic-iv-diagnoses": "mimic-iv", "mimic-iv-ecg": "mimic-iv",
 }
 
 func manifest(t *testing.T, file string) *manifests.Benchmark {

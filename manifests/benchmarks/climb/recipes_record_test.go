@@ -22,6 +22,9 @@ func records() []recipe {
 			// Of five admissions, by number, the first four are train. The last stays of patients 1 and 2 end with death.
 			asPublished: {done: 5, labels: map[string]int{"Yes": 4, "No": 1}, subjects: 3, count: "4/0/1", flaws: 4},
 		}},
+		{id: "mimic-iv-diagnoses", raw: besideMimic, want: map[string]want{
+			sound: {done: 4, labels: map[string]int{"circulatory": 2, "endocrine": 1}, subjects: 3, left: map[string]int{"ended": 1}},
+		}},
 		{id: "vital", raw: vital, want: map[string]want{
 			sound: {done: 5, labels: map[string]int{"CT": 2, "MRI": 2, "Histology": 1, "Chest X-ray": 1}, subjects: 4, left: map[string]int{"no-label": 2, "no-text": 1}, flaws: 3, more: articles},
 		}},
@@ -78,10 +81,19 @@ func mimic(t *testing.T) plugintest.Files {
 	return plugintest.Files{
 		"hosp/admissions.csv.gz":    table("subject_id,hadm_id,admittime,dischtime,deathtime,admission_type,admission_location,discharge_location,insurance,language,marital_status,race,hospital_expire_flag", admissions...),
 		"hosp/patients.csv.gz":      table("subject_id,gender,anchor_age,anchor_year,anchor_year_group,dod", "1,F,50,2180,2011 - 2013,2181-01-02", "2,M,60,2150,2011 - 2013,", "3,M,70,2160,2011 - 2013,"),
-		"hosp/diagnoses_icd.csv.gz": table("subject_id,hadm_id,seq_num,icd_code,icd_version", "1,11,1,I5020,10", "2,21,1,4280,9"),
+		"hosp/diagnoses_icd.csv.gz": table("subject_id,hadm_id,seq_num,icd_code,icd_version", "1,11,1,I5020,10", "1,12,1,E8600,9", "2,21,1,4280,9", "2,22,1,4280,9", "3,31,1,E860,10", "3,31,2,V4581,9"),
 		"hosp/labevents.csv.gz":     table("labevent_id,subject_id,hadm_id,itemid,charttime,value,valuenum", "1,1,11,50912,2180-01-01 02:00:00,1.2,1.2", "2,1,11,50912,2180-01-03 02:00:00,9,9"),
 		"icu/chartevents.csv.gz":    table("subject_id,hadm_id,stay_id,charttime,itemid,value,valuenum", "2,22,5,2151-01-01 03:00:00,220045,88,88"),
 	}
+}
+
+// besideMimic is the list of codes, and the files of mimic-iv in a folder of that name.
+func besideMimic(t *testing.T) plugintest.Files {
+	out := plugintest.Files{"hosp/d_icd_diagnoses.csv.gz": packed(t, "icd_code,icd_version,long_title\n")}
+	for name, text := range mimic(t) {
+		out["mimic-iv/"+name] = text
+	}
+	return out
 }
 
 func atlas(*testing.T) plugintest.Files {

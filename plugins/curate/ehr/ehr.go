@@ -9,7 +9,7 @@
 // A prediction is made a number of hours after the stay begins, and nothing later is looked at: an event counts if its
 // time is before that moment, a stay that has ended by then is left out, and a column that is known only at the end (late) is
 // refused, unless leaks are allowed, which is for showing what published code did. Codes of diagnoses are given
-// after a stay, so those of earlier stays are features and those of this one are not.
+// after a stay, so those of earlier stays are features, and those of this one can be its labels.
 //
 //	params:
 //	  hours: 24
@@ -22,6 +22,7 @@
 package ehr
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -43,7 +44,7 @@ type Params struct {
 	Joins     []Join            `json:"joins" jsonschema:"tables with one row for each value of a column of the base table"`
 	Age       Age               `json:"age" jsonschema:"age at the start of the stay, from the age in one year, as MIMIC-IV gives it"`
 	Prior     bool              `json:"prior" jsonschema:"add the number of the subject's stays that ended before this one began"`
-	History   []History         `json:"history" jsonschema:"whether a code was given in a stay that ended before this one began"`
+	History   []Codes           `json:"history" jsonschema:"whether a code was given in a stay that ended before this one began"`
 	Events    []Events          `json:"events" jsonschema:"tables of what happened when"`
 	Label     Label             `json:"label" jsonschema:"what is predicted"`
 	Meta      []string          `json:"meta" jsonschema:"columns of the base table or of joined ones that are kept as facts about the sample"`
@@ -80,12 +81,13 @@ type Age struct {
 	Year   string `json:"year" jsonschema:"column of the year in which the subject has that age"`
 }
 
-// History is a table of codes, one row a code of a stay.
-type History struct {
+// Codes are in a table, one row a code of a stay.
+type Codes struct {
 	File  string              `json:"file" jsonschema:"path of the table"`
 	On    string              `json:"on" jsonschema:"column that names the stay as the base table does"`
 	Code  string              `json:"code" jsonschema:"column of the code"`
-	Codes map[string][]string `json:"codes" jsonschema:"name of a feature, and the beginnings of its codes"`
+	Kind  string              `json:"kind,omitempty" jsonschema:"column of the system that the code is of, such as icd_version; it stands before the code then, with a colon: 10:E11"`
+	Codes map[string][]string `json:"codes" jsonschema:"name of a feature or class, and the beginnings of its codes"`
 }
 
 // Events is a table of what happened when.
@@ -107,6 +109,7 @@ type Label struct {
 	Days    []float64    `json:"days" jsonschema:"the column is a time, and the label how many of these numbers of days after the start it reaches"`
 	Last    bool         `json:"last" jsonschema:"take the label of the subject's last row, as CLIMB's code does by mistake; needs leaks: allow"`
 	Classes labelmap.Map `json:"classes" jsonschema:"a map, or the name of a shipped one, that renames and merges labels; an empty class drops its samples; if given, other labels are left out"`
+	Codes   *Codes       `json:"codes,omitempty" jsonschema:"instead of the column: each of these names of which the stay itself has a code is a label, in any number (multilabel)"`
 }
 
 // Words of the parameters.
@@ -127,7 +130,7 @@ func defaults() Params {
 			"deathtime", "discharge_location", "dischtime", "dod", "drg_code", "drg_mortality", "drg_severity", "edouttime",
 			"hospital_expire_flag", "icd_code", "last_careunit", "los", "outtime",
 		},
-		Leaks: Refuse, Columns: []Column{}, Joins: []Join{}, History: []History{}, Events: []Events{},
+		Leaks: Refuse, Columns: []Column{}, Joins: []Join{}, History: []Codes{}, Events: []Events{},
 		Label: Label{Column: "hospital_expire_flag", Days: []float64{}, Classes: labelmap.Map{}}, Meta: []string{}, Split: plugins.DefaultSplit(),
 	}
 }
@@ -151,8 +154,8 @@ func (p Params) Validate() error {
 		return fmt.Errorf("base.end is required, as only what has ended is earlier")
 	}
 	for i, h := range p.History {
-		if h.File == "" || h.On == "" || h.Code == "" || len(h.Codes) == 0 {
-			return fmt.Errorf("history[%d]: file, on, code and codes are required", i)
+		if err := h.validate(); err != nil {
+			return fmt.Errorf("history[%d]: %w", i, err)
 		}
 	}
 	for i, e := range p.Events {
@@ -207,8 +210,25 @@ func (e Events) validate() error {
 	return nil
 }
 
+func (c Codes) validate() error {
+	switch {
+	case c.File == "" || c.On == "" || c.Code == "" || len(c.Codes) == 0:
+		return errors.New("file, on, code and codes are required")
+	case len(c.Codes) > maxCodes:
+		return fmt.Errorf("%d names of codes, the limit is %d", len(c.Codes), maxCodes)
+	}
+	return nil
+}
+
 func (l Label) validate(p Params) error {
 	switch {
+	case l.Codes != nil && (l.Within > 0 || len(l.Days) > 0 || l.Last || len(l.Classes) > 0):
+		return errors.New("codes: the labels are their names, and within, days, last and classes are of a column")
+	case l.Codes != nil:
+		if err := l.Codes.validate(); err != nil {
+			return fmt.Errorf("codes: %w", err)
+		}
+		return nil
 	case l.Column == "":
 		return fmt.Errorf("column is required")
 	case !(l.Within >= 0) || math.IsInf(l.Within, 0):

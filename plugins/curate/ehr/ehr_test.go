@@ -188,7 +188,37 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+// TestCodes: the codes of the stay itself are labels, of the system that is meant, any number; those of an earlier one stay features.
+func TestCodes(t *testing.T) {
+	in := tiny()
+	in["m/hosp/diagnoses_icd.csv"] = []byte("subject_id,hadm_id,seq_num,icd_code,icd_version\n" +
+		"1,11,1,I5023,10\n1,11,2,E119,10\n1,11,3,I10,10\n1,12,1,E0010,9\n1,12,2,4280,9\n2,99,1,I50,10\n")
+	codes := `{"file": "hosp/diagnoses_icd.csv", "on": "hadm_id", "code": "icd_code", "kind": "icd_version",
+		"codes": {"endocrine": ["9:24", "10:E"], "circulatory": ["9:42", "10:I"]}}`
+	params := `{"hours": 24, "columns": [{"name": "admission_type", "type": "category", "values": ["ELECTIVE", "URGENT"]}], "history": [` + codes + `], "label": {"codes": ` + codes + `}}`
+	out := curate(params, in).Deterministic(t)
+	samples, report, info := plugintest.Curated(t, out)
+	if want := []string{"circulatory", "endocrine"}; info.Task.Type != document.Multilabel || !slices.Equal(info.Task.Classes, want) {
+		t.Errorf("task %+v, want multilabel of %q", info.Task, want)
+	}
+	for id, want := range map[string][]string{"11": {"circulatory", "endocrine"}, "12": {"circulatory"}, "23": {}, "27": {}} {
+		if diff := cmp.Diff(want, samples[id].Labels); diff != "" {
+			t.Errorf("%s: %s", id, diff)
+		}
+	}
+	if l := report.Labels; l.None != 2 || l.One != 1 || l.Several != 1 || len(samples) != 4 {
+		t.Errorf("%d samples, labels %+v, excluded %+v", len(samples), l, report.Excluded)
+	}
+	if diff := cmp.Diff([]float32{1, 0, 1, 1}, vector(t, out, samples["12"])); diff != "" {
+		t.Error("what was coded before", diff)
+	}
+}
+
 func TestParams(t *testing.T) {
+	many := `"c0": ["0"]`
+	for i := range 64 {
+		many += fmt.Sprintf(`, "d%d": ["0"]`, i)
+	}
 	for params, want := range map[string]string{
 		`{"hours": -1}`:                                 "hours:",
 		`{"base": {"id": ""}}`:                          "base: file, id, subject and start",
@@ -201,8 +231,12 @@ func TestParams(t *testing.T) {
 		`{"columns": [{"name": "discharge_location"}]}`: "known only at the end",
 		`{"joins": [{"file": "hosp/patients.csv", "on": "subject_id", "columns": [{"name": "dod"}]}]}`: "column dod: it is known only at the end",
 		`{"joins": [{"on": "x"}]}`:     "joins[0]:",
-		`{"history": [{"file": "x"}]}`: "history[0]:",
-		`{"events": [{"file": "x"}]}`:  "events[0]: file, on, time and item",
+		`{"history": [{"file": "x"}]}`: "history[0]: file, on, code and codes",
+		`{"history": [{"file": "x", "on": "x", "code": "x", "codes": {` + many + `}}]}`:                                                  "history[0]: 65 names of codes, the limit is 64",
+		`{"label": {"codes": {"file": "x", "on": "x", "code": "x"}}}`:                                                                    "label: codes: file, on, code and codes",
+		`{"label": {"last": true, "codes": {"file": "x", "on": "x", "code": "x", "codes": {"a": ["0"]}}}, "leaks": "allow"}`:             "label: codes: the labels are their names",
+		`{"prior": true, "label": {"codes": {"file": "hosp/diagnoses_icd.csv", "on": "hadm_id", "code": "icd", "codes": {"a": ["0"]}}}}`: `m/hosp/diagnoses_icd.csv has no column "icd"`,
+		`{"events": [{"file": "x"}]}`: "events[0]: file, on, time and item",
 		`{"events": [{"file": "x", "on": "hadm_id", "time": "t", "item": "i", "take": ["last"]}]}`:   "needs a column of values",
 		`{"events": [{"file": "x", "on": "hadm_id", "time": "t", "item": "i", "take": ["median"]}]}`: `"median"`,
 		`{"label": {"column": ""}}`:                                     "label: column is required",
@@ -317,6 +351,25 @@ func TestMIMIC(t *testing.T) {
 				t.Errorf("%s hours: sum of %s %v, want %v", c.hours, name, sums[name], want)
 			}
 		}
+	}
+}
+
+// What was coded for 245 admissions of a day or longer, in the chapters of both ICDs; the counts are those that Python's csv finds.
+func TestMIMICDiagnoses(t *testing.T) {
+	codes := `"codes": {"file": "hosp/diagnoses_icd.csv", "on": "hadm_id", "code": "icd_code", "kind": "icd_version", "codes": {
+		"circulatory": ["9:39", "9:40", "9:41", "9:42", "9:43", "9:44", "9:45", "10:I"], "ear": ["9:38", "10:H6", "10:H7", "10:H8", "10:H9"],
+		"eye": ["9:36", "9:37", "10:H0", "10:H1", "10:H2", "10:H3", "10:H4", "10:H5"], "perinatal": ["9:76", "9:77", "10:P"]}}`
+	params := fmt.Sprintf(demoParams, "24")
+	params = params[:strings.Index(params, `"label"`)] + `"label": {` + codes + `}}`
+	samples, report, _ := plugintest.Curated(t, curate(params, demo(t)).Must(t))
+	got := map[string]int{}
+	for _, s := range samples {
+		for _, l := range s.Labels {
+			got[l]++
+		}
+	}
+	if diff := cmp.Diff(map[string]int{"circulatory": 209, "ear": 18, "eye": 17}, got); diff != "" || report.Done != 245 {
+		t.Errorf("done %d %s", report.Done, diff)
 	}
 }
 

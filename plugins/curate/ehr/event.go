@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -21,45 +22,77 @@ const (
 	maxItems  = 1 << 14
 	maxSeen   = 1 << 26 // items of stays
 	maxWidth  = 1 << 16
+	maxCodes  = 64 // names, a bit each
 )
 
-// historic is what was coded in the stays of one table.
+// coded is what one table of codes says of the stays.
+type coded struct {
+	names []string          // sorted
+	given map[string]uint64 // to a stay: a bit for each name
+}
+
+// historic is what was coded in the stays that ended before.
 type historic struct {
-	names []string            // of the features, sorted
-	past  map[string][]uint64 // of a subject: a bit for each feature that was given in the first 0, 1, ... stays that ended
+	coded
+	past map[string][]uint64 // of a subject: what was given in the first 0, 1, ... stays that ended
 }
 
 func (r *recipe) readHistory(ctx context.Context, in plugins.Tree) error {
-	for i, h := range r.History {
-		one, given := historic{past: map[string][]uint64{}}, map[string]uint64{}
-		for name := range h.Codes {
-			one.names = append(one.names, name)
-		}
-		slices.Sort(one.names)
-		if len(one.names) > 64 {
-			return fmt.Errorf("history[%d]: more than 64 features", i)
-		}
-		err := scan(ctx, in, h.File, []string{h.On, h.Code}, func(cells []string) error {
-			for bit, name := range one.names {
-				if slices.ContainsFunc(h.Codes[name], func(prefix string) bool { return strings.HasPrefix(cells[1], prefix) }) {
-					given[strings.Clone(cells[0])] |= 1 << bit
-				}
-			}
-			return nil
-		})
+	for _, h := range r.History {
+		c, err := h.read(ctx, in)
 		if err != nil {
 			return err
 		}
+		one := historic{c, map[string][]uint64{}}
 		for subject, stays := range r.ended {
 			past := []uint64{0}
 			for n, s := range stays {
-				past = append(past, past[n]|given[s.id])
+				past = append(past, past[n]|c.given[s.id])
 			}
 			one.past[subject] = past
 		}
 		r.history = append(r.history, one)
 	}
 	return nil
+}
+
+// readCoded reads the codes that are labels.
+func (r *recipe) readCoded(ctx context.Context, in plugins.Tree) (err error) {
+	if r.Label.Codes != nil {
+		r.coded, err = r.Label.Codes.read(ctx, in)
+	}
+	return err
+}
+
+func (c Codes) read(ctx context.Context, in plugins.Tree) (coded, error) {
+	out := coded{slices.Sorted(maps.Keys(c.Codes)), map[string]uint64{}}
+	columns := []string{c.On, c.Code}
+	if c.Kind != "" {
+		columns = append(columns, c.Kind)
+	}
+	return out, scan(ctx, in, c.File, columns, func(cells []string) error {
+		code := cells[1]
+		if c.Kind != "" {
+			code = cells[2] + ":" + code
+		}
+		for bit, name := range out.names {
+			if slices.ContainsFunc(c.Codes[name], func(prefix string) bool { return strings.HasPrefix(code, prefix) }) {
+				out.given[strings.Clone(cells[0])] |= 1 << bit
+			}
+		}
+		return nil
+	})
+}
+
+// labels are the names that were given to a stay.
+func (c coded) labels(stay string) []string {
+	out := []string{}
+	for bit, name := range c.names {
+		if c.given[stay]>>bit&1 == 1 {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // scan gives the cells of some columns, row by row. A row that is broken is an error: whose it is cannot be known.

@@ -33,7 +33,10 @@ func (r *recipe) describe(context.Context, plugins.Tree) error {
 			r.columns = append(r.columns, r.feature(c, i+1))
 		}
 	}
-	needed := append([]string{r.Label.Column}, r.Meta...)
+	needed := slices.Clone(r.Meta)
+	if r.Label.Codes == nil {
+		needed = append(needed, r.Label.Column)
+	}
 	if r.Age.Column != "" {
 		needed = append(needed, r.Age.Column, r.Age.Year)
 	}

@@ -21,6 +21,7 @@ type recipe struct {
 	joined   []joined
 	columns  []feature
 	history  []historic
+	coded    coded // what are labels
 	measured []*measured
 }
 
@@ -44,13 +45,13 @@ const ambiguous = -1
 
 // Plan reads all tables.
 func (r *recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, error) {
-	steps := []func(context.Context, plugins.Tree) error{r.readStays, r.readJoins, r.describe, r.readHistory, r.readEvents}
+	steps := []func(context.Context, plugins.Tree) error{r.readStays, r.readJoins, r.describe, r.readHistory, r.readCoded, r.readEvents}
 	for _, step := range steps {
 		if err := step(ctx, in); err != nil {
 			return plugins.Curation{}, err
 		}
 	}
-	out := plugins.Curation{Task: document.Task{Type: document.Multiclass, Classes: r.Label.Classes.Classes()}, Features: r.names()}
+	out := plugins.Curation{Task: r.task(), Features: r.names()}
 	if len(out.Features) == 0 || len(out.Features) > maxWidth {
 		return plugins.Curation{}, fmt.Errorf("%d features, want 1 to %d", len(out.Features), maxWidth)
 	}
@@ -66,6 +67,13 @@ func (r *recipe) Plan(ctx context.Context, in plugins.Tree) (plugins.Curation, e
 		out.Candidates = append(out.Candidates, r.candidate(i, s, labelled))
 	}
 	return out, nil
+}
+
+func (r *recipe) task() document.Task {
+	if r.Label.Codes != nil {
+		return document.Task{Type: document.Multilabel, Classes: r.coded.names}
+	}
+	return document.Task{Type: document.Multiclass, Classes: r.Label.Classes.Classes()}
 }
 
 // find returns the path of a table: what ends with its name, packed or not. "" if there is none.
@@ -277,8 +285,11 @@ func (r *recipe) candidate(i int, s, labelled *stay) plugins.Candidate {
 	return c
 }
 
-// label is the class of a stay.
+// label is the class of a stay, or all that it was coded as.
 func (r *recipe) label(s *stay) ([]string, *plugins.Exclusion) {
+	if r.Label.Codes != nil {
+		return r.coded.labels(s.id), nil
+	}
 	table, _ := r.tableOf(r.Label.Column)
 	text, problem := r.cell(s, table, r.Label.Column)
 	if problem != nil {
