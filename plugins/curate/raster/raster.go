@@ -310,9 +310,13 @@ func (c *columns) row(y int) []byte {
 		return c.Row(y)
 	}
 	f, row := &c.filters[y], c.room[y&1]
-	n := len(row) &^ 7
-	for i := 0; i < n; i += 8 {
-		filterEight(row[i:], c.Pix[f.first*len(row)+i:], len(row), f.weights)
+	in, n := c.Pix[f.first*len(row):], len(row)&^7
+	if len(f.weights) <= 3 {
+		filterThree(row[:n], in, len(row), f.weights)
+	} else {
+		for i := 0; i < n; i += 8 {
+			filterEight(row[i:], in[i:], len(row), f.weights)
+		}
 	}
 	for i := n; i < len(row); i++ {
 		sum := int32(half)
@@ -322,6 +326,29 @@ func (c *columns) row(y int) []byte {
 		row[i] = clip(sum)
 	}
 	return row
+}
+
+// filterThree filters a row with one to three weights, which most windows have in a picture that was decoded at nearly its size. It
+// needs no clip: so few weights are not rounded up to so much.
+func filterThree(out, in []byte, stride int, weights []int32) {
+	a, b, c := in[:len(out)], in[:len(out)], in[:len(out)]
+	x, y, z := uint64(weights[0]), uint64(0), uint64(0)
+	if len(weights) > 1 {
+		b, y = in[stride:][:len(out)], uint64(weights[1])
+	}
+	if len(weights) > 2 {
+		c, z = in[2*stride:][:len(out)], uint64(weights[2])
+	}
+	le := binary.LittleEndian
+	for len(out) >= 8 && len(a) >= 8 && len(b) >= 8 && len(c) >= 8 {
+		u, v, w := le.Uint64(a), le.Uint64(b), le.Uint64(c)
+		p := (start + x*(u&lanes) + y*(v&lanes) + z*(w&lanes)) >> fraction & lanes
+		p |= (start + x*(u>>8&lanes) + y*(v>>8&lanes) + z*(w>>8&lanes)) >> fraction & lanes << 8
+		p |= (start + x*(u>>16&lanes) + y*(v>>16&lanes) + z*(w>>16&lanes)) >> fraction & lanes << 16
+		p |= (start + x*(u>>24&lanes) + y*(v>>24&lanes) + z*(w>>24&lanes)) >> fraction & lanes << 24
+		le.PutUint64(out, p)
+		out, a, b, c = out[8:], a[8:], b[8:], c[8:]
+	}
 }
 
 // filterEight filters eight neighbouring columns at once.

@@ -136,13 +136,15 @@ func TestExtremeSides(t *testing.T) {
 
 func BenchmarkResize(b *testing.B) {
 	const from, to = 2048, 224
-	for _, channels := range []int{1, 3} {
-		src := noise(from, from, channels)
-		b.Run(fmt.Sprintf("cairn/%d", channels), func(b *testing.B) {
-			for b.Loop() {
-				src.Resize(to, to)
-			}
-		})
+	for _, side := range []int{256, from} {
+		for _, channels := range []int{1, 3} {
+			src := noise(side, side, channels)
+			b.Run(fmt.Sprintf("cairn/%d/%d", side, channels), func(b *testing.B) {
+				for b.Loop() {
+					src.Resize(to, to)
+				}
+			})
+		}
 	}
 	grey, colour := image.NewGray(image.Rect(0, 0, from, from)), image.NewRGBA(image.Rect(0, 0, from, from))
 	b.Run("x-image-draw/1", func(b *testing.B) {
