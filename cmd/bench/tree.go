@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -51,6 +52,10 @@ func (o output) Create(path string) (io.WriteCloser, error) {
 		return nil, fmt.Errorf("create %q: not a clean relative path", path)
 	}
 	file := filepath.Join(string(o), filepath.FromSlash(path))
+	f, err := os.Create(file)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return nil, err
 	}
