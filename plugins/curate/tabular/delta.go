@@ -88,7 +88,7 @@ func (p *pages) deltaNumbers(text []byte, size uint, n int64) error {
 	return p.take(n * int64(size) / 8)
 }
 
-// deltaLengths looks at lengths, and the bytes of all values after them.
+// deltaLengths looks at lengths, and the bytes of all values after them, which are used where they are.
 func (p *pages) deltaLengths(text []byte, n int64) error {
 	if err := p.take(4 * n); err != nil { // the lengths, which PLAIN has, too
 		return err
@@ -111,7 +111,7 @@ func (p *pages) deltaLengths(text []byte, n int64) error {
 	if sum != int64(len(rest)) {
 		return fmt.Errorf("values of %d bytes, and there are %d", sum, len(rest))
 	}
-	return p.take(sum)
+	return nil
 }
 
 // deltaStrings looks at how many bytes each value shares with the one before, how many it has of its own, and these. All values
@@ -260,7 +260,7 @@ func (d *diffs) next() (int32, error) {
 	var word [8]byte // a number may stand in five bytes
 	copy(word[:], d.body[from/8:])
 	diff := binary.LittleEndian.Uint64(word[:]) >> (from % 8) & (1<<d.width - 1)
-	d.value = int64(int32(d.value + d.least + int64(diff)))
+	d.value += d.least + int64(diff)
 	d.at++
 	return int32(d.value), nil
 }

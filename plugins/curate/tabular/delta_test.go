@@ -125,6 +125,7 @@ var deltaCases = map[string]struct {
 	"suffixes and more":      {format.DeltaByteArray, parquet.ByteArrayType, 2, joined(same(2, 0), same(2, 1), []byte("abc")), "suffixes of 2 bytes, and there are 3"},
 	"of two bytes":           {format.DeltaByteArray, parquet.FixedLenByteArrayType(2), 2, joined(same(2, 0), same(2, 2), []byte("aabb")), ""},
 	"of three bytes":         {format.DeltaByteArray, parquet.FixedLenByteArrayType(2), 2, joined(same(2, 0), same(2, 3), []byte("aaabbb")), "a value of 3 bytes, want 2"},
+	"too many of nothing":    {format.DeltaByteArray, parquet.ByteArrayType, 1 << 29, joined(same(1<<29, 0), same(1<<29, 0)), "unpacked and decoded the file has more than 1073741824 bytes"},
 	"a bomb":                 {format.DeltaByteArray, parquet.ByteArrayType, 1 << 16, bomb(1<<16, 1<<16), "unpacked and decoded the file has more than 1073741824 bytes"},
 	"numbers as strings":     {format.DeltaByteArray, parquet.Int64Type, 1, joined(same(1, 0), same(1, 1), []byte("a")), "its values are of type INT64, which that is not for"},
 }
@@ -264,40 +265,56 @@ func TestDeltaLies(t *testing.T) {
 	}
 }
 
-// TestOtherPages: what is looked at is what is read. Each of these files was a way around the look: the differences have a count
+// TestOtherPages: what is looked at is what is read. Most of these files were a way around the look: the differences have a count
 // of their own.
 func TestOtherPages(t *testing.T) {
-	text := deltaOf(128, 4, 1<<29, 0)
+	lies := deltaOf(128, 4, 1<<29, 0)
+	levels := joined([]byte{2, 0, 0, 0, 2, 1}, deltaOf(128, 4, 1, 7))
 	for name, c := range map[string]struct {
+		text []byte
 		edit func(*format.PageHeader, *format.FileMetaData)
-		want string
+		want string // "" if it is read
 	}{
-		"of two kinds": {func(h *format.PageHeader, _ *format.FileMetaData) {
+		"as it should be": {levels, func(h *format.PageHeader, m *format.FileMetaData) {
+			m.Schema[1].RepetitionType = thrift.New(format.Optional)
+		}, ""},
+		"of levels packed in another way": {levels, func(h *format.PageHeader, m *format.FileMetaData) {
+			m.Schema[1].RepetitionType, h.DataPageHeader.V.DefinitionLevelEncoding = thrift.New(format.Optional), format.BitPacked
+		}, errPage.Error()},
+		"of both versions, read as the first": {lies, func(h *format.PageHeader, _ *format.FileMetaData) {
+			h.DataPageHeader.V.Encoding = format.Plain
+			h.DataPageHeaderV2 = thrift.New(format.DataPageHeaderV2{NumValues: 1, NumRows: 1, Encoding: format.DeltaBinaryPacked})
+		}, errPage.Error()},
+		"of both versions, read as the second": {lies, func(h *format.PageHeader, _ *format.FileMetaData) {
+			h.DataPageHeader.V.Encoding, h.Type = format.Plain, format.DataPageV2
+			h.DataPageHeaderV2 = thrift.New(format.DataPageHeaderV2{NumValues: 1, NumRows: 1, Encoding: format.DeltaBinaryPacked})
+		}, errPage.Error()},
+		"of two kinds": {lies, func(h *format.PageHeader, _ *format.FileMetaData) {
 			h.DictionaryPageHeader = thrift.New(format.DictionaryPageHeader{NumValues: 1})
 		}, errPage.Error()},
-		"of another kind": {func(h *format.PageHeader, _ *format.FileMetaData) {
+		"of another kind": {lies, func(h *format.PageHeader, _ *format.FileMetaData) {
 			h.DataPageHeader.V.Encoding, h.Type = format.Plain, format.DataPageV2
 		}, errPage.Error()},
-		"a dictionary": {func(h *format.PageHeader, _ *format.FileMetaData) {
+		"a dictionary": {lies, func(h *format.PageHeader, _ *format.FileMetaData) {
 			h.DataPageHeader.Valid, h.Type = false, format.DictionaryPage
 			h.DictionaryPageHeader = thrift.New(format.DictionaryPageHeader{NumValues: 1, Encoding: format.DeltaBinaryPacked})
 		}, "a dictionary encoded as DELTA_BINARY_PACKED, want PLAIN"},
-		"within a page": {func(h *format.PageHeader, m *format.FileMetaData) {
+		"within a page": {lies, func(h *format.PageHeader, m *format.FileMetaData) {
 			h.DataPageHeader.V.Encoding = format.Plain
 			m.RowGroups[0].Columns[0].MetaData.DictionaryPageOffset, m.RowGroups[0].Columns[0].MetaData.DataPageOffset = 4, 5
 		}, "no page is at 5, where its data begin"},
-		"of two codecs": {func(h *format.PageHeader, m *format.FileMetaData) {
+		"of two codecs": {lies, func(h *format.PageHeader, m *format.FileMetaData) {
 			h.DataPageHeader.V.Encoding = format.Plain
 			other := m.RowGroups[0].Columns[0]
 			other.MetaData.Codec = format.Snappy
 			m.RowGroups = append([]format.RowGroup{{Columns: []format.ColumnChunk{other}}}, m.RowGroups...)
 		}, "it is packed with SNAPPY and with UNCOMPRESSED"},
-		"of more values": {func(h *format.PageHeader, _ *format.FileMetaData) {
+		"of more values": {lies, func(h *format.PageHeader, _ *format.FileMetaData) {
 			h.DataPageHeader.V.NumValues, h.DataPageHeader.V.Encoding = 1<<30, format.RLE
 		}, "a page of 1073741824 values in a column of 1"},
 	} {
-		data := lie(t, format.Int64, format.DeltaBinaryPacked, 1, text, c.edit)
-		if _, err := parseParquet(data, "x.parquet", Format{}); err == nil || !strings.Contains(err.Error(), c.want) {
+		data := lie(t, format.Int64, format.DeltaBinaryPacked, 1, c.text, c.edit)
+		if _, err := parseParquet(data, "x.parquet", Format{}); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", name, err, c.want)
 		}
 	}
