@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -44,6 +45,30 @@ func TestDelta(t *testing.T) {
 			if diff := cmp.Diff(want.Rows[i].Cells, r.Cells); diff != "" {
 				t.Fatalf("%s: row %d: %s", name, i, diff)
 			}
+		}
+	}
+}
+
+// TestDuckDB: another writer fills up what it does not need. testdata/make_duckdb.py made the file.
+func TestDuckDB(t *testing.T) {
+	data, err := os.ReadFile("testdata/duckdb.parquet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := parseParquet(data, "duckdb.parquet", Format{})
+	if err != nil || len(got.Rows) != 300 {
+		t.Fatalf("%d rows, %v", len(got.Rows), err)
+	}
+	for i, r := range got.Rows {
+		want := []string{strconv.Itoa(i * i), strconv.Itoa(-i), "name " + strconv.Itoa(i)}
+		if i%5 == 0 {
+			want[1] = ""
+		}
+		if i%7 == 0 {
+			want[2] = ""
+		}
+		if diff := cmp.Diff(want, r.Cells); diff != "" {
+			t.Fatalf("row %d: %s", i, diff)
 		}
 	}
 }

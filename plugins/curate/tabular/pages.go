@@ -194,7 +194,10 @@ func (p *pages) values(c content, m format.ColumnMetaData, leaf *parquet.Column)
 	return fmt.Errorf("it is encoded as %s, which is not read; write the file with PLAIN, DELTA_* or dictionaries", c.encoding)
 }
 
-// runs says whether runs of numbers of so many bits hold no more than n of them, but for what fills the last group of eight.
+// fill is how many numbers DuckDB writes in groups of eight at the end, however few of them are needed.
+const fill = 256
+
+// runs says whether runs of numbers of so many bits hold no more than n of them, but for what fills the last groups.
 // https://parquet.apache.org/docs/file-format/data-pages/encodings/
 func runs(text []byte, bits uint, n int) bool {
 	if bits > 32 {
@@ -205,14 +208,14 @@ func runs(text []byte, bits uint, n int) bool {
 		if used <= 0 {
 			return false
 		}
-		count, size := head>>1, (uint64(bits)+7)/8
+		count, size, most := head>>1, (uint64(bits)+7)/8, uint64(n)+7
 		if head&1 != 0 {
-			if count > uint64(n)/8+1 {
+			if count > uint64(n)/8+fill/8 {
 				return false
 			}
-			size, count = count*uint64(bits), 8*count
+			size, count, most = count*uint64(bits), 8*count, uint64(n)+fill-1
 		}
-		if have += count; have < count || have > uint64(n)+7 || size > uint64(len(text)-used) {
+		if have += count; have < count || have > most || size > uint64(len(text)-used) {
 			return false
 		}
 		text = text[used+int(size):]
