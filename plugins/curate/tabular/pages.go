@@ -22,7 +22,7 @@ import (
 // take all memory else, and Go cannot recover from that. https://parquet.apache.org/docs/file-format/data-pages/
 type pages struct {
 	data  []byte
-	bytes int64 // unpacked, of all pages
+	bytes int64 // unpacked and decoded, of all pages
 	zstd  *zstd.Decoder
 }
 
@@ -30,13 +30,18 @@ var errPage = errors.New("a page contradicts its header")
 
 // check walks over the pages of all columns, each of which holds at most one value a row.
 func (p *pages) check(f *parquet.File) error {
-	columns := f.Root().Columns()
-	for _, g := range f.Metadata().RowGroups {
+	columns, groups := f.Root().Columns(), f.Metadata().RowGroups
+	for _, g := range groups {
 		if len(g.Columns) != len(columns) {
 			return fmt.Errorf("a group of rows has %d columns, the schema %d", len(g.Columns), len(columns))
 		}
 		for i, c := range g.Columns {
-			if err := p.column(c.MetaData, columns[i].Optional()); err != nil {
+			err := p.column(c.MetaData, columns[i])
+			if first := groups[0].Columns[i].MetaData.Codec; err == nil && c.MetaData.Codec != first {
+				// the library unpacks all groups with the codec of the first
+				err = fmt.Errorf("it is packed with %s and with %s", first, c.MetaData.Codec)
+			}
+			if err != nil {
 				return fmt.Errorf("column %q: %w", columns[i].Name(), err)
 			}
 		}
@@ -50,7 +55,15 @@ func (p *pages) close() {
 	}
 }
 
-func (p *pages) column(m format.ColumnMetaData, optional bool) error {
+// take counts what memory is taken for.
+func (p *pages) take(n int64) error {
+	if p.bytes += n; p.bytes > MaxBytes {
+		return fmt.Errorf("unpacked and decoded the file has more than %d bytes", MaxBytes)
+	}
+	return nil
+}
+
+func (p *pages) column(m format.ColumnMetaData, leaf *parquet.Column) error {
 	from := m.DataPageOffset
 	if m.DictionaryPageOffset != 0 {
 		from = m.DictionaryPageOffset
@@ -59,7 +72,9 @@ func (p *pages) column(m format.ColumnMetaData, optional bool) error {
 		return errors.New("its pages are not all in the file")
 	}
 	rest := p.data[from : from+m.TotalCompressedSize]
+	found := len(rest) == 0
 	for len(rest) > 0 {
+		found = found || from+m.TotalCompressedSize-int64(len(rest)) == m.DataPageOffset
 		r := new(thrift.CompactProtocol).NewReaderFromBytes(rest)
 		var h format.PageHeader
 		if err := thrift.NewDecoder(r).Decode(&h); err != nil {
@@ -69,25 +84,45 @@ func (p *pages) column(m format.ColumnMetaData, optional bool) error {
 		if h.CompressedPageSize < 0 || int(h.CompressedPageSize) > len(rest) || h.UncompressedPageSize < 0 {
 			return fmt.Errorf("a page of %d bytes, unpacked %d, in %d", h.CompressedPageSize, h.UncompressedPageSize, len(rest))
 		}
-		if p.bytes += int64(h.UncompressedPageSize); p.bytes > MaxBytes {
-			return fmt.Errorf("unpacked the file has more than %d bytes", MaxBytes)
+		if err := p.take(int64(h.UncompressedPageSize)); err != nil {
+			return err
 		}
-		if err := p.page(h, m, rest[:h.CompressedPageSize], optional); err != nil {
+		if err := p.page(h, m, rest[:h.CompressedPageSize], leaf); err != nil {
 			return err
 		}
 		rest = rest[h.CompressedPageSize:]
 	}
+	if !found { // where the library begins to read
+		return fmt.Errorf("no page is at %d, where its data begin", m.DataPageOffset)
+	}
 	return nil
+}
+
+// content is a page without its header: its values, and the levels that say which are null, each in one run or more.
+type content struct {
+	encoding format.Encoding
+	text     []byte
+	values   int64 // with those that are null
+	nulls    int64 // of these, by the header; -1 if it does not say
+	optional bool
+	levels   []byte
 }
 
 // page is a page without its header: the runs of levels, which say where a value is null, and the values. In the second
 // version the levels are before what is packed.
-func (p *pages) page(h format.PageHeader, m format.ColumnMetaData, body []byte, optional bool) error {
+func (p *pages) page(h format.PageHeader, m format.ColumnMetaData, body []byte, leaf *parquet.Column) error {
 	size := int(h.UncompressedPageSize)
+	c := content{optional: leaf.Optional()}
 	switch {
+	case h.DictionaryPageHeader.Valid != (h.Type == format.DictionaryPage) || h.DataPageHeader.Valid != (h.Type == format.DataPage) || h.DataPageHeaderV2.Valid != (h.Type == format.DataPageV2):
+		return errPage // it would be looked at as one kind of page, and read as another
 	case h.DictionaryPageHeader.Valid:
-		if n := h.DictionaryPageHeader.V.NumValues; n < 0 || n > maxCells {
-			return fmt.Errorf("a dictionary of %d values", n)
+		v := h.DictionaryPageHeader.V
+		if v.NumValues < 0 || v.NumValues > maxCells {
+			return fmt.Errorf("a dictionary of %d values", v.NumValues)
+		}
+		if v.Encoding != format.Plain && v.Encoding != format.PlainDictionary { //nolint:staticcheck // as below
+			return fmt.Errorf("a dictionary encoded as %s, want PLAIN", v.Encoding)
 		}
 		_, err := p.unpack(m.Codec, body, size)
 		return err
@@ -97,14 +132,14 @@ func (p *pages) page(h format.PageHeader, m format.ColumnMetaData, body []byte, 
 		if err != nil {
 			return err
 		}
-		if optional {
-			levels, values, err := sized(text)
-			if err != nil || !runs(levels, 1, int(v.NumValues)) {
+		if c.optional {
+			c.levels, text, err = sized(text)
+			if err != nil || v.DefinitionLevelEncoding != format.RLE || !runs(c.levels, 1, int(v.NumValues)) {
 				return errPage
 			}
-			text = values
 		}
-		return values(v.Encoding, m, text, int64(v.NumValues))
+		c.encoding, c.text, c.values, c.nulls = v.Encoding, text, int64(v.NumValues), -1
+		return p.values(c, m, leaf)
 	case h.DataPageHeaderV2.Valid:
 		v := h.DataPageHeaderV2.V
 		levels := int64(v.RepetitionLevelsByteLength) + int64(v.DefinitionLevelsByteLength)
@@ -119,7 +154,8 @@ func (p *pages) page(h format.PageHeader, m format.ColumnMetaData, body []byte, 
 		if err != nil {
 			return err
 		}
-		return values(v.Encoding, m, text, int64(v.NumValues))
+		c.encoding, c.text, c.values, c.nulls, c.levels = v.Encoding, text, int64(v.NumValues), int64(v.NumNulls), body[:levels]
+		return p.values(c, m, leaf)
 	}
 	return nil // an index, which the library passes over
 }
@@ -133,31 +169,35 @@ func sized(text []byte) (head, rest []byte, err error) {
 	return text[4:end], text[end:], nil
 }
 
-// values looks at encodings that say how many values there are. The differences of DELTA_* do so in places that only their decoder
-// finds.
-func values(e format.Encoding, m format.ColumnMetaData, text []byte, n int64) error {
-	if n < 0 || n > m.NumValues {
-		return fmt.Errorf("a page of %d values in a column of %d", n, m.NumValues)
+// values looks at encodings that say how many values there are.
+func (p *pages) values(c content, m format.ColumnMetaData, leaf *parquet.Column) error {
+	if c.values < 0 || c.values > m.NumValues {
+		return fmt.Errorf("a page of %d values in a column of %d", c.values, m.NumValues)
 	}
-	switch e {
+	switch c.encoding {
 	case format.Plain, format.ByteStreamSplit:
 		return nil
 	case format.PlainDictionary, format.RLEDictionary: //nolint:staticcheck // files of the first version of the format have it
-		if len(text) > 0 && !runs(text[1:], uint(text[0]), int(n)) {
+		if len(c.text) > 0 && !runs(c.text[1:], uint(c.text[0]), int(c.values)) {
 			return errPage
 		}
 		return nil
 	case format.RLE:
-		head, _, err := sized(text)
-		if err != nil || !runs(head, 1, int(n)) {
+		head, _, err := sized(c.text)
+		if err != nil || !runs(head, 1, int(c.values)) {
 			return errPage
 		}
 		return nil
+	case format.DeltaBinaryPacked, format.DeltaLengthByteArray, format.DeltaByteArray:
+		return p.delta(c, leaf.Type())
 	}
-	return fmt.Errorf("it is encoded as %s, which is not read; write the file with PLAIN or dictionaries", e)
+	return fmt.Errorf("it is encoded as %s, which is not read; write the file with PLAIN, DELTA_* or dictionaries", c.encoding)
 }
 
-// runs says whether runs of numbers of so many bits hold no more than n of them, but for what fills the last group of eight.
+// fill is how many numbers DuckDB writes in groups of eight at the end, however few of them are needed.
+const fill = 256
+
+// runs says whether runs of numbers of so many bits hold no more than n of them, but for what fills the last groups.
 // https://parquet.apache.org/docs/file-format/data-pages/encodings/
 func runs(text []byte, bits uint, n int) bool {
 	if bits > 32 {
@@ -168,14 +208,14 @@ func runs(text []byte, bits uint, n int) bool {
 		if used <= 0 {
 			return false
 		}
-		count, size := head>>1, (uint64(bits)+7)/8
+		count, size, most := head>>1, (uint64(bits)+7)/8, uint64(n)+7
 		if head&1 != 0 {
-			if count > uint64(n)/8+1 {
+			if count > uint64(n)/8+fill/8 {
 				return false
 			}
-			size, count = count*uint64(bits), 8*count
+			size, count, most = count*uint64(bits), 8*count, uint64(n)+fill-1
 		}
-		if have += count; have < count || have > uint64(n)+7 || size > uint64(len(text)-used) {
+		if have += count; have < count || have > most || size > uint64(len(text)-used) {
 			return false
 		}
 		text = text[used+int(size):]

@@ -227,7 +227,7 @@ func TestLongRow(t *testing.T) {
 }
 
 func FuzzParquet(f *testing.F) {
-	for _, name := range []string{"none", "snappy", "v2", "nested"} {
+	for _, name := range []string{"none", "snappy", "v2", "nested", "delta1", "delta2", "duckdb"} {
 		f.Add(testdata(f, name+".parquet")[name+".parquet"])
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
