@@ -324,6 +324,10 @@ func TestOtherPages(t *testing.T) {
 			h.DataPageHeader.Valid, h.Type = false, format.DictionaryPage
 			h.DictionaryPageHeader = thrift.New(format.DictionaryPageHeader{NumValues: 1, Encoding: format.DeltaBinaryPacked})
 		}, "a dictionary encoded as DELTA_BINARY_PACKED, want PLAIN"},
+		"a dictionary of too many": {lies, func(h *format.PageHeader, _ *format.FileMetaData) {
+			h.DataPageHeader.Valid, h.Type = false, format.DictionaryPage
+			h.DictionaryPageHeader = thrift.New(format.DictionaryPageHeader{NumValues: 1 << 20, Encoding: format.Plain})
+		}, "a dictionary of 1048576 values in "},
 		"within a page": {lies, func(h *format.PageHeader, m *format.FileMetaData) {
 			h.DataPageHeader.V.Encoding = format.Plain
 			m.RowGroups[0].Columns[0].MetaData.DictionaryPageOffset, m.RowGroups[0].Columns[0].MetaData.DataPageOffset = 4, 5

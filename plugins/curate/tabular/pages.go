@@ -118,8 +118,8 @@ func (p *pages) page(h format.PageHeader, m format.ColumnMetaData, body []byte, 
 		return errPage // it would be looked at as one kind of page, and read as another
 	case h.DictionaryPageHeader.Valid:
 		v := h.DictionaryPageHeader.V
-		if v.NumValues < 0 || v.NumValues > maxCells {
-			return fmt.Errorf("a dictionary of %d values", v.NumValues)
+		if v.NumValues < 0 || int(v.NumValues) > size { // none is shorter than a byte
+			return fmt.Errorf("a dictionary of %d values in %d bytes", v.NumValues, size)
 		}
 		if v.Encoding != format.Plain && v.Encoding != format.PlainDictionary { //nolint:staticcheck // as below
 			return fmt.Errorf("a dictionary encoded as %s, want PLAIN", v.Encoding)

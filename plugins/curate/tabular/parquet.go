@@ -2,7 +2,6 @@ package tabular
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -84,18 +83,6 @@ func parseParquet(data []byte, file string, f Format) (t Table, err error) {
 		}
 	}
 	return t, nil
-}
-
-// footer looks at the length of the footer, before as much memory is taken as it says: the last eight bytes of a file are
-// that length and a magic number.
-func footer(data []byte) error {
-	if len(data) < 12 {
-		return errors.New("the file is cut off")
-	}
-	if n := binary.LittleEndian.Uint32(data[len(data)-8:]); int64(n) > int64(len(data)-12) {
-		return fmt.Errorf("a footer of %d bytes in a file of %d", n, len(data))
-	}
-	return nil
 }
 
 // honest looks at what the footer says before anything is read by it.
