@@ -4,9 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"github.com/klauspost/compress/zlib"
 	"io"
 	"math"
+
+	"github.com/klauspost/compress/zlib"
 )
 
 // kind is a type of number.

@@ -22,8 +22,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"github.com/klauspost/compress/gzip"
 	"io"
+
+	"github.com/klauspost/compress/gzip"
 )
 
 // Volume is an open file: a header and, behind it, the voxels.
