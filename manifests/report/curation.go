@@ -17,7 +17,7 @@ func alike(kind string, distance int) string {
 	case document.NearMedia:
 		return "nearly the same, at most " + fingerprint.Apart(distance) + " apart"
 	case document.SameSubject:
-		return "on two sides, of one subject"
+		return "of one subject"
 	}
 	return "the same bytes"
 }
