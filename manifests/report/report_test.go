@@ -303,6 +303,8 @@ func TestSharedSubjects(t *testing.T) {
 			sample("1", "test", "p1"), sample("2", "validation", "p1"), sample("3", "train", "p2"), sample("4", "test", ""), twin,
 		}},
 		{ID: "c", Subjects: "c", Samples: []document.Sample{sample("1", "test", "p1"), sample("2", "test", "p2")}},
+		{ID: "d", Subjects: "d", Samples: []document.Sample{sample("1", "validation", "p1"), sample("2", "test", "p2")}},
+		{ID: "e", Subjects: "d", Samples: []document.Sample{sample("1", "validation", "p1"), sample("2", "test", "p2")}},
 	})
 	want := []Duplicate{
 		{Kind: document.SameBytes, Digest: named("x"), Samples: []string{"a/train/5", "b/test/6"}, Crosses: true},

@@ -195,7 +195,7 @@ func TestCodes(t *testing.T) {
 		"1,11,1,I5023,10\n1,11,2,E119,10\n1,11,3,I10,10\n1,12,1,E0010,9\n1,12,2,4280,9\n2,99,1,I50,10\n")
 	codes := `{"file": "hosp/diagnoses_icd.csv", "on": "hadm_id", "code": "icd_code", "kind": "icd_version",
 		"codes": {"endocrine": ["9:24", "10:E"], "circulatory": ["9:42", "10:I"]}}`
-	params := `{"hours": 24, "columns": [{"name": "admission_type", "type": "category", "values": ["ELECTIVE", "URGENT"]}], "history": [` + codes + `], "label": {"codes": ` + codes + `}}`
+	params := `{"hours": 24, "columns": [{"name": "admission_type", "type": "category", "values": ["ELECTIVE", "URGENT"]}], "history": [` + codes + `], "label": {"column": "none", "codes": ` + codes + `}}`
 	out := curate(params, in).Deterministic(t)
 	samples, report, info := plugintest.Curated(t, out)
 	if want := []string{"circulatory", "endocrine"}; info.Task.Type != document.Multilabel || !slices.Equal(info.Task.Classes, want) {
