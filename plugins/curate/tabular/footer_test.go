@@ -2,9 +2,10 @@ package tabular
 
 import (
 	"encoding/binary"
-	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/cairn-bench/cairn/plugins/plugintest"
 )
 
 // ending is a file with that footer.
@@ -45,15 +46,13 @@ func TestFooter(t *testing.T) {
 		"lists too deep":           {aList + strings.Repeat("\x19", 40) + "\x05", "the footer: more than 32 structs"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var before, after runtime.MemStats
+			var err error
 			data := ending(c.footer)
-			runtime.ReadMemStats(&before)
-			err := footer(data)
-			runtime.ReadMemStats(&after)
+			took := plugintest.Allocated(func() { err = footer(data) })
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
-			if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 {
+			if took > 1<<20 {
 				t.Errorf("it took %d bytes", took)
 			}
 		})
