@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"unsafe"
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -27,7 +26,7 @@ func footer(data []byte) error {
 		return nil // encrypted, or no Parquet file: the library says what
 	}
 	w := walk{text: data[end-int(n) : end]}
-	if err := w.structure(); err != nil {
+	if err := w.value(thrift.STRUCT); err != nil {
 		return fmt.Errorf("the footer: %w", err)
 	}
 	return nil
@@ -48,10 +47,6 @@ var errCut = errors.New("it is cut off, or contradicts itself")
 
 // structure passes over the fields of a struct and their end.
 func (w *walk) structure() error {
-	if w.depth++; w.depth > maxDepth {
-		return fmt.Errorf("more than %d structs and lists in one another", maxDepth)
-	}
-	defer func() { w.depth-- }()
 	for {
 		head, err := w.skip(1)
 		if err != nil {
@@ -92,21 +87,25 @@ func (w *walk) value(kind thrift.Type) (err error) {
 			_, err = w.skip(n)
 		}
 	case thrift.LIST, thrift.SET:
-		err = w.list()
+		err = w.nested(w.list)
 	case thrift.STRUCT:
-		err = w.structure()
+		err = w.nested(w.structure)
 	default: // maps are in no footer
 		err = fmt.Errorf("a value of type %d", kind)
 	}
 	return err
 }
 
-// list passes over a list. No item is shorter than a byte, so a number beyond the bytes that are left is a lie.
-func (w *walk) list() error {
+func (w *walk) nested(pass func() error) error {
 	if w.depth++; w.depth > maxDepth {
 		return fmt.Errorf("more than %d structs and lists in one another", maxDepth)
 	}
 	defer func() { w.depth-- }()
+	return pass()
+}
+
+// list passes over a list. No item is shorter than a byte, so a number beyond the bytes that are left is a lie.
+func (w *walk) list() error {
 	head, err := w.skip(1)
 	if err != nil {
 		return err
@@ -149,7 +148,7 @@ func (w *walk) number() (uint64, error) {
 }
 
 func (w *walk) skip(n uint64) ([]byte, error) {
-	if n > math.MaxInt32 || n > uint64(len(w.text)) {
+	if n > uint64(len(w.text)) {
 		return nil, errCut
 	}
 	head := w.text[:n]
