@@ -84,13 +84,11 @@ func nameWords(s *jsonschema.Schema) {
 		s.Properties[section].PropertyNames = &jsonschema.Schema{Pattern: identifier.String(), MaxLength: jsonschema.Ptr(maxIdentifier)}
 	}
 	s.Properties["claims"].MinItems = nil
-	for name, word := range s.Properties["overlap"].Properties {
-		if name == "subjects" {
-			word.MinItems, word.Items.MinItems = jsonschema.Ptr(1), jsonschema.Ptr(2)
-			continue
-		}
-		word.Enum, word.Default = words([]string{OverlapReport, OverlapFail}), json.RawMessage(`"`+OverlapReport+`"`)
+	overlap := s.Properties["overlap"].Properties
+	for _, what := range []string{"same", "near", "subject"} {
+		overlap[what].Enum, overlap[what].Default = words([]string{OverlapReport, OverlapFail}), json.RawMessage(`"`+OverlapReport+`"`)
 	}
+	overlap["subjects"].MinItems, overlap["subjects"].Items.MinItems = jsonschema.Ptr(1), jsonschema.Ptr(2)
 	dataset.Properties["modality"].Enum = words(Modalities())
 	dataset.Properties["access"].Enum = words(Accesses())
 	dataset.Properties["homepage"].Pattern = "^https?://"
